@@ -1,0 +1,10 @@
+"""The HTTP API, version 1: every app's router, mounted here and nowhere else."""
+
+from importlib import import_module, util
+
+from ninja import NinjaAPI
+
+api = NinjaAPI(title="Sightline", version="1", docs_url="/docs", openapi_url="/openapi.json")
+for module in ("config.api.assets", "library.api", "search.api", "recommender.api", "workers.api"):
+    if util.find_spec(module):
+        api.add_router("", import_module(module).router)

@@ -1,0 +1,130 @@
+"""Typed reading of environment variables. A wrong value names the variable and the rule, and stops the process."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+_env = environ.Env()
+
+
+def load_dotenv(file: Path) -> None:
+    """Reads `.env` where there is one; what the environment already says wins."""
+    if file.is_file():
+        environ.Env.read_env(file, overwrite=False)
+
+
+def text(name: str, default: str) -> str:
+    return os.environ.get(name, default).strip() or default
+
+
+def optional_text(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def flag(name: str, *, default: bool) -> bool:
+    return _read(name, default, _parse_flag, "must be one of true, false, 1, 0, yes, no, on, off")
+
+
+def integer(name: str, default: int, *, at_least: int = 1) -> int:
+    return _at_least(name, _read(name, default, int, "must be a whole number"), at_least)
+
+
+def number(name: str, default: float, *, at_least: float = 0.0) -> float:
+    return _at_least(name, _read(name, default, float, "must be a number"), at_least)
+
+
+def optional_number(name: str) -> float | None:
+    return _read(name, None, float, "must be a number")
+
+
+def path(name: str, default: Path) -> Path:
+    return Path(text(name, str(default))).expanduser().resolve()
+
+
+def names(name: str, default: list[str]) -> list[str]:
+    """A comma-separated list."""
+    return _read(name, default, lambda raw: [part.strip() for part in raw.split(",") if part.strip()], "")
+
+
+def mapping(name: str, default: dict[str, str]) -> dict[str, str]:
+    """Pairs such as `image=a.b.C,caption=d.e.F`."""
+    return _read(name, default, _parse_mapping, "must be pairs such as key=value,key=value")
+
+
+def database(name: str, default: Path) -> dict[str, Any]:
+    """A Django database of `sqlite:///file` or `postgresql://user:password@host/name`."""
+    url = text(name, f"sqlite:///{default}")
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ImproperlyConfigured(f"{name} must start with sqlite:/// or postgresql://, not {url.split(':')[0]!r}")
+    config: dict[str, Any] = dict(_env.db_url_config(url))
+    if not config.get("NAME"):
+        raise ImproperlyConfigured(f"{name} names no database.")
+    return config
+
+
+def secret_key(name: str, kept_in: Path) -> str:
+    """The variable; else a key made once and kept in a file that only its owner reads.
+
+    So a newcomer's first start needs no ceremony, while processes of one machine still share one key.
+    """
+    if given := optional_text(name):
+        return given
+    try:
+        kept_in.parent.mkdir(parents=True, exist_ok=True)
+        _write_once(kept_in, secrets.token_urlsafe(48))
+        return kept_in.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is not set and none can be kept in {kept_in}: {error}") from error
+
+
+def _write_once(file: Path, content: str) -> None:
+    """Whole or not at all, also when several processes start at once: the first link wins."""
+    if file.exists():
+        return
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.touch(mode=0o600)
+    scratch.write_text(content)
+    try:
+        os.link(scratch, file)
+    except FileExistsError:
+        pass
+    finally:
+        scratch.unlink()
+
+
+def _read(name: str, default: T, parse: Callable[[str], T], rule: str) -> T:
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} {rule}, not {raw!r}.") from error
+
+
+def _at_least(name: str, value: T, least: float) -> T:
+    if value < least:  # type: ignore[operator]  # only called with numbers
+        raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}.")
+    return value
+
+
+def _parse_flag(raw: str) -> bool:
+    lowered = raw.lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(raw)
+
+
+def _parse_mapping(raw: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in raw.split(",") if part.strip()]
+    if not all(key.strip() and equals and value.strip() for key, equals, value in pairs):
+        raise ValueError(raw)
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,0 +1,144 @@
+"""Every setting, from the environment, typed. `.env.example` documents each; a wrong value stops the process."""
+
+from pathlib import Path
+
+from config import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.load_dotenv(BASE_DIR / ".env")
+
+# Places
+VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var")
+MEDIA_ROOT = env.path("MEDIA_ROOT", VAR_DIR / "media")
+INDEX_DIR = env.path("INDEX_DIR", VAR_DIR / "index")
+MODEL_CACHE_DIR = env.path("MODEL_CACHE_DIR", VAR_DIR / "models")
+STATIC_ROOT = env.path("STATIC_ROOT", VAR_DIR / "static")
+
+# Who may talk to us, and how
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.secret_key("SECRET_KEY", VAR_DIR / "secret_key")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
+ALLOW_SIGNUP = env.flag("ALLOW_SIGNUP", default=True)
+HTTPS = env.flag("HTTPS", default=False)
+HSTS_S = env.integer("HSTS_S", 60 * 60 * 24 * 365, at_least=0)
+BEHIND_TLS_PROXY = env.flag("BEHIND_TLS_PROXY", default=False)
+
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = HSTS_S if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+# A load balancer asks for health over plain HTTP from inside.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+
+# Database, queue
+DATABASES = {"default": env.database("DATABASE_URL", VAR_DIR / "sightline.sqlite3")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Several processes write: take the write lock when a transaction begins, wait for it, and let readers read on.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+else:
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5}
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+
+# What may be uploaded
+UPLOAD_MAX_BYTES = env.integer("UPLOAD_MAX_BYTES", 50_000_000)
+UPLOAD_MAX_PIXELS = env.integer("UPLOAD_MAX_PIXELS", 100_000_000)
+UPLOAD_MAX_FILES = env.integer("UPLOAD_MAX_FILES", 200)
+ZIP_MAX_BYTES = env.integer("ZIP_MAX_BYTES", 2_000_000_000)
+ZIP_MAX_FILES = env.integer("ZIP_MAX_FILES", 10_000)
+ZIP_MAX_RATIO = env.integer("ZIP_MAX_RATIO", 200)
+THUMBNAIL_WIDTHS_PX = (320, 960)
+DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_MAX_FILES
+FILE_UPLOAD_PERMISSIONS = 0o640
+
+# Models and engines: dotted paths, so that another one is a setting and a class
+DEVICE = env.text("DEVICE", "auto")
+BACKBONE = env.text("BACKBONE", "captioning.vision.backbone.EfficientNetLite2")
+CAPTIONER = env.text("CAPTIONER", "captioning.captioners.visual.VisualCaptioner")
+CAPTIONER_CHECKPOINT = env.optional_text("CAPTIONER_CHECKPOINT")
+CAPTIONER_MODEL_ID = env.optional_text("CAPTIONER_MODEL_ID")
+EMBEDDERS = env.mapping(
+    "EMBEDDERS",
+    {"image": "search.embedders.dual.DualEncoder", "caption": "search.embedders.sentence.SentenceEncoder"},
+)
+EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
+INDEX_ENGINE = env.text("INDEX_ENGINE", "search.index.faiss.engine.FaissIndex")
+TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
+DESCRIBE_BATCH_SIZE = env.integer("DESCRIBE_BATCH_SIZE", 32)
+INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
+
+# Celery: what differs between tasks is said beside them, in workers/
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+
+# Django
+INSTALLED_APPS = [
+    "config",
+    "workers",
+    "recommender",
+    "search",
+    "captioning",
+    "library",
+    "ninja",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LOGIN_URL = "/account/login/"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": env.text("MEDIA_STORAGE", "django.core.files.storage.FileSystemStorage")},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}

@@ -1,0 +1,16 @@
+"""Every address of the site. Each app brings its own; this page only says in which order."""
+
+from importlib import util
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from config.api import api
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+]
+for app in ("library", "search", "recommender"):
+    if util.find_spec(f"{app}.urls"):
+        urlpatterns.append(path("", include(f"{app}.urls")))

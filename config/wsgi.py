@@ -1,0 +1,8 @@
+"""The site as WSGI application: `gunicorn config.wsgi` serves it."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+application = get_wsgi_application()

@@ -1,0 +1,31 @@
+"""Which device a model runs on, and in which precision. One of the few places that import torch."""
+
+import torch
+
+
+def best_device(wanted: str | None = None) -> torch.device:
+    """`wanted` if given, else CUDA, else Apple's MPS, else the CPU."""
+    if wanted and wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def inference_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively, else float32.
+
+    On a CPU without AVX512-BF16 or AMX, bfloat16 is emulated and slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() and _multiplies_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _multiplies_bf16() -> bool:
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
