@@ -1,10 +1,11 @@
-"""Typed reading of environment variables. A wrong value names the variable and the rule, and stops the process."""
+"""Typed reading of environment variables: a wrong value stops the process and names variable and rule."""
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +26,13 @@ def text(name: str, default: str) -> str:
 
 def optional_text(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
+
+
+def choice(name: str, default: str, allowed: Collection[str]) -> str:
+    value = text(name, default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+    return value
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -61,10 +69,12 @@ def database(name: str, default: Path) -> dict[str, Any]:
     """A Django database of `sqlite:///file` or `postgresql://user:password@host/name`."""
     url = text(name, f"sqlite:///{default}")
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
-        raise ImproperlyConfigured(f"{name} must start with sqlite:/// or postgresql://, not {url.split(':')[0]!r}")
+        scheme = url.partition(":")[0]  # the rest may hold a password
+        raise ImproperlyConfigured(f"{name} must start with sqlite:/// or postgresql://, not {scheme!r}.")
     config: dict[str, Any] = dict(_env.db_url_config(url))
     if not config.get("NAME"):
         raise ImproperlyConfigured(f"{name} names no database.")
+    config["HOST"] = unquote(config["HOST"])  # a socket's folder is written %2Frun%2Fpostgresql
     return config
 
 

@@ -1,8 +1,9 @@
-"""Every setting, from the environment, typed. `.env.example` documents each; a wrong value stops the process."""
+"""Every setting, typed, from the environment. `.env.example` documents each; a wrong value stops us."""
 
 from pathlib import Path
 
 from config import environment as env
+from config.logging import LEVELS, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_dotenv(BASE_DIR / ".env")
@@ -37,7 +38,7 @@ SESSION_COOKIE_HTTPONLY = True
 # Database, queue
 DATABASES = {"default": env.database("DATABASE_URL", VAR_DIR / "sightline.sqlite3")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Several processes write: take the write lock when a transaction begins, wait for it, and let readers read on.
+    # Several processes write: take the write lock when a transaction begins, wait for it, let readers read on.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -45,7 +46,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5}
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -82,6 +83,8 @@ INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 
+LOGGING = logging_config(level=env.choice("LOG_LEVEL", "INFO", LEVELS), json=env.flag("LOG_JSON", default=False))
+
 # Django
 INSTALLED_APPS = [
     "config",
@@ -107,6 +110,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.content_security_policy",
+    "config.middleware.ErrorPages",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

@@ -7,6 +7,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config.api import api
 
+handler404 = "config.api.problems.not_found"
+handler500 = "config.api.problems.failed"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),

@@ -13,7 +13,7 @@ if "SIGHTLINE_TEST_VAR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["SIGHTLINE_TEST_VAR"], ignore_errors=True)
 
 _VALUES = {
-    "VAR_DIR": os.path.join(os.environ["SIGHTLINE_TEST_VAR"], os.environ.get("PYTEST_XDIST_WORKER", "main")),
+    "VAR_DIR": f"{os.environ['SIGHTLINE_TEST_VAR']}/{os.environ.get('PYTEST_XDIST_WORKER', 'main')}",
     "SECRET_KEY": "a key that only tests know, long enough for every check of its length",
     "BACKBONE": "tests.fakes.FakeBackbone",
     "CAPTIONER": "tests.fakes.FakeCaptioner",

@@ -4,7 +4,16 @@ from importlib import import_module, util
 
 from ninja import NinjaAPI
 
-api = NinjaAPI(title="Sightline", version="1", docs_url="/docs", openapi_url="/openapi.json")
+from config.api import problems
+
+api = NinjaAPI(
+    title="Sightline",
+    version="1",
+    description="Search photos by what they show. Errors are application/problem+json; lists page by cursor.",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+)
+problems.register(api)
 for module in ("config.api.assets", "library.api", "search.api", "recommender.api", "workers.api"):
     if util.find_spec(module):
         api.add_router("", import_module(module).router)

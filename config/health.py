@@ -1,0 +1,96 @@
+"""Is the process alive (`/healthz`), and can it do its work (`/readyz`)? Neither answer names a secret."""
+
+import logging
+import time
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from search.services import active_model_id, describe_index
+from workers.celery import app as celery_app
+from workers.pipeline import QUEUES
+
+from captioning.active import active_caption_model_id
+from core.errors import QueueUnavailable
+
+log = logging.getLogger(__name__)
+
+_REDIS_TIMEOUT_S = 1.0
+_WORKERS_TIMEOUT_S = 1.0
+_KEEP_WORKERS_S = 5
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Alive: asks nothing of anybody, so that a database that is away restarts no web server."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Each part by itself; 503 where one of them can't do its work."""
+    parts = {name: _examined(name, check) for name, check in CHECKS.items()}
+    ready = all(part["ok"] for part in parts.values())
+    response = JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503)
+    if not ready:
+        response.headers["Retry-After"] = "5"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _examined(name: str, check: Callable[[], str]) -> dict[str, object]:
+    started = time.perf_counter()
+    try:
+        note = check()
+    except Exception as error:  # a part that fails in an unforeseen way is not ready either
+        log.warning("not ready: %s", name, exc_info=error)
+        return {"ok": False, "note": f"{type(error).__name__}: see the log"}
+    return {"ok": True, "note": note, "took_ms": round((time.perf_counter() - started) * 1000, 1)}
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return connection.vendor
+
+
+def _redis() -> str:
+    timeouts = {"socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": _REDIS_TIMEOUT_S}
+    with redis.Redis.from_url(settings.REDIS_URL, **timeouts) as client:
+        client.ping()
+    return "answers"
+
+
+def _index() -> str:
+    return ", ".join(f"{space}: {describe_index(space)}" for space in settings.EMBEDDERS)
+
+
+def _models() -> str:
+    """Which models are configured and there; reads their cards, not their weights."""
+    return ", ".join([active_caption_model_id(), *map(active_model_id, settings.EMBEDDERS)])
+
+
+def _workers() -> str:
+    """Every queue needs a worker. Asking takes a second, so the answer is kept for a few."""
+    served = cache.get("served-queues")
+    if served is None:
+        served = _served_queues()
+        cache.set("served-queues", served, _KEEP_WORKERS_S)
+    if missing := set(QUEUES) - served:
+        raise QueueUnavailable(f"No worker serves {', '.join(sorted(missing))}.")
+    return ", ".join(sorted(served))
+
+
+def _served_queues() -> set[str]:
+    answers = celery_app.control.inspect(timeout=_WORKERS_TIMEOUT_S).active_queues() or {}
+    return {queue["name"] for queues in answers.values() for queue in queues}
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": _database,
+    "redis": _redis,
+    "index": _index,
+    "models": _models,
+    "workers": _workers,
+}
