@@ -39,6 +39,9 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
         "loggers": {
             # Each answer of 4xx is the client's business, not a line in our log.
             "django.request": {"level": "ERROR"},
-            **{name: {"level": "WARNING"} for name in ("PIL", "urllib3", "httpcore", "httpx", "kombu", "amqp")},
+            **{
+                name: {"level": "WARNING"}
+                for name in ("PIL", "urllib3", "httpcore", "httpx", "kombu", "amqp")
+            },
         },
     }

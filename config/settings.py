@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import django_stubs_ext
+
 from config import environment as env
 from config.logging import LEVELS, logging_config
+
+# Lets code say admin.ModelAdmin[Asset] at run time, as the type checker wants it.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_dotenv(BASE_DIR / ".env")
@@ -83,7 +88,9 @@ INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 
-LOGGING = logging_config(level=env.choice("LOG_LEVEL", "INFO", LEVELS), json=env.flag("LOG_JSON", default=False))
+LOGGING = logging_config(
+    level=env.choice("LOG_LEVEL", "INFO", LEVELS), json=env.flag("LOG_JSON", default=False)
+)
 
 # Django
 INSTALLED_APPS = [

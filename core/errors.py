@@ -1,17 +1,17 @@
 """Every error Sightline raises on purpose, on one page. `config.api` maps each to an HTTP status, once.
 
-    SightlineError
-    ├── InvalidInput              the request or file is wrong; the message says what to do
-    │   ├── UnsupportedMedia      not a picture we read
-    │   ├── CorruptMedia          a picture whose bytes are damaged
-    │   └── TooLarge              over a limit on bytes, pixels or files
-    ├── NotFound                  no such thing, or not for you: the answer is the same
-    ├── NotAllowed                you may see it but not do this
-    ├── Conflict                  the state of the thing forbids it now
-    └── Unavailable               ours to heal; come back later
-        ├── ModelUnavailable      a model's weights are missing or damaged
-        ├── EngineUnavailable     the vector index can't answer
-        └── QueueUnavailable      Redis or the workers can't be reached in time
+SightlineError
+├── InvalidInput              the request or file is wrong; the message says what to do
+│   ├── UnsupportedMedia      not a picture we read
+│   ├── CorruptMedia          a picture whose bytes are damaged
+│   └── TooLarge              over a limit on bytes, pixels or files
+├── NotFound                  no such thing, or not for you: the answer is the same
+├── NotAllowed                you may see it but not do this
+├── Conflict                  the state of the thing forbids it now
+└── Unavailable               ours to heal; come back later
+    ├── ModelUnavailable      a model's weights are missing or damaged
+    ├── EngineUnavailable     the vector index can't answer
+    └── QueueUnavailable      Redis or the workers can't be reached in time
 """
 
 
