@@ -67,6 +67,11 @@ ZIP_MAX_RATIO = env.integer("ZIP_MAX_RATIO", 200)
 THUMBNAIL_WIDTHS_PX = (320, 960)
 DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_MAX_FILES
 FILE_UPLOAD_PERMISSIONS = 0o640
+FILE_UPLOAD_HANDLERS = [
+    "library.upload_cap.UploadCap",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # Models and engines: dotted paths, so that another one is a setting and a class
 DEVICE = env.text("DEVICE", "auto")
@@ -147,7 +152,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
 STORAGES = {
-    "default": {"BACKEND": env.text("MEDIA_STORAGE", "django.core.files.storage.FileSystemStorage")},
+    "default": {"BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage")},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
