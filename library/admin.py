@@ -1,0 +1,88 @@
+"""Assets and keys in Django's admin. Every change goes through the services, and places stay with their owners."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from library import api_keys, asset_store
+from library.models import ApiKey, Asset, AssetTag
+from workers import pipeline
+
+
+class TagInline(admin.TabularInline[AssetTag, Asset]):
+    model = AssetTag
+    extra = 0
+
+
+@admin.register(Asset)
+class AssetAdmin(admin.ModelAdmin[Asset]):
+    list_display = (
+        "id",
+        "__str__",
+        "owner",
+        "visibility",
+        "mime_type",
+        "width_px",
+        "height_px",
+        "created_at",
+    )
+    list_filter = ("visibility", "mime_type", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("title", "original_name", "sha256", "owner__username")
+    inlines = (TagInline,)
+    # What was read from the file is a fact, and latitude and longitude are for the owner alone.
+    fields = (
+        *("owner", "title", "description", "visibility", "original_name", "mime_type", "size_bytes"),
+        *("width_px", "height_px", "sha256", "taken_at", "camera", "created_at", "updated_at"),
+    )
+    readonly_fields = (
+        *("owner", "original_name", "mime_type", "size_bytes", "width_px", "height_px", "sha256"),
+        *("taken_at", "camera", "created_at", "updated_at"),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Asset, form: ModelForm[Asset], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(pipeline.wake)
+
+    def delete_model(self, request: HttpRequest, obj: Asset) -> None:
+        asset_store.delete_asset(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
+        for asset in queryset:
+            asset_store.delete_asset(asset)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+    list_display = ("name", "prefix", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
+    list_filter = ("revoked_at", "created_at")
+    search_fields = ("name", "prefix", "owner__username")
+    fields = readonly_fields = (
+        "name",
+        "prefix",
+        "owner",
+        "scopes",
+        "created_at",
+        "last_used_at",
+        "revoked_at",
+    )
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.action(description="Revoke the selected keys")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        for key in queryset.select_related("owner"):
+            api_keys.revoke_key(key.owner, key.pk)
+        self.message_user(request, "The keys work no more.")

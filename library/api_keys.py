@@ -1,0 +1,95 @@
+"""Secrets that act for their owner. The secret is shown once, when it is made; the database keeps its hash."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from core.errors import InvalidInput, NotAllowed, NotFound
+from library.details import checked_line
+from library.models import ApiKey
+
+_BRAND = "sl"
+_PREFIX_CHARS = 12
+_NAME_MAX_CHARS = 80
+_KEYS_MAX = 50
+#: Knowing the last use to a few minutes is enough, and spares a write at each request.
+_LAST_USE_STEP = timedelta(minutes=5)
+
+
+class NewKey(NamedTuple):
+    """`token` is what the caller sends as `Authorization: Bearer <token>`; nobody can read it again later."""
+
+    key: ApiKey
+    token: str
+
+
+def create_key(owner: User, *, name: str, scopes: Iterable[str]) -> NewKey:
+    """InvalidInput names the field; NotAllowed where the scopes ask for more than the owner may do."""
+    name = checked_line("name", name, _NAME_MAX_CHARS)
+    if not name:
+        raise InvalidInput("name says what the key is for; it must not be empty.", field="name")
+    wanted = _checked_scopes(scopes)
+    if ApiKey.Scope.ADMIN in wanted and not owner.is_staff:
+        raise NotAllowed("Only staff may make keys with the scope admin.")
+    if live_keys(owner).count() >= _KEYS_MAX:
+        raise InvalidInput(f"At most {_KEYS_MAX} keys; revoke one that is no longer used.", field="name")
+    prefix = secrets.token_hex(_PREFIX_CHARS // 2)
+    secret = secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        owner=owner, name=name, prefix=prefix, secret_sha256=_digest(secret), scopes=wanted
+    )
+    return NewKey(key, f"{_BRAND}_{prefix}_{secret}")
+
+
+def live_keys(owner: User) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(owner=owner, revoked_at=None)
+
+
+def revoke_key(owner: User, key_id: int) -> ApiKey:
+    """Ends a key at once. NotFound for somebody else's; again is harmless."""
+    key = ApiKey.objects.filter(owner=owner, pk=key_id).first()
+    if key is None:
+        raise NotFound("There is no such key.")
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+    return key
+
+
+def key_of(token: str) -> ApiKey | None:
+    """The live key of an active owner whose secret this is."""
+    brand, _, rest = token.partition("_")
+    prefix, _, secret = rest.partition("_")
+    if brand != _BRAND or len(prefix) != _PREFIX_CHARS or not secret:
+        return None
+    key = ApiKey.objects.select_related("owner").filter(prefix=prefix, revoked_at=None).first()
+    if key is None or not hmac.compare_digest(key.secret_sha256, _digest(secret)):
+        return None
+    return key if key.owner.is_active else None
+
+
+def note_use(key: ApiKey) -> None:
+    now = timezone.now()
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_STEP)
+    if key.last_used_at is None or key.last_used_at < now - _LAST_USE_STEP:
+        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+
+
+def _checked_scopes(scopes: Iterable[str]) -> list[str]:
+    wanted = sorted(set(scopes), key=str)
+    unknown = [scope for scope in wanted if scope not in ApiKey.Scope.values]
+    if unknown or not wanted:
+        raise InvalidInput(f"scopes must be some of {', '.join(ApiKey.Scope.values)}.", field="scopes")
+    return [scope for scope in ApiKey.Scope.values if scope in wanted]
+
+
+def _digest(secret: str) -> str:
+    """A plain hash is enough: the secret is 256 random bits, not a password that could be guessed."""
+    return hashlib.sha256(secret.encode()).hexdigest()

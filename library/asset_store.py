@@ -1,0 +1,214 @@
+"""Writing assets: a file is checked, then stored, then its row commits. A crash leaves at most an unreferenced file.
+
+Files are shared by every asset of the same bytes, so whoever adds or removes the first or last of them holds the
+lock of these bytes: a file is never removed under a row that is being written.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO, TypedDict, Unpack
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from core.errors import NotFound
+from core.locks import named_lock
+from library import storage
+from library.details import Details, checked_description, checked_tags, checked_title, checked_visibility
+from library.media.embedded_text import clean_line
+from library.media.hashes import sha256_of
+from library.media.probe import Picture, probe
+from library.models import Asset, AssetTag
+
+log = logging.getLogger(__name__)
+
+_LOCK_TIMEOUT_S = 60.0
+_NAME_MAX_CHARS = 255
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was read once, to know its identity. The file stays open for whoever made it."""
+
+    file: BinaryIO
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class StoredAsset:
+    """`created` is false where the owner had these bytes already."""
+
+    asset: Asset
+    created: bool
+
+
+class Changes(TypedDict, total=False):
+    title: str
+    description: str
+    tags: Iterable[str]
+    visibility: str
+
+
+def store_upload(owner: User, file: BinaryIO, *, name: str, **words: Unpack[Changes]) -> StoredAsset:
+    """One picture of `owner`; UnsupportedMedia, CorruptMedia, TooLarge or InvalidInput where it is refused.
+
+    The file must be seekable. Waking the workers is left to the caller, after the commit.
+    """
+    details = Details.checked(**words)
+    upload = fingerprint(file, name)
+    return known_asset(owner, upload) or keep(owner, upload, develop(upload), details)
+
+
+def fingerprint(file: BinaryIO, name: str) -> Upload:
+    """Reads the file in pieces, no further than the limit on its size."""
+    sha256, size_bytes = sha256_of(file, max_bytes=settings.UPLOAD_MAX_BYTES)
+    return Upload(file, name, sha256, size_bytes)
+
+
+def develop(upload: Upload) -> Picture:
+    """Decodes and checks the picture. Touches no database, so several may run in threads."""
+    return probe(
+        upload.file,
+        max_pixels=settings.UPLOAD_MAX_PIXELS,
+        thumbnail_widths_px=settings.THUMBNAIL_WIDTHS_PX,
+    )
+
+
+def known_asset(owner: User, upload: Upload) -> StoredAsset | None:
+    """The owner's asset of these very bytes. A stored file that went missing is put back: here it is again."""
+    asset = Asset.objects.filter(owner=owner, sha256=upload.sha256).first()
+    if asset is None:
+        return None
+    if not storage.holds(asset.original_key, asset.size_bytes):
+        with _content_lock(asset.sha256):
+            storage.put(asset.original_key, upload.file)
+    return StoredAsset(asset, created=False)
+
+
+def keep(owner: User, upload: Upload, picture: Picture, details: Details) -> StoredAsset:
+    """Stores the files, then the row. Call it outside of a transaction: the lock must outlast the commit."""
+    with _content_lock(upload.sha256):
+        if stored := known_asset_row(owner, upload.sha256):
+            return stored
+        _store_files(upload, picture)
+        try:
+            with transaction.atomic(durable=True):
+                return StoredAsset(_insert(owner, upload, picture, details), created=True)
+        except IntegrityError:
+            stored = known_asset_row(owner, upload.sha256)
+            if stored is None:
+                raise
+            return stored
+
+
+def known_asset_row(owner: User, sha256: str) -> StoredAsset | None:
+    asset = Asset.objects.filter(owner=owner, sha256=sha256).first()
+    return StoredAsset(asset, created=False) if asset else None
+
+
+def update_asset(asset: Asset, **changes: Unpack[Changes]) -> Asset:
+    """Changes words or visibility; what is not named stays. InvalidInput names the field."""
+    checked: dict[str, Any] = {name: _CHECKS[name](value) for name, value in changes.items()}
+    tags = checked.pop("tags", None)
+    with transaction.atomic():
+        current = Asset.objects.select_for_update().filter(pk=asset.pk).first()
+        if current is None:
+            raise NotFound("There is no such asset.")
+        for name, value in checked.items():
+            setattr(current, name, value)
+        if tags is not None:
+            _replace_tags(current, tags)
+        # Also where only tags changed: whoever keeps a copy of an asset's words compares this time.
+        current.save(update_fields=[*checked, "updated_at"])
+    return current
+
+
+def delete_asset(asset: Asset) -> None:
+    """Removes the rows, and after the commit the files, unless another asset is made of the same bytes."""
+    with transaction.atomic():
+        Asset.objects.filter(pk=asset.pk).delete()
+        transaction.on_commit(partial(forget_content, asset.sha256), robust=True)
+
+
+def forget_content(sha256: str) -> bool:
+    """Removes the files of these bytes if no asset needs them (any more); says whether it did."""
+    with _content_lock(sha256), storage.storage_errors():
+        if Asset.objects.filter(sha256=sha256).exists():
+            return False
+        storage.remove_content(sha256)
+        return True
+
+
+_CHECKS: dict[str, Any] = {
+    "title": checked_title,
+    "description": checked_description,
+    "tags": checked_tags,
+    "visibility": checked_visibility,
+}
+
+
+@contextmanager
+def _content_lock(sha256: str) -> Iterator[None]:
+    """256 locks for all contents: neighbours wait for each other a moment, and no million lock files pile up."""
+    with named_lock(f"content-{sha256[:2]}", _LOCK_TIMEOUT_S):
+        yield
+
+
+def _store_files(upload: Upload, picture: Picture) -> None:
+    """A file that no row vouches for may be the rest of a crash, and is written anew."""
+    key = storage.original_key(upload.sha256, picture.format.extension)
+    shared = Asset.objects.filter(sha256=upload.sha256).exists()
+    if shared and storage.holds(key, upload.size_bytes):
+        return
+    storage.put(key, upload.file)
+    for width_px, content in picture.thumbnails.items():
+        storage.put(storage.thumbnail_key(upload.sha256, width_px), content)
+
+
+def _insert(owner: User, upload: Upload, picture: Picture, details: Details) -> Asset:
+    found = picture.metadata
+    details = details.completed_by(found)
+    taken_at = found.taken_at
+    if taken_at and timezone.is_naive(taken_at):
+        taken_at = timezone.make_aware(taken_at)
+    asset = Asset.objects.create(
+        owner=owner,
+        sha256=upload.sha256,
+        mime_type=picture.format.mime_type,
+        original_key=storage.original_key(upload.sha256, picture.format.extension),
+        original_name=_base_name(upload.name),
+        size_bytes=upload.size_bytes,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        perceptual_hash=picture.perceptual_hash,
+        blurhash=picture.blurhash,
+        title=details.title,
+        description=details.description,
+        visibility=details.visibility,
+        taken_at=taken_at,
+        camera=found.camera,
+        latitude=found.latitude,
+        longitude=found.longitude,
+    )
+    AssetTag.objects.bulk_create(AssetTag(asset=asset, name=name) for name in details.tags)
+    return asset
+
+
+def _replace_tags(asset: Asset, names: Iterable[str]) -> None:
+    wanted = set(names)
+    asset.tags.exclude(name__in=wanted).delete()
+    present = set(asset.tags.values_list("name", flat=True))
+    AssetTag.objects.bulk_create(AssetTag(asset=asset, name=name) for name in wanted - present)
+
+
+def _base_name(name: str) -> str:
+    """The last part of a path of any system, as one clean line that keeps its ending."""
+    base = clean_line(name.replace("\\", "/").rsplit("/", 1)[-1])
+    return base[-_NAME_MAX_CHARS:]

@@ -1,0 +1,102 @@
+"""What was uploaded, by whom, and who may see it."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Asset(models.Model):
+    """One uploaded picture (later: or video) of one owner. Identity is (owner, sha256)."""
+
+    class Kind(models.TextChoices):
+        IMAGE = "image"
+
+    class Visibility(models.TextChoices):
+        PRIVATE = "private"
+        PUBLIC = "public"
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assets")
+    sha256 = models.CharField(max_length=64, db_index=True)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.IMAGE)
+    mime_type = models.CharField(max_length=64)
+    original_key = models.CharField(
+        max_length=160, help_text="Key in storage: originals/ab/cd/<sha256>.<ext>"
+    )
+    original_name = models.CharField(max_length=255, blank=True)
+    size_bytes = models.PositiveBigIntegerField()
+    width_px = models.PositiveIntegerField(help_text="After the EXIF orientation is applied")
+    height_px = models.PositiveIntegerField()
+    perceptual_hash = models.CharField(
+        max_length=16, db_index=True, help_text="64-bit pHash in hex, for near-duplicates"
+    )
+    blurhash = models.CharField(max_length=64, blank=True)
+
+    title = models.CharField(max_length=200, blank=True)
+    description = models.TextField(blank=True, max_length=5000)
+    visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.PRIVATE, db_index=True)
+
+    taken_at = models.DateTimeField(null=True, blank=True)
+    camera = models.CharField(max_length=120, blank=True)
+    latitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
+    longitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
+
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["owner", "sha256"], name="asset_once_per_owner")]
+
+    def __str__(self) -> str:
+        return self.title or self.original_name or f"asset {self.pk}"
+
+
+class AssetTag(models.Model):
+    """A word that a person (or an imported file's metadata) put on an asset."""
+
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["asset", "name"], name="tag_once_per_asset")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Frame(models.Model):
+    """One still of an asset; an image has exactly one, number 0. Everything downstream sees frames."""
+
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="frames")
+    number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["asset", "number"], name="frame_once_per_asset")]
+
+    def __str__(self) -> str:
+        return f"frame {self.number} of asset {self.asset_id}"
+
+
+class ApiKey(models.Model):
+    """A secret that acts for its owner within scopes. Only a hash is kept; the prefix finds the row."""
+
+    class Scope(models.TextChoices):
+        READ = "read"
+        WRITE = "write"
+        ADMIN = "admin"
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12, unique=True)
+    secret_sha256 = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,164 @@
+"""Reading the library. Every reader says who is looking; nobody sees more than public assets and their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, cast
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from PIL import Image
+
+from core.errors import CorruptMedia, NotAllowed, NotFound
+from library import storage
+from library.media.decoding import decode_file
+from library.media.hashes import bits_apart
+from library.models import Asset, Frame
+
+Viewer = AbstractBaseUser | AnonymousUser | None
+#: At most so many of 64 bits differ between versions of one picture (recompressed, scaled, slightly cropped).
+NEAR_DUPLICATE_MAX_BITS = 6
+_NO_SUCH_ASSET = "There is no such asset."
+_MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class AssetFilters:
+    """Which of the visible assets; what is None does not narrow. `mine` keeps the viewer's own."""
+
+    mine: bool | None = None
+    visibility: str | None = None
+    tag: str | None = None
+    taken_after: datetime | None = None
+    taken_before: datetime | None = None
+
+
+def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
+    """Public ones and the viewer's own. Being staff opens no private asset."""
+    return Asset.objects.filter(Q(visibility=Asset.Visibility.PUBLIC) | _own(viewer))
+
+
+def asset_for(viewer: Viewer, asset_id: int) -> Asset:
+    """NotFound where it does not exist, and just the same where it is somebody's private one."""
+    return _one_of(visible_assets(viewer), asset_id)
+
+
+def editable_asset_for(viewer: Viewer, asset_id: int) -> Asset:
+    """NotFound for what the viewer can't see, NotAllowed for what is public but not theirs."""
+    asset = asset_for(viewer, asset_id)
+    if not is_owner(viewer, asset):
+        raise NotAllowed("Only its owner may change this asset.")
+    return asset
+
+
+def is_owner(viewer: Viewer, asset: Asset) -> bool:
+    return viewer is not None and viewer.is_authenticated and asset.owner_id == viewer.pk
+
+
+def asset_page(
+    viewer: Viewer, filters: AssetFilters, *, before_id: int | None, limit: int
+) -> tuple[list[Asset], int | None]:
+    """Newest first, with tags; and the id after which the next page begins, None on the last one."""
+    assets = (
+        filtered(visible_assets(viewer), viewer, filters).order_by("-id").prefetch_related("tags", "frames")
+    )
+    if before_id is not None:
+        assets = assets.filter(id__lt=min(before_id, _MAX_ID))
+    found = list(assets[: limit + 1])
+    return found[:limit], found[limit - 1].pk if len(found) > limit else None
+
+
+def filtered(assets: QuerySet[Asset], viewer: Viewer, filters: AssetFilters) -> QuerySet[Asset]:
+    if filters.mine is not None:
+        assets = assets.filter(_own(viewer)) if filters.mine else assets.exclude(_own(viewer))
+    if filters.visibility is not None:
+        assets = assets.filter(visibility=filters.visibility)
+    if filters.tag is not None:
+        assets = assets.filter(pk__in=Asset.objects.filter(tags__name__iexact=filters.tag).values("pk"))
+    if filters.taken_after is not None:
+        assets = assets.filter(taken_at__gte=filters.taken_after)
+    if filters.taken_before is not None:
+        assets = assets.filter(taken_at__lt=filters.taken_before)
+    return assets
+
+
+def frames_of(asset: Asset) -> QuerySet[Frame]:
+    return asset.frames.all()
+
+
+def assets_without_frames(limit: int | None = None) -> QuerySet[Asset]:
+    """Oldest first, so that none waits for ever."""
+    waiting = Asset.objects.filter(frames__isnull=True).order_by("id")
+    return waiting if limit is None else waiting[:limit]
+
+
+def open_frame(frame: Frame, *, at_least_px: int | None = None) -> Image.Image:
+    """The frame's pixels, upright, RGB or RGBA. CorruptMedia where the stored file is gone or damaged.
+
+    With `at_least_px` the picture may come smaller, as long as its shorter side keeps that many pixels: large
+    photos decode several times faster.
+    """
+    return open_picture_of(frame.asset, at_least_px=at_least_px)
+
+
+def open_picture_of(asset: Asset, *, at_least_px: int | None = None) -> Image.Image:
+    try:
+        file = storage.open_file(asset.original_key)
+    except FileNotFoundError as error:
+        raise CorruptMedia("The stored file of this asset is missing.") from error
+    with file:
+        return decode_file(
+            cast("BinaryIO", file), max_pixels=settings.UPLOAD_MAX_PIXELS, at_least_px=at_least_px
+        )
+
+
+def exact_duplicate_ids(asset: Asset) -> list[int]:
+    """Other owners' assets of the same bytes."""
+    return list(Asset.objects.filter(sha256=asset.sha256).exclude(pk=asset.pk).values_list("pk", flat=True))
+
+
+def near_duplicate_ids(viewer: Viewer, asset: Asset, *, max_bits: int = NEAR_DUPLICATE_MAX_BITS) -> list[int]:
+    """Visible assets that look the same, closest first: the same bytes, or another version of the picture."""
+    others = visible_assets(viewer).exclude(pk=asset.pk).values_list("pk", "perceptual_hash")
+    distances = [(bits_apart(asset.perceptual_hash, other), pk) for pk, other in others.iterator()]
+    return [pk for distance, pk in sorted(distances) if distance <= max_bits]
+
+
+def thumbnail_url(asset: Asset, width_px: int) -> str:
+    return reverse("asset-thumbnail", args=[asset.pk, width_px])
+
+
+def thumbnail_urls(asset: Asset) -> dict[int, str]:
+    return {width_px: thumbnail_url(asset, width_px) for width_px in settings.THUMBNAIL_WIDTHS_PX}
+
+
+def original_url(asset: Asset) -> str:
+    return reverse("asset-original", args=[asset.pk])
+
+
+def tag_names(asset: Asset) -> list[str]:
+    return sorted(tag.name for tag in asset.tags.all())
+
+
+def unreferenced(hashes: Sequence[str]) -> list[str]:
+    """Those of these contents that no asset is made of."""
+    known = set(Asset.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))
+    return [sha256 for sha256 in hashes if sha256 not in known]
+
+
+def _own(viewer: Viewer) -> Q:
+    """Nothing for who is not signed in: a filter by `owner=None` would be one slip away from everything."""
+    if viewer is None or not viewer.is_authenticated:
+        return Q(pk__in=[])
+    return Q(owner_id=viewer.pk)
+
+
+def _one_of(assets: QuerySet[Asset], asset_id: int) -> Asset:
+    if not 0 < asset_id <= _MAX_ID:  # beyond what databases can compare
+        raise NotFound(_NO_SUCH_ASSET)
+    asset = assets.filter(pk=asset_id).first()
+    if asset is None:
+        raise NotFound(_NO_SUCH_ASSET)
+    return asset
