@@ -9,12 +9,12 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from search.services import active_model_id, describe_index
-from workers.celery import app as celery_app
-from workers.pipeline import QUEUES
 
 from captioning.active import active_caption_model_id
 from core.errors import QueueUnavailable
+from search.services import active_model_id, index, spaces
+from workers.celery import app as celery_app
+from workers.pipeline import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +63,13 @@ def _redis() -> str:
 
 
 def _index() -> str:
-    return ", ".join(f"{space}: {describe_index(space)}" for space in settings.EMBEDDERS)
+    told = {space: index(space).describe() for space in spaces()}
+    return ", ".join(f"{space}: {each.sealed_count} + {each.tail_count}" for space, each in told.items())
 
 
 def _models() -> str:
     """Which models are configured and there; reads their cards, not their weights."""
-    return ", ".join([active_caption_model_id(), *map(active_model_id, settings.EMBEDDERS)])
+    return ", ".join([active_caption_model_id(), *map(active_model_id, spaces())])
 
 
 def _workers() -> str:
@@ -77,7 +78,10 @@ def _workers() -> str:
     if served is None:
         served = _served_queues()
         cache.set("served-queues", served, _KEEP_WORKERS_S)
-    if missing := set(QUEUES) - served:
+    needed = {stage.queue for stage in STAGES} | {
+        stage.express_queue for stage in STAGES if stage.express_queue
+    }
+    if missing := needed - served:
         raise QueueUnavailable(f"No worker serves {', '.join(sorted(missing))}.")
     return ", ".join(sorted(served))
 

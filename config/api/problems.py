@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def register(api: NinjaAPI) -> None:
     """Every error that leaves an operation of `api` is rendered here."""
     for kind in (*STATUSES, Exception):
-        api.add_exception_handler(kind, answer)
+        api.add_exception_handler(kind, answer)  # type: ignore[arg-type]  # it is given instances only
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse:

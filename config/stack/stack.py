@@ -49,14 +49,16 @@ class Stack:
                     f"{child.log_tail() or '(nothing was written)'}"
                 )
 
-    def wait_until(self, done: Callable[[], bool], *, timeout_s: float | None = None) -> bool:
+    def wait_until(
+        self, done: Callable[[], bool], *, timeout_s: float | None = None, every_s: float = _POLL_S
+    ) -> bool:
         """Waits for `done`, with an eye on every part; False when the time is over first."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not done():
             self.check()
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(every_s)
         return True
 
     def run(self, name: str, command: Sequence[str]) -> None:

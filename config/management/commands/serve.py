@@ -23,7 +23,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_address(parser)
 
-    def handle(self, *, host: str, port: int, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        host, port = options["host"], options["port"]
         try:
             with raising_on_termination(), running_stack(host=host, port=port, say=self._say) as stack:
                 self.use(stack, **options)
