@@ -1,0 +1,7 @@
+"""The captioning app."""
+
+from django.apps import AppConfig
+
+
+class CaptioningConfig(AppConfig):
+    name = "captioning"

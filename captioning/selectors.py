@@ -1,0 +1,67 @@
+"""Reading captions and tags: which sentence stands for a frame, and which frames still want one."""
+
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from captioning.active import active_caption_model_id
+from captioning.models import AutoTag, Caption
+from core.errors import ModelUnavailable
+from library.models import Frame
+
+#: Whose sentence is shown when several were written: a person's edit, what came with the file, the model's.
+_PREFERENCE = (Caption.Source.HUMAN, Caption.Source.IMPORTED, Caption.Source.MODEL)
+
+
+def caption_of(frame: Frame) -> Caption | None:
+    """The sentence that stands for one frame, or None before the model has seen it."""
+    return captions_of([frame.pk]).get(frame.pk)
+
+
+def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
+    """The sentence that stands for each frame, in one query: a person's, an imported one, the active model's.
+
+    A caption of a model that is no longer active still stands until the active one has written its own, so
+    a switch of models never leaves a picture without words.
+    """
+    active = _active_model_id_or_none()
+
+    def rank(caption: Caption) -> tuple[int, bool, int]:
+        return (_PREFERENCE.index(Caption.Source(caption.source)), caption.model_id != active, -caption.pk)
+
+    best: dict[int, Caption] = {}
+    for caption in Caption.objects.filter(frame_id__in=list(frame_ids)):
+        known = best.get(caption.frame_id)
+        if known is None or rank(caption) < rank(known):
+            best[caption.frame_id] = caption
+    return best
+
+
+def written_by_people(frame_ids: Iterable[int]) -> dict[int, str]:
+    """The sentences of frames that a person wrote or an import brought: no model may speak over them."""
+    texts: dict[int, str] = {}
+    captions = Caption.objects.filter(frame_id__in=list(frame_ids)).exclude(source=Caption.Source.MODEL)
+    for caption in captions.order_by("source"):  # "human" sorts before "imported"
+        texts.setdefault(caption.frame_id, caption.text)
+    return texts
+
+
+def auto_tags_of(frame_ids: Iterable[int]) -> dict[int, list[AutoTag]]:
+    """What the classifier saw in each frame, the surest first, in one query."""
+    tags: dict[int, list[AutoTag]] = {}
+    for tag in AutoTag.objects.filter(frame_id__in=list(frame_ids)):
+        tags.setdefault(tag.frame_id, []).append(tag)
+    return tags
+
+
+def frames_without_caption(model_id: str) -> QuerySet[Frame]:
+    """Frames that this model has not captioned yet, whoever else has."""
+    written = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL, model_id=model_id)
+    return Frame.objects.filter(~Exists(written))
+
+
+def _active_model_id_or_none() -> str | None:
+    try:
+        return active_caption_model_id()
+    except ModelUnavailable:  # captions that exist can be read without the model that wrote them
+        return None

@@ -1,0 +1,139 @@
+"""Writing captions and tags, and the models that make them (loaded once per process, at first use)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from numpy.typing import NDArray
+
+from captioning.active import active_caption_model_id, checkpoint_dir
+from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.models import AutoTag, Caption
+from captioning.selectors import caption_of
+from captioning.tagging import tag_guesses
+from core import backends
+from core.errors import InvalidInput, ModelUnavailable, NotAllowed
+from library.models import Frame
+
+__all__ = [
+    "active_caption_model_id",
+    "backbone",
+    "captioner",
+    "captioner_named",
+    "edit_caption",
+    "record_auto_tags",
+    "record_captions",
+    "record_match_scores",
+]
+
+CAPTION_MAX_CHARS = 1000
+
+
+def backbone() -> Any:
+    """The active vision backbone: `encode(pixels) -> Features` and `model_id`."""
+    return backends.load(settings.BACKBONE, device=settings.DEVICE)
+
+
+def captioner() -> Captioner:
+    """The active captioner. ModelUnavailable where it names itself otherwise than the settings do.
+
+    Rows are found to be missing by the configured id and written under the loaded one: were they two, every
+    frame would be captioned again for ever.
+    """
+    loaded = captioner_named(None)
+    if loaded.model_id != active_caption_model_id():
+        raise ModelUnavailable(
+            f"The loaded captioner is {loaded.model_id!r}, but {active_caption_model_id()!r} is configured."
+        )
+    return loaded
+
+
+def captioner_named(name: str | None) -> Captioner:
+    """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None."""
+    of_checkpoint = name is not None and Path(name).is_dir()
+    return cast(
+        Captioner,
+        backends.load(
+            settings.CAPTIONER if name is None or of_checkpoint else name,
+            checkpoint=name if of_checkpoint else str(checkpoint_dir()),
+            cache_dir=str(settings.MODEL_CACHE_DIR),
+            device=settings.DEVICE,
+        ),
+    )
+
+
+def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) -> None:
+    """Keep one model's captions, by frame id; a second run replaces the first. People's words stay as they are."""
+    rows = [
+        Caption(
+            frame_id=frame_id,
+            source=Caption.Source.MODEL,
+            model_id=model_id,
+            text=draft.text,
+            confidence=draft.confidence,
+        )
+        for frame_id, draft in pairs
+    ]
+    _upsert_captions(rows, ["text", "confidence", "match_score", "updated_at"])
+
+
+def record_match_scores(scores: Mapping[int, float], model_id: str) -> None:
+    """Keep how well the captions of one model match their pictures: cosine in the image space, by frame id."""
+    captions = list(
+        Caption.objects.filter(frame_id__in=list(scores), source=Caption.Source.MODEL, model_id=model_id)
+    )
+    for caption in captions:
+        caption.match_score = scores[caption.frame_id]
+    Caption.objects.bulk_update(captions, ["match_score"])
+
+
+def record_auto_tags(frame_ids: Sequence[int], logits: NDArray[np.float32]) -> None:
+    """Keep the classes that the backbone saw in each frame, logits (N, 1000); a second run replaces the first."""
+    model_id = str(backbone().model_id)
+    rows = [
+        AutoTag(
+            frame_id=frame_id,
+            model_id=model_id,
+            name=guess.names[0][:80],
+            synonyms=", ".join(guess.names[1:])[:255],
+            confidence=guess.confidence,
+        )
+        for frame_id, guesses in zip(frame_ids, tag_guesses(logits), strict=True)
+        for guess in guesses
+    ]
+    with transaction.atomic():
+        AutoTag.objects.filter(frame_id__in=frame_ids, model_id=model_id).delete()
+        AutoTag.objects.bulk_create(rows)
+
+
+def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | None:
+    """Put the owner's sentence over the model's, which stays in its own row; empty text takes it back.
+
+    Returns what stands for the frame now. The caller tells the pipeline afterwards (`caption_changed`), so
+    that the caption vector follows the words. NotAllowed for anyone but the owner.
+    """
+    if frame.asset.owner_id != user.pk:
+        raise NotAllowed("Only the owner of a picture can change its caption.")
+    words = " ".join(text.split())
+    if len(words) > CAPTION_MAX_CHARS:
+        raise InvalidInput(f"A caption has at most {CAPTION_MAX_CHARS} characters.", field="caption")
+    if words:
+        _upsert_captions(
+            [Caption(frame=frame, source=Caption.Source.HUMAN, text=words)], ["text", "updated_at"]
+        )
+    else:
+        Caption.objects.filter(frame=frame, source=Caption.Source.HUMAN).delete()
+    return caption_of(frame)
+
+
+def _upsert_captions(rows: Sequence[Caption], fields: Sequence[str]) -> None:
+    Caption.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["frame", "source", "model_id"],
+        update_fields=fields,
+    )

@@ -1,0 +1,275 @@
+"""The stages in this process, with the fake models: what is written, by whom, and what is left alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from PIL import Image
+
+import captioning.services
+from captioning.models import AutoTag, Caption
+from captioning.selectors import caption_of
+from captioning.vision.frames import FrameBatch
+from core.errors import ModelUnavailable
+from library.asset_store import delete_asset
+from library.models import Asset, Frame
+from search.models import Embedding
+from search.services import search_text
+from tests import fakes
+from tests.workers.conftest import MakeAssets
+from workers import describe, messages, pipeline, runner, stages
+from workers.models import StageRun
+from workers.selectors import stages_of
+from workers.tasks import stages as tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run_all() -> None:
+    """Every stage once, in order, as their tasks do."""
+    for stage in pipeline.STAGES:
+        runner.drain(stages.lane_of(stage))
+
+
+def everything() -> dict[str, Any]:
+    """All that the stages write, without what changes by itself."""
+    return {
+        "frames": list(Frame.objects.order_by("pk").values_list("pk", "asset_id")),
+        "captions": list(
+            Caption.objects.order_by("frame_id", "source").values_list(
+                "frame_id", "text", "confidence", "match_score"
+            )
+        ),
+        "tags": list(
+            AutoTag.objects.order_by("frame_id", "name").values_list("frame_id", "name", "confidence")
+        ),
+        "vectors": [
+            (frame, space, bytes(vector), number)
+            for frame, space, vector, number in Embedding.objects.order_by("frame_id", "space").values_list(
+                "frame_id", "space", "vector", "number"
+            )
+        ],
+    }
+
+
+def test_a_picture_goes_in_and_is_captioned_tagged_and_found(make_assets: MakeAssets, alice: User) -> None:
+    red, blue = make_assets("red", "blue")
+    run_all()
+    caption = caption_of(red.frames.get())
+    assert caption is not None
+    assert (caption.text, caption.source, caption.model_id) == ("a red picture", "model", "fake-captioner")
+    assert caption.match_score is not None
+    assert caption.match_score > 0.9
+    assert [tag.name for tag in AutoTag.objects.filter(frame__asset=red)] == ["strawberry"]
+    assert search_text(alice, "blue").matches[0].asset_id == blue.pk
+    assert stages_of(red) == {"frames": "done", "describe": "done", "index": "done"}
+    assert not StageRun.objects.exists()
+
+
+def test_every_stage_may_run_twice(make_assets: MakeAssets) -> None:
+    make_assets("red", "green")
+    run_all()
+    once = everything()
+    for frame in Frame.objects.all():
+        pipeline.ask_for(pipeline.FRAMES, [frame.asset_id])
+        pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
+        pipeline.ask_for(pipeline.INDEX, [frame.pk])
+    assert StageRun.objects.count() == 6
+    run_all()
+    assert everything() == once
+    assert not StageRun.objects.exists()
+
+
+def test_a_damaged_picture_fails_by_itself(make_assets: MakeAssets) -> None:
+    good, bad, gone = make_assets("red", "blue", "green")
+    with default_storage.open(bad.original_key, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n not any more")
+    default_storage.delete(gone.original_key)
+    run_all()
+    assert stages_of(good)["describe"] == "done"
+    for asset in (bad, gone):
+        assert stages_of(asset) == {"frames": "done", "describe": "failed", "index": "waiting"}
+    assert all(run.error.startswith("CorruptMedia: ") for run in StageRun.objects.all())
+
+
+def test_a_picture_deleted_while_models_look_at_it_harms_no_other(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, deleted = make_assets("red", "blue")
+    during_models(monkeypatch, lambda: delete_asset(deleted))
+    run_all()
+    assert list(Caption.objects.values_list("frame__asset_id", flat=True)) == [kept.pk]
+    assert not StageRun.objects.exists()
+
+
+def test_a_person_s_words_stand_and_are_what_is_embedded(make_assets: MakeAssets, alice: User) -> None:
+    (asset,) = make_assets("red")
+    run_all()
+    frame = asset.frames.get()
+    captioning.services.edit_caption(frame, "my grandmother's sofa", alice)
+    pipeline.caption_changed(frame)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
+    assert caption_of(frame).text == "my grandmother's sofa"  # type: ignore[union-attr]
+    assert Caption.objects.get(source="model").text == "a red picture"
+    assert vector_of(frame, "caption") == embedded("my grandmother's sofa")
+
+
+@pytest.mark.parametrize("words", ["a sofa", ""])
+def test_words_written_while_models_look_are_embedded_afterwards(
+    make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    (asset,) = make_assets("red")
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    frame = asset.frames.get()
+    if not words:
+        captioning.services.edit_caption(frame, "to be taken back", alice)
+
+    def edit() -> None:
+        captioning.services.edit_caption(frame, words, alice)
+        pipeline.caption_changed(frame)
+
+    during_models(monkeypatch, edit)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
+    assert vector_of(frame, "caption") == embedded(words or "a red picture")
+
+
+def test_without_a_model_pictures_wait_and_the_loop_stops(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.DESCRIBE_BATCH_SIZE = 2
+    assets = make_assets("red", "blue", "green", "white", "black")
+
+    def unavailable(*_: Any) -> None:
+        raise ModelUnavailable("There is no trained captioner.")
+
+    with monkeypatch.context() as missing:
+        missing.setattr(captioning.services, "captioner", unavailable)
+        run_all()
+    held = StageRun.objects.get(subject_id=assets[-1].frames.get().pk)
+    assert (held.state, held.alone, held.deaths) == ("retry", False, 0)
+    assert "no trained captioner" in held.error
+    assert StageRun.objects.filter(attempts__gt=0).count() == 2, "the next batch would have fared no better"
+    StageRun.objects.update(not_before=None)
+    run_all()
+    assert all(stages_of(asset)["describe"] == "done" for asset in assets)
+
+
+def test_one_bad_apple_in_a_batch_fails_alone(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The captioner raises at a purple picture: nobody can say beforehand which of the batch it is."""
+    purple, *others = make_assets("purple", "red", "blue", "green")
+    look_at = describe.look_at
+
+    def allergic(pixels: Any, spoken: Any) -> Any:
+        if any("purple" in draft.text for draft in drafts_of(pixels)):
+            raise ZeroDivisionError("purple")
+        return look_at(pixels, spoken)
+
+    monkeypatch.setattr(describe, "look_at", allergic)
+    run_all()
+    assert all(stages_of(asset)["describe"] == "done" for asset in others)
+    assert stages_of(purple)["describe"] == "retry"
+    assert "ZeroDivisionError" in StageRun.objects.get(subject_id=purple.frames.get().pk).error
+
+
+def test_the_models_see_batches_and_the_next_one_is_claimed_meanwhile(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.DESCRIBE_BATCH_SIZE = 4
+    make_assets(*["red"] * 10)
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    sizes: list[int] = []
+    in_hand: list[int] = []
+    look_at = describe.look_at
+
+    def counting(pixels: Any, spoken: Any) -> Any:
+        sizes.append(len(pixels))
+        in_hand.append(StageRun.objects.filter(state="running").count())
+        return look_at(pixels, spoken)
+
+    monkeypatch.setattr(describe, "look_at", counting)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    assert sizes == [4, 4, 2]
+    assert in_hand == [8, 6, 2]
+
+
+def test_a_task_ends_when_its_time_is_over_and_queues_itself_again(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any, redis: Any
+) -> None:
+    settings.DESCRIBE_BATCH_SIZE = 1
+    make_assets("red", "blue", "green")
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    redis.flushdb()
+    monkeypatch.setattr(runner, "TIME_BUDGET_S", -1.0)
+    assert runner.drain(stages.lane_of(pipeline.DESCRIBE), budget_s=-1.0) == 1
+    assert redis.llen("gpu") == 1
+    assert not StageRun.objects.exists(), "nothing stays claimed behind it"
+
+
+def test_a_fresh_upload_overtakes_through_both_stages(make_assets: MakeAssets, redis: Any) -> None:
+    bulk = make_assets("red", "red", "red")
+    (fresh,) = make_assets("blue")
+    pipeline.added([fresh])
+    tasks.frames()
+    assert redis.llen("interactive") == 1
+    tasks.describe_express()
+    assert stages_of(fresh)["describe"] == "done"
+    assert {stages_of(asset)["describe"] for asset in bulk} == {"waiting"}
+
+
+def test_a_flood_of_uploads_does_not_overtake(make_assets: MakeAssets, redis: Any) -> None:
+    for _ in range(10):
+        pipeline.added(make_assets("red", "blue", "green"))
+    assert StageRun.objects.filter(express=True).count() == pipeline.EXPRESS_PER_MINUTE
+
+
+def test_uploads_are_accepted_while_redis_is_down(make_assets: MakeAssets) -> None:
+    pipeline.added(make_assets("red"))
+    assert not StageRun.objects.exists()
+    assert messages.breaker.is_open
+    run_all()
+    assert stages_of(Asset.objects.get())["index"] == "done"
+
+
+def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have something happen once, after the models looked and before anything is written."""
+    look_at = describe.look_at
+    acted: list[object] = []
+
+    def look_and_act(pixels: Any, spoken: Any) -> Any:
+        made = look_at(pixels, spoken)
+        if not acted:
+            acted.append(act())
+        return made
+
+    monkeypatch.setattr(describe, "look_at", look_and_act)
+
+
+def drafts_of(pixels: Any) -> Any:
+    features = fakes.FakeBackbone().encode(pixels)
+    return fakes.FakeCaptioner().caption(FrameBatch(pixels, features))
+
+
+def vector_of(frame: Frame, space: str) -> bytes:
+    return bytes(Embedding.objects.get(frame=frame, space=space).vector)
+
+
+def embedded(text: str) -> bytes:
+    return fakes.FakeCaptionEmbedder().embed_queries([text]).tobytes()
+
+
+def test_a_transparent_or_tiny_picture_is_described_too(make_assets: MakeAssets, alice: User) -> None:
+    from io import BytesIO
+
+    from library.asset_store import store_upload
+
+    file = BytesIO()
+    Image.new("RGBA", (3, 2), (255, 0, 0, 0)).save(file, "PNG")
+    file.seek(0)
+    asset = store_upload(alice, file, name="clear.png").asset
+    run_all()
+    assert caption_of(asset.frames.get()).text == "a white picture"  # type: ignore[union-attr]

@@ -1,0 +1,113 @@
+"""What is waiting, running, failed and why; trying it again; and long jobs with their progress."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from core.errors import ModelUnavailable
+from workers import pipeline, selectors, services
+from workers.models import Job, StageRun
+
+
+class _Records(admin.ModelAdmin[Any]):
+    """Written by workers, read by people: nothing is added or changed by hand."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change such records in Django's terms may have them tried again."""
+        return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+
+@admin.register(StageRun)
+class StageRunAdmin(_Records):
+    list_display = [
+        "stage",
+        "picture",
+        "state",
+        "error",
+        "attempts",
+        "deaths",
+        "not_before",
+        "worker",
+        "updated_at",
+    ]
+    list_filter = ["state", "stage", "express"]
+    search_fields = ["error", "=subject_id", "worker"]
+    actions = ["retry"]
+    change_list_template = "admin/workers/stagerun/change_list.html"
+
+    @admin.display(description="asset or frame")
+    def picture(self, run: StageRun) -> str:
+        model = pipeline.stage_named(run.stage).subject._meta.model_name
+        url = reverse(f"admin:library_{model}_change", args=[quote(run.subject_id)])
+        return format_html('<a href="{}">{} {}</a>', url, model, run.subject_id)
+
+    @admin.action(description="Try again now", permissions=["retry"])
+    def retry(self, request: HttpRequest, runs: QuerySet[StageRun]) -> None:
+        count = services.retry(runs)
+        self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, under a table of how many subjects are where."""
+        try:
+            counts: dict[str, Any] = {"queue_counts": selectors.queue_counts()}
+        except ModelUnavailable as error:
+            counts = {"queue_problem": str(error)}
+        return super().changelist_view(request, {**(extra_context or {}), **counts})
+
+
+@admin.register(Job)
+class JobAdmin(_Records):
+    list_display = ["kind", "state", "progress", "error", "requested_by", "created_at", "finished_at"]
+    list_filter = ["kind", "state"]
+    change_list_template = "admin/workers/job/change_list.html"
+
+    @admin.display(description="progress")
+    def progress(self, job: Job) -> str:
+        if not job.total:
+            return ""
+        return format_html(
+            '<progress value="{}" max="{}" aria-label="progress"></progress> {} of {}',
+            *(job.done, job.total) * 2,
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        start = self.admin_site.admin_view(require_POST(self.start))
+        return [path("start/<str:kind>/", start, name="workers_job_start"), *super().get_urls()]
+
+    def start(self, request: HttpRequest, kind: str) -> HttpResponse:
+        """Start a job and go back to the list, where its progress is shown."""
+        if not self.has_retry_permission(request) or kind not in Job.Kind.values:
+            raise PermissionDenied
+        job = pipeline.start_job(kind, request.user if request.user.is_authenticated else None)
+        self.message_user(request, f"Job {job.pk}, {job.get_kind_display()}, is under way.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:workers_job_changelist"))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with a button for each kind of job; it reloads itself while one is at work."""
+        extra = {
+            "job_kinds": Job.Kind.choices if self.has_retry_permission(request) else [],
+            "at_work": Job.objects.filter(state__in=[Job.State.WAITING, Job.State.RUNNING]).exists(),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **extra})

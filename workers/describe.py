@@ -1,0 +1,127 @@
+"""One batch of frames: decoded ahead in threads, seen once by the backbone, described by every model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from django.db import transaction
+from numpy.typing import NDArray
+
+import captioning.services
+import library.selectors
+import search.embeddings
+import search.services
+from captioning.captioners.base import CaptionDraft
+from captioning.selectors import written_by_people
+from captioning.vision.frames import FrameBatch
+from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
+from library.models import Frame
+from search.active import spaces
+from workers import claims, pipeline
+from workers.claims import Claim
+
+DECODING_THREADS = 2
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the models made of N frames. texts: the sentences that stand, a person's over the model's."""
+
+    drafts: Sequence[CaptionDraft]
+    texts: Sequence[str]
+    vectors: Mapping[str, NDArray[np.float32]]
+    match_scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+def decode_ahead(claim: Claim) -> dict[int, Future[Pixels]]:
+    """Start decoding the frames of a claim in threads, by frame id; frames deleted meanwhile are left out."""
+    frames = Frame.objects.select_related("asset").filter(pk__in=claim.subject_ids)
+    return {frame.pk: _decoders(os.getpid()).submit(_pixels_of, frame) for frame in frames}
+
+
+def describe(claim: Claim, decoding: Mapping[int, Future[Pixels]]) -> None:
+    """Do one claim: write captions, vectors, tags and match scores of what can be decoded, and settle all of it."""
+    pixels, errors = _decoded(decoding)
+    if pixels:
+        frame_ids = list(pixels)
+        spoken = written_by_people(frame_ids)
+        record(frame_ids, look_at(np.stack(list(pixels.values())), [spoken.get(each) for each in frame_ids]))
+    claims.fail(claim.stage, errors)
+    claims.finish(
+        claim.stage, set(claim.subject_ids) - set(errors)
+    )  # what is left was deleted under our hands
+
+
+def look_at(pixels: Pixels, spoken: Sequence[str | None]) -> Description:
+    """Run every model over N pictures (uint8, (N, 260, 260, 3)). `spoken`: a person's sentence, where there is one."""
+    backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
+    embedders = {space: search.services.embedder(space) for space in spaces()}
+    batch = FrameBatch(pixels, backbone.encode(pixels))
+    drafts = captioner.caption(batch)
+    texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
+    vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
+    read = embedders["image"].embed_queries([draft.text for draft in drafts])
+    return Description(drafts, texts, vectors, (read * vectors["image"]).sum(axis=1), batch.features.logits)
+
+
+def record(frame_ids: Sequence[int], made: Description) -> None:
+    """Write all of it in one transaction, so that no frame is ever half described, and end the claims."""
+    model_id = captioning.services.active_caption_model_id()
+    with transaction.atomic():
+        claims.finish(pipeline.DESCRIBE, frame_ids)
+        rows = _still_there(frame_ids)
+        ids = [frame_ids[row] for row in rows]
+        captioning.services.record_captions([(frame_ids[row], made.drafts[row]) for row in rows], model_id)
+        scores = {frame_ids[row]: float(made.match_scores[row]) for row in rows}
+        captioning.services.record_match_scores(scores, model_id)
+        captioning.services.record_auto_tags(ids, made.logits[rows])
+        for space, vectors in made.vectors.items():
+            embedder = search.services.embedder(space)
+            search.embeddings.record(space, embedder.model_id, ids, vectors[rows])
+        _ask_again_for_edited({frame_ids[row]: (made.texts[row], made.drafts[row].text) for row in rows})
+
+
+def _ask_again_for_edited(used: Mapping[int, tuple[str, str]]) -> None:
+    """A person may have written, or taken words back, while the models ran. used: the sentence embedded, the draft.
+
+    The claims are gone by now, so a wish that comes from here on makes a row of its own.
+    """
+    said = written_by_people(used)
+    edited = [frame_id for frame_id, (text, draft) in used.items() if said.get(frame_id, draft) != text]
+    if edited:
+        pipeline.ask_for(pipeline.DESCRIBE, edited, express=True)
+
+
+def _still_there(frame_ids: Sequence[int]) -> list[int]:
+    """Positions of the frames that nobody deleted meanwhile, kept from deletion until the transaction ends."""
+    alive = Frame.objects.filter(pk__in=frame_ids).select_for_update(no_key=True).order_by("pk")
+    there = set(alive.values_list("pk", flat=True))
+    return [row for row, frame_id in enumerate(frame_ids) if frame_id in there]
+
+
+def _decoded(decoding: Mapping[int, Future[Pixels]]) -> tuple[dict[int, Pixels], dict[int, Exception]]:
+    pixels: dict[int, Pixels] = {}
+    errors: dict[int, Exception] = {}
+    for frame_id, picture in decoding.items():
+        try:
+            pixels[frame_id] = picture.result()
+        except Exception as error:
+            errors[frame_id] = error
+    return pixels, errors
+
+
+def _pixels_of(frame: Frame) -> Pixels:
+    # Twice what the backbone reads: large photos decode several times faster, and nobody sees the difference.
+    with library.selectors.open_frame(frame, at_least_px=2 * INPUT_SIZE_PX) as picture:
+        return square_pixels(picture)
+
+
+@cache
+def _decoders(pid: int) -> ThreadPoolExecutor:
+    """This process's threads; a fork's child finds its parent's dead, hence the pid."""
+    return ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix=f"decode-{pid}")

@@ -1,0 +1,143 @@
+"""Long jobs with progress: rebuilding the index, captioning everything again. One at a time, resumed after a death."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+import search.selectors
+import search.services
+from core.errors import Conflict
+from library.models import Frame
+from workers import liveness, pipeline
+from workers.celery import JOB_TIME_LIMIT_S
+from workers.models import Job, StageRun
+
+MAX_DELIVERIES = 3
+_PROGRESS_EVERY_S = 0.5
+_CHUNK = 500
+#: A job may be silent while it verifies, but never longer than its task may run.
+_SILENCE = timedelta(seconds=JOB_TIME_LIMIT_S + 60)
+_GIVEN_UP = [StageRun.State.FAILED, StageRun.State.PARKED]
+
+State = Job.State
+_log = logging.getLogger(__name__)
+
+
+def run_next() -> Job | None:
+    """Run the job that waits longest, to its end; None where none waits or another is running."""
+    job = _claim()
+    if job is None:
+        return None
+    try:
+        _RUNNERS[Job.Kind(job.kind)](job)
+    except Conflict as error:  # somebody rebuilds by command: wait for them, that was no try
+        _update(job, state=State.WAITING, worker="", deliveries=job.deliveries - 1, error=str(error))
+    except Exception as error:
+        _log.exception("job %s failed", job.pk)
+        _update(
+            job,
+            state=State.FAILED,
+            error=f"{type(error).__name__}: {error}"[:2000],
+            finished_at=timezone.now(),
+        )
+    return job
+
+
+def release_orphans(dead: Collection[str]) -> int:
+    """Let jobs whose worker died be taken up again, or fail after three deaths. Returns how many that were."""
+    silent = Q(heartbeat_at__lt=timezone.now() - _SILENCE)
+    with transaction.atomic():
+        held = Job.objects.select_for_update(skip_locked=True).filter(state=State.RUNNING).exclude(worker="")
+        orphans = list(held.filter(Q(worker__in=dead) | silent))
+        for job in orphans:
+            if job.deliveries >= MAX_DELIVERIES:
+                error = f"{job.deliveries} workers died over it."
+                _update(job, state=State.FAILED, worker="", error=error, finished_at=timezone.now())
+            else:
+                _update(job, state=State.WAITING, worker="")
+    return len(orphans)
+
+
+def follow_recaptions() -> None:
+    """Note how far the workers are with the frames that recaption jobs asked for."""
+    for job in Job.objects.filter(kind=Job.Kind.RECAPTION, state=State.RUNNING, worker=""):
+        given_up = job.stage_runs.filter(state__in=_GIVEN_UP).count()
+        left = job.stage_runs.count() - given_up
+        _update(job, done=max(job.total - left, 0), heartbeat_at=timezone.now())
+        if left == 0:
+            error = f"{given_up} pictures could not be captioned: see the stage runs." if given_up else ""
+            _update(job, state=State.DONE, error=error, finished_at=timezone.now())
+
+
+def start_due_rebuild() -> Job | None:
+    """Start a rebuild where the tail of unsealed vectors has grown long."""
+    return pipeline.start_job(Job.Kind.REBUILD_INDEX) if search.selectors.spaces_due_for_rebuild() else None
+
+
+def waiting() -> bool:
+    """Whether a job waits for a worker."""
+    return Job.objects.filter(state=State.WAITING).exists()
+
+
+def _claim() -> Job | None:
+    with transaction.atomic():
+        open_jobs = (
+            Job.objects.select_for_update().filter(state__in=[State.WAITING, State.RUNNING]).order_by("pk")
+        )
+        jobs = list(open_jobs)
+        if any(job.state == State.RUNNING and job.worker for job in jobs):
+            return None
+        job = next((job for job in jobs if job.state == State.WAITING), None)
+        if job is not None:
+            now = timezone.now()
+            _update(job, state=State.RUNNING, worker=liveness.own_name(), heartbeat_at=now, error="")
+            _update(job, deliveries=job.deliveries + 1)
+    return job
+
+
+def _rebuild_index(job: Job) -> None:
+    search.services.rebuild_index(progress=_progress_of(job))
+    job.refresh_from_db(fields=["total"])
+    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+
+
+def _recaption(job: Job) -> None:
+    """Ask for every frame anew; the describe stage does the work, and the sweep follows it."""
+    StageRun.objects.filter(stage=pipeline.DESCRIBE.name, state=StageRun.State.FAILED).delete()
+    frame_ids = list(Frame.objects.order_by("-pk").values_list("pk", flat=True))
+    _update(job, total=len(frame_ids), done=0)
+    for start in range(0, len(frame_ids), _CHUNK):
+        pipeline.ask_for(pipeline.DESCRIBE, frame_ids[start : start + _CHUNK], job=job)
+        _update(job, heartbeat_at=timezone.now())
+    _update(job, worker="")
+    pipeline.wake(pipeline.DESCRIBE)
+
+
+_RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
+    Job.Kind.REBUILD_INDEX: _rebuild_index,
+    Job.Kind.RECAPTION: _recaption,
+}
+
+
+def _progress_of(job: Job) -> Callable[[int, int], None]:
+    """Writes progress to the row, not more often than a person can read."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_EVERY_S or done >= total:
+            last = time.monotonic()
+            _update(job, done=done, total=total, heartbeat_at=timezone.now())
+
+    return progress
+
+
+def _update(job: Job, **values: object) -> None:
+    for name, value in values.items():
+        setattr(job, name, value)
+    job.save(update_fields=list(values))

@@ -1,0 +1,11 @@
+"""What a visitor is waiting for."""
+
+from workers import interactive
+from workers.celery import app
+
+
+# Acknowledged early: after a crash nobody waits for this answer any more.
+@app.task(name=interactive.TASK, acks_late=False, time_limit=60, soft_time_limit=50)
+def encode_query_image(pixels_base64: str, reply_to: str) -> None:
+    """Answer a search by image."""
+    interactive.answer(pixels_base64, reply_to)

@@ -1,0 +1,45 @@
+"""What keeps the house: the sweep that heals and wakes, long jobs, and warming a fresh worker up."""
+
+import logging
+from contextlib import suppress
+
+from core.errors import ModelUnavailable
+from workers import jobs, messages, pipeline, selectors, services, warmup
+from workers.celery import JOB_TIME_LIMIT_S, app
+
+_log = logging.getLogger(__name__)
+
+
+@app.task(name="workers.sweep")
+def sweep() -> None:
+    """Every few seconds: take back what dead workers held, and wake whoever has something to do."""
+    services.heal()
+    services.drop_orphaned_records()
+    jobs.follow_recaptions()
+    for stage in pipeline.STAGES:
+        try:
+            if selectors.express_due(stage):
+                pipeline.wake_express(stage)
+            if selectors.pending(stage):
+                pipeline.wake(stage)
+        except ModelUnavailable as error:
+            _log.warning("The stage %s waits: %s", stage.name, error)
+    with suppress(ModelUnavailable):  # said above already
+        jobs.start_due_rebuild()
+    if jobs.waiting():
+        pipeline.wake_jobs()
+
+
+@app.task(name=pipeline.RUN_JOBS_TASK, time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
+def run_jobs() -> None:
+    """Run the jobs that wait, one after another."""
+    messages.begun(pipeline.RUN_JOBS_TASK)
+    services.heal()
+    while jobs.run_next() is not None:
+        pass
+
+
+@app.task(name="workers.warm_up")
+def warm_up(queue: str) -> None:
+    """Load the models that the work of a queue needs, before anybody waits for them."""
+    warmup.load_models(queue)
