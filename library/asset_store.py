@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, TypedDict, Unpack
+from typing import IO, Any, TypedDict, Unpack
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -35,7 +35,7 @@ _NAME_MAX_CHARS = 255
 class Upload:
     """A file that was read once, to know its identity. The file stays open for whoever made it."""
 
-    file: BinaryIO
+    file: IO[bytes]
     name: str
     sha256: str
     size_bytes: int
@@ -56,7 +56,7 @@ class Changes(TypedDict, total=False):
     visibility: str
 
 
-def store_upload(owner: User, file: BinaryIO, *, name: str, **words: Unpack[Changes]) -> StoredAsset:
+def store_upload(owner: User, file: IO[bytes], *, name: str, **words: Unpack[Changes]) -> StoredAsset:
     """One picture of `owner`; UnsupportedMedia, CorruptMedia, TooLarge or InvalidInput where it is refused.
 
     The file must be seekable. Waking the workers is left to the caller, after the commit.
@@ -66,7 +66,7 @@ def store_upload(owner: User, file: BinaryIO, *, name: str, **words: Unpack[Chan
     return known_asset(owner, upload) or keep(owner, upload, develop(upload), details)
 
 
-def fingerprint(file: BinaryIO, name: str) -> Upload:
+def fingerprint(file: IO[bytes], name: str) -> Upload:
     """Reads the file in pieces, no further than the limit on its size."""
     sha256, size_bytes = sha256_of(file, max_bytes=settings.UPLOAD_MAX_BYTES)
     return Upload(file, name, sha256, size_bytes)

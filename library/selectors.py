@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -109,9 +108,7 @@ def open_picture_of(asset: Asset, *, at_least_px: int | None = None) -> Image.Im
     except FileNotFoundError as error:
         raise CorruptMedia("The stored file of this asset is missing.") from error
     with file:
-        return decode_file(
-            cast("BinaryIO", file), max_pixels=settings.UPLOAD_MAX_PIXELS, at_least_px=at_least_px
-        )
+        return decode_file(file, max_pixels=settings.UPLOAD_MAX_PIXELS, at_least_px=at_least_px)
 
 
 def exact_duplicate_ids(asset: Asset) -> list[int]:

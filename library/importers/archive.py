@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import IO, cast
 
 from django.conf import settings
 
@@ -42,7 +42,7 @@ class Member:
     info: zipfile.ZipInfo
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[IO[bytes]]:
         if self.info.flag_bits & _ENCRYPTED:
             raise InvalidInput("The file is encrypted; zip it without a password.")
         if self.info.file_size > settings.UPLOAD_MAX_BYTES:
@@ -54,11 +54,11 @@ class Member:
             except _DAMAGE as error:
                 raise CorruptMedia(f"The file can't be unpacked: {error}") from error
             copy.seek(0)
-            yield cast("BinaryIO", copy)
+            yield cast("IO[bytes]", copy)
 
 
 @contextmanager
-def opened(file: BinaryIO, name: str) -> Iterator[list[Source]]:
+def opened(file: IO[bytes], name: str) -> Iterator[list[Source]]:
     """The files in an archive. InvalidInput or TooLarge for the archive as a whole, before anything is unpacked."""
     _refuse_large_table(file)
     try:
@@ -73,7 +73,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[list[Source]]:
         yield [Member(f"{name}/{info.filename}", archive, info) for info in infos if not _is_litter(info)]
 
 
-def _refuse_large_table(file: BinaryIO) -> None:
+def _refuse_large_table(file: IO[bytes]) -> None:
     """Reading the table builds an object for each entry, so its size is checked where the file states it."""
     size_bytes = _size_of(file)
     file.seek(max(0, size_bytes - _END_RECORD_BYTES - _COMMENT_MAX_BYTES - _LOCATOR_BYTES))
@@ -124,5 +124,5 @@ def _is_litter(info: zipfile.ZipInfo) -> bool:
     return bool(LITTER.intersection(parts)) or (bool(parts) and parts[-1].startswith("._"))
 
 
-def _size_of(file: BinaryIO) -> int:
+def _size_of(file: IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from core.errors import CorruptMedia
 from library.importers.archive import LITTER
@@ -19,7 +19,7 @@ class LocalFile:
     name: str
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[IO[bytes]]:
         try:
             file = self.path.open("rb")
         except OSError as error:

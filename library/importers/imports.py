@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import groupby
-from typing import BinaryIO
+from typing import IO
 
 from django.contrib.auth.models import User
 
@@ -25,7 +25,7 @@ def import_uploads(owner: User, files: Iterable[OpenSource], details: Details) -
             yield from import_archive(owner, source.file, source.name, details)
 
 
-def import_archive(owner: User, file: BinaryIO, name: str, details: Details) -> Iterator[Outcome]:
+def import_archive(owner: User, file: IO[bytes], name: str, details: Details) -> Iterator[Outcome]:
     """One outcome per picture in it, or a single one that says why the archive is refused."""
     with ExitStack() as stack:
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 
 class Source(Protocol):
@@ -12,7 +12,7 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def open(self) -> AbstractContextManager[BinaryIO]:
+    def open(self) -> AbstractContextManager[IO[bytes]]:
         """The seekable file; a SightlineError where it can't be had."""
 
 
@@ -21,8 +21,8 @@ class OpenSource:
     """A file that is open already and stays so, such as one part of a form."""
 
     name: str
-    file: BinaryIO
+    file: IO[bytes]
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[IO[bytes]]:
         yield self.file

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import pillow_heif
 from PIL import Image, ImageCms, ImageFile
@@ -18,7 +18,7 @@ _DNG_VERSION_TAG = 50706
 pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def open_picture(file: BinaryIO, *, max_pixels: int) -> tuple[Format, ImageFile.ImageFile]:
+def open_picture(file: IO[bytes], *, max_pixels: int) -> tuple[Format, ImageFile.ImageFile]:
     """Reads the header only. UnsupportedMedia, CorruptMedia, or TooLarge before any pixel is decoded."""
     head = head_of(file)
     if not head:
@@ -38,7 +38,7 @@ def open_picture(file: BinaryIO, *, max_pixels: int) -> tuple[Format, ImageFile.
     return found, image
 
 
-def verify_checksums(file: BinaryIO, *, max_pixels: int) -> None:
+def verify_checksums(file: IO[bytes], *, max_pixels: int) -> None:
     """PNG carries checksums that decoding skips; no other format has any to verify."""
     found, image = open_picture(file, max_pixels=max_pixels)
     if found is PNG:
@@ -67,7 +67,7 @@ def decode(found: Format, image: Image.Image, *, at_least_px: int | None = None)
         return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
-def decode_file(file: BinaryIO, *, max_pixels: int, at_least_px: int | None = None) -> Image.Image:
+def decode_file(file: IO[bytes], *, max_pixels: int, at_least_px: int | None = None) -> Image.Image:
     found, image = open_picture(file, max_pixels=max_pixels)
     return decode(found, image, at_least_px=at_least_px)
 

@@ -1,7 +1,7 @@
 """Which kind of file this is, judged by its first bytes and never by its name."""
 
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 HEAD_BYTES = 64
 #: Sizes of the header that follows a BMP's first 14 bytes; "BM" alone would also match prose.
@@ -49,7 +49,7 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
-def head_of(file: BinaryIO) -> bytes:
+def head_of(file: IO[bytes]) -> bytes:
     """The first bytes of a seekable file, which is left at its start."""
     file.seek(0)
     head = file.read(HEAD_BYTES)

@@ -1,7 +1,7 @@
 """Short fingerprints of pictures: the bytes', the look's, and a blurred placeholder."""
 
 import hashlib
-from typing import BinaryIO
+from typing import IO
 
 import blurhash
 import numpy as np
@@ -13,7 +13,7 @@ _CHUNK_BYTES = 1 << 20
 _PLACEHOLDER_PX = 16
 
 
-def sha256_of(file: BinaryIO, *, max_bytes: int) -> tuple[str, int]:
+def sha256_of(file: IO[bytes], *, max_bytes: int) -> tuple[str, int]:
     """Hex digest and size in bytes, read in pieces; TooLarge as soon as the limit is passed. Leaves it at its start."""
     digest, size_bytes = hashlib.sha256(), 0
     file.seek(0)

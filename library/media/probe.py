@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from library.media.decoding import decode, on_white, open_picture, orientation_of, verify_checksums
 from library.media.formats import Format
@@ -30,7 +30,7 @@ class Picture:
     thumbnails: Mapping[int, bytes]
 
 
-def probe(file: BinaryIO, *, max_pixels: int, thumbnail_widths_px: Sequence[int]) -> Picture:
+def probe(file: IO[bytes], *, max_pixels: int, thumbnail_widths_px: Sequence[int]) -> Picture:
     """UnsupportedMedia, CorruptMedia or TooLarge; else what the file is and shows.
 
     Formats without checksums of their own (all but PNG) can hide a damaged byte in the middle: what is found

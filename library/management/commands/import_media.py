@@ -46,11 +46,11 @@ class Command(BaseCommand):
         if not path.exists():
             raise CommandError(f"There is no {path}.")
         try:
-            details = Details.checked(tags=options["tag"], visibility=options["visibility"])
+            details = Details.checked(tags=tag, visibility=visibility)
         except InvalidInput as error:
             raise CommandError(str(error)) from error
         started = time.monotonic()
-        counts = self._run(_owner(options["owner"]), path, details, quiet=options["verbosity"] < 1)
+        counts = self._run(_owner(owner), path, details, quiet=options["verbosity"] < 1)
         seconds = time.monotonic() - started
         accepted = counts["created"] + counts["duplicate"]
         self.stdout.write(
@@ -100,7 +100,7 @@ def _outcomes(
     for archive in kinds["zip"]:
         with archive.open() as file:
             for outcome in import_archive(owner, file, archive.name, details):
-                bar.total += 1
+                bar.total = (bar.total or 0) + 1
                 yield outcome
 
 
