@@ -1,9 +1,7 @@
-"""Every address of the site. Each app brings its own; this page only says in which order."""
-
-from importlib import util
+"""Every address of the site. Each room brings its own; this page only says in which order."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import include, path
 
 from config import health
 from config.api import api
@@ -11,12 +9,12 @@ from config.api import api
 handler404 = "config.api.problems.not_found"
 handler500 = "config.api.problems.failed"
 
-urlpatterns: list[URLPattern | URLResolver] = [
+urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
+    path("", include("config.pages.urls")),
+    path("", include("library.urls")),
+    path("", include("recommender.urls")),
 ]
-for app in ("library", "search", "recommender"):
-    if util.find_spec(f"{app}.urls"):
-        urlpatterns.append(path("", include(f"{app}.urls")))

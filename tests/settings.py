@@ -28,7 +28,9 @@ for name in ("MEDIA_ROOT", "INDEX_DIR", "MODEL_CACHE_DIR", "STATIC_ROOT", "REDIS
     os.environ.pop(name, None)
 
 from config.settings import *  # noqa: E402, F403
-from config.settings import DATABASES, STORAGES, VAR_DIR  # noqa: E402
+from config.settings import DATABASES, STATIC_ROOT, STORAGES, VAR_DIR  # noqa: E402
+
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 # A file, not memory: threads and worker processes share it.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -1,10 +1,12 @@
-"""The HTTP API, version 1: every app's router, mounted here and nowhere else."""
-
-from importlib import import_module, util
+"""The HTTP API, version 1: every room's router, mounted here and nowhere else."""
 
 from ninja import NinjaAPI
 
-from config.api import problems
+import library.api
+import recommender.api
+import search.api
+import workers.api
+from config.api import assets, problems
 
 api = NinjaAPI(
     title="Sightline",
@@ -14,6 +16,11 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 problems.register(api)
-for module in ("config.api.assets", "library.api", "search.api", "recommender.api", "workers.api"):
-    if util.find_spec(module):
-        api.add_router("", import_module(module).router)
+for router in (
+    assets.router,
+    library.api.router,
+    search.api.router,
+    recommender.api.router,
+    workers.api.router,
+):
+    api.add_router("", router)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.defaults import page_not_found, server_error
 from ninja import NinjaAPI
+from ninja.errors import HttpError
 
 from config.errors import STATUSES, Problem, problem_of
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def register(api: NinjaAPI) -> None:
     """Every error that leaves an operation of `api` is rendered here."""
-    for kind in (*STATUSES, Exception):
+    for kind in (*STATUSES, HttpError, Exception):
         api.add_exception_handler(kind, answer)  # type: ignore[arg-type]  # it is given instances only
 
 
