@@ -1,0 +1,1 @@
+"""Pages that bring several rooms together: search, the photo page, my photos. Each works without JavaScript."""

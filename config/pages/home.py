@@ -1,0 +1,98 @@
+"""The search page: by words, by picture, and the latest photos where nothing is asked."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from config.errors import problem_of
+from config.pages.paging import PAGE_SIZE, newest
+from core.errors import InvalidInput, SightlineError
+from library.access import viewer_of
+from library.selectors import AssetFilters
+from search.cards import cards_of, cards_of_matches
+from search.services import search_picture, search_text
+from workers import pipeline
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Results of `?q=`, else the latest photos. A search that can't be done says so in place of its results."""
+    query = request.GET.get("q")
+    context: dict[str, Any] = {"query": query or "", "mine": request.GET.get("mine") == "1"}
+    try:
+        context |= _latest(request) if query is None else _found(request, query)
+    except SightlineError as error:
+        return render_problem(request, error, context)
+    return render(request, "pages/home.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def by_picture(request: HttpRequest) -> HttpResponse:
+    """Photos like an uploaded picture, which is not stored. Reading this address (a reload) begins anew."""
+    if request.method != "POST":
+        return redirect("search")
+    context: dict[str, Any] = {"query": "", "by_picture": True}
+    try:
+        context |= _alike(request)
+    except SightlineError as error:
+        return render_problem(request, error, context)
+    return render(request, "pages/home.html", context)
+
+
+def render_problem(request: HttpRequest, error: SightlineError, context: dict[str, Any]) -> HttpResponse:
+    """The page itself with the error where the results would be, and the status of the one table."""
+    problem = problem_of(error)
+    assert problem is not None  # every SightlineError is in the table
+    heading = "That can’t be searched" if problem.status < 500 else "Search is away for a moment"
+    again_url = request.get_full_path() if problem.status >= 500 and request.method == "GET" else ""
+    shown = {"heading": heading, "message": problem.detail, "again_url": again_url}
+    response = render(request, "pages/home.html", {**context, "problem": shown}, status=problem.status)
+    for name, value in problem.headers().items():
+        response.headers[name] = value
+    return response
+
+
+def _latest(request: HttpRequest) -> dict[str, Any]:
+    assets, more_url = newest(request, AssetFilters())
+    return {"cards": cards_of(assets), "more_url": more_url}
+
+
+def _found(request: HttpRequest, query: str) -> dict[str, Any]:
+    viewer = viewer_of(request)
+    mine = viewer.is_authenticated and request.GET.get("mine") == "1"
+    page = search_text(
+        viewer,
+        query,
+        limit=PAGE_SIZE,
+        cursor=request.GET.get("cursor"),
+        filters=AssetFilters(mine=True if mine else None),
+    )
+    asked = {"q": query, **({"mine": "1"} if mine else {})}
+    return {
+        "cards": cards_of_matches(viewer, page.matches),
+        "more_url": f"{reverse('search')}?{urlencode({**asked, 'cursor': page.next})}" if page.next else "",
+        "took_ms": page.took_ms,
+    }
+
+
+def _alike(request: HttpRequest) -> dict[str, Any]:
+    file = request.FILES.get("file")
+    if file is None:
+        raise InvalidInput("Choose a picture to search with.", field="file")
+    viewer = viewer_of(request)
+    page = search_picture(
+        viewer,
+        file,
+        pipeline.encode_query_image,
+        limit=PAGE_SIZE,
+        cursor=request.POST.get("cursor"),
+    )
+    return {
+        "cards": cards_of_matches(viewer, page.matches),
+        "more_cursor": page.next,
+        "took_ms": page.took_ms,
+    }

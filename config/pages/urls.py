@@ -1,0 +1,14 @@
+"""Addresses of the pages that bring several rooms together."""
+
+from django.urls import path
+
+from config.pages import assets, home
+
+urlpatterns = [
+    path("", home.home, name="search"),
+    path("search/picture/", home.by_picture, name="search-picture"),
+    path("library/", assets.my_photos, name="my-assets"),
+    path("assets/<int:asset_id>/", assets.asset, name="asset"),
+    path("assets/<int:asset_id>/edit/", assets.edit, name="asset-edit"),
+    path("assets/<int:asset_id>/delete/", assets.delete, name="asset-delete"),
+]

@@ -1,0 +1,31 @@
+"""The photos beside a photo. The photo's page fetches this page and shows its middle; it also stands alone."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from core.errors import Unavailable
+from library.access import viewer_of
+from library.selectors import asset_for
+from recommender.services import related_assets
+from search.cards import cards_of_matches
+
+RELATED_COUNT = 24
+
+
+@require_safe
+def related(request: HttpRequest, asset_id: int) -> HttpResponse:
+    """Photos like this one in words and looks; an engine that is away is said, never shown as "none"."""
+    viewer = viewer_of(request)
+    asset = asset_for(viewer, asset_id)
+    context: dict[str, Any] = {"asset": asset}
+    try:
+        page = related_assets(viewer, asset, limit=RELATED_COUNT, cursor=None)
+    except Unavailable as error:
+        response = render(request, "recommender/related.html", {**context, "problem": str(error)}, status=503)
+        response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
+    context["cards"] = cards_of_matches(viewer, page.matches)
+    return render(request, "recommender/related.html", context)

@@ -1,0 +1,81 @@
+"""Photos as a page shows them: the picture, the sentence under it, and why it is here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import prefetch_related_objects
+
+from captioning.selectors import captions_of
+from library.models import Asset
+from library.selectors import visible_assets
+
+#: What a ranking is called in front of people, in the order in which it is shown.
+_LABELS = {"image": "Look", "caption": "Caption", "keyword": "Words"}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How much of a match one ranking gave, in percent."""
+
+    label: str
+    percent: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """One photo in a grid. `caption` is empty until it has been described."""
+
+    asset: Asset
+    caption: str
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def alt(self) -> str:
+        return self.caption or self.asset.title or "A photo that is not described yet"
+
+    @property
+    def is_private(self) -> bool:
+        return self.asset.visibility == Asset.Visibility.PRIVATE
+
+
+class Matched(Protocol):
+    """What search and recommender say of a match."""
+
+    @property
+    def asset_id(self) -> int: ...
+
+    @property
+    def why(self) -> Mapping[str, float]: ...
+
+
+def cards_of(assets: Iterable[Asset], why: Mapping[int, Mapping[str, float]] | None = None) -> list[Card]:
+    """One card per asset, in order, in two queries however many there are."""
+    listed = list(assets)
+    prefetch_related_objects(listed, "frames")
+    first_frames = {asset.pk: next((frame.pk for frame in asset.frames.all()), None) for asset in listed}
+    captions = captions_of([frame_id for frame_id in first_frames.values() if frame_id is not None])
+    cards = []
+    for asset in listed:
+        caption = captions.get(first_frames[asset.pk] or 0)
+        reasons = reasons_of((why or {}).get(asset.pk, {}))
+        cards.append(Card(asset, caption.text if caption else "", reasons))
+    return cards
+
+
+def cards_of_matches(viewer: AbstractBaseUser | AnonymousUser, matches: Sequence[Matched]) -> list[Card]:
+    """The matches that the viewer may see, best first; one that was deleted meanwhile is left out."""
+    assets = visible_assets(viewer).in_bulk([match.asset_id for match in matches])
+    shown = [assets[match.asset_id] for match in matches if match.asset_id in assets]
+    return cards_of(shown, {match.asset_id: match.why for match in matches})
+
+
+def reasons_of(why: Mapping[str, float]) -> tuple[Reason, ...]:
+    """Each ranking's share of a match, without those that gave nothing."""
+    given = {name: share for name, share in why.items() if share > 0}
+    total = sum(given.values())
+    ordered = sorted(given, key=lambda name: list(_LABELS).index(name) if name in _LABELS else len(_LABELS))
+    return tuple(
+        Reason(_LABELS.get(name, name.capitalize()), round(100 * given[name] / total)) for name in ordered
+    )
