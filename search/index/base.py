@@ -1,0 +1,136 @@
+"""What every vector engine offers, and what it reads its vectors from."""
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+class Everything(enum.Enum):
+    """A type of its own, so that "no filter" can never be confused with a filter that lets nothing through."""
+
+    EVERYTHING = "everything"
+
+
+EVERYTHING: Final = Everything.EVERYTHING
+Allowed = Ids | Literal[Everything.EVERYTHING]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N vectors of one space and model. frame_ids: (N,), no frame twice; vectors: (N, dimension), unit length."""
+
+    frame_ids: Ids
+    vectors: Vectors
+
+    def __len__(self) -> int:
+        return len(self.frame_ids)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The nearest frames, best first. scores: cosine similarity."""
+
+    frame_ids: Ids
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.frame_ids)
+
+
+NO_HITS: Final = Hits(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the one writer has numbered rows. A reader that has seen `number` has seen all below it.
+
+    `token` changes when the rows are another database's, so that numbers that start again are not taken for old.
+    """
+
+    token: str
+    number: int
+
+    def covers(self, other: "Position") -> bool:
+        """Whether what was read up to here holds all that was numbered up to `other`."""
+        return self.token == other.token and self.number >= other.number
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an engine says of itself. `generation` is empty where nothing is sealed yet."""
+
+    engine: str
+    sealed_count: int
+    tail_count: int
+    last_number: int
+    generation: str
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """What a rebuild put live."""
+
+    dimension: int
+    count: int
+    last_number: int
+    recall_at_10: float
+
+
+class RowSource(Protocol):
+    """The rows of one space and model: the truth that every index can be rebuilt from."""
+
+    @property
+    def space(self) -> str: ...
+
+    @property
+    def model_id(self) -> str: ...
+
+    def position(self) -> Position:
+        """One cheap query."""
+
+    def rows(self, after: int, up_to: int) -> Iterator[Rows]:
+        """Rows numbered in (after, up_to], in chunks, frame ids rising."""
+
+    def sample(self, size: int, up_to: int) -> Rows:
+        """Some of the rows numbered up to there, chosen evenly, frame ids rising; all where there are fewer."""
+
+    def count(self, up_to: int) -> int:
+        """How many rows are numbered up to there."""
+
+    def knows(self, generation: str) -> bool:
+        """Whether a generation of this name was begun against these very rows."""
+
+
+class VectorIndex(Protocol):
+    """Nearest vectors among the rows of one source. Safe to share between threads.
+
+    An engine may still return a frame whose row was deleted: the caller asks the database about the few hits
+    it got, which is cheaper and surer than telling every process about every deletion.
+    Every method raises EngineUnavailable where the engine can't answer; none answers with less than it has.
+    """
+
+    def apply(self) -> int:
+        """Makes all numbered rows searchable in every process, and returns the number reached.
+
+        Called by the one writer after each commit, for engines that hold copies of the rows. Safe to call twice.
+        """
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        """The k best of the allowed frames for one query of shape (dimension,).
+
+        A given set of ids is scanned exactly, however small; an empty one gives no hits.
+        """
+
+    def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
+        """Builds a fresh generation beside the live one, verifies it, and puts it live at once."""
+
+    def describe(self) -> Description:
+        """Counts and the live generation."""

@@ -1,0 +1,74 @@
+"""The oracle: all rows in memory, every score computed. Right by being plain; fine for small libraries."""
+
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from search.index.base import (
+    EVERYTHING,
+    NO_HITS,
+    Allowed,
+    Description,
+    Hits,
+    Position,
+    Progress,
+    RebuildReport,
+    Rows,
+    RowSource,
+    Vectors,
+)
+from search.index.scan import check_query, top_k
+
+
+class ExactIndex:
+    """Reads every row again whenever the writer has numbered new ones. Keeps nothing on disk."""
+
+    def __init__(self, source: RowSource, directory: Path | None = None) -> None:
+        self._source = source
+        self._lock = Lock()
+        self._seen: tuple[Position, Rows] | None = None
+
+    def apply(self) -> int:
+        """Nothing to copy: every search looks at the rows themselves."""
+        return self._source.position().number
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        _, rows = self._refresh()
+        if not len(rows) or (allowed is not EVERYTHING and not len(allowed)):
+            return NO_HITS
+        check_query(query, rows.vectors.shape[1])
+        scores = rows.vectors @ query
+        if allowed is EVERYTHING:
+            return top_k(rows.frame_ids, scores, k)
+        mask = np.isin(rows.frame_ids, allowed)
+        return top_k(rows.frame_ids[mask], scores[mask], k)
+
+    def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
+        """Reads the rows without keeping searches waiting: the next one reads its own."""
+        position = self._source.position()
+        rows = _all_rows(self._source, position.number)
+        if progress:
+            progress(len(rows), len(rows))
+        return RebuildReport(rows.vectors.shape[1], len(rows), position.number, 1.0)
+
+    def describe(self) -> Description:
+        position, rows = self._refresh()
+        return Description("exact", 0, len(rows), position.number, "")
+
+    def _refresh(self) -> tuple[Position, Rows]:
+        position = self._source.position()
+        with self._lock:
+            if self._seen is None or not self._seen[0].covers(position):
+                self._seen = position, _all_rows(self._source, position.number)
+            return self._seen
+
+
+def _all_rows(source: RowSource, up_to: int) -> Rows:
+    chunks = list(source.rows(0, up_to))
+    if not chunks:
+        return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
+    return Rows(
+        np.concatenate([chunk.frame_ids for chunk in chunks]),
+        np.concatenate([chunk.vectors for chunk in chunks]),
+    )

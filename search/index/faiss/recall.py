@@ -1,0 +1,51 @@
+"""How many of the true nearest an index finds, asked before it goes live."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from search.index.base import NO_HITS, Hits, Rows, Vectors
+from search.index.scan import best_of, scan
+
+K = 10
+SAMPLE_SIZE = 64
+_NOISE = 0.5
+_ROUNDING = 2e-5
+
+
+class RecallProbe:
+    """Sample queries and their exact answers, gathered from the very rows while they stream into the index.
+
+    So the truth comes from the database and not from the file that is being judged.
+    """
+
+    def __init__(self, sample: Rows, seed: int = 0) -> None:
+        self.sample = sample
+        noise = np.random.default_rng(seed).standard_normal(sample.vectors.shape).astype(np.float32)
+        # A text query never equals a picture's vector: noise half as long as the vector keeps queries off the rows.
+        noisy = sample.vectors + _NOISE * noise / np.sqrt(max(sample.vectors.shape[1], 1), dtype=np.float32)
+        self._queries: Vectors = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        self._truth: list[Hits] = [NO_HITS] * len(sample)
+
+    def observe(self, rows: Rows) -> None:
+        """Takes a chunk of rows into the exact answers."""
+        self._truth = [
+            best_of([known, scan(rows.frame_ids, rows.vectors, query, K)], K)
+            for known, query in zip(self._truth, self._queries, strict=True)
+        ]
+
+    def recall_of(self, search: Callable[[Vectors, int], Hits]) -> float:
+        """Share of the true K nearest that `search` finds, over all sample queries.
+
+        A hit as near as the K-th true one counts: of two copies of a picture either may be returned.
+        """
+        found = expected = 0
+        for truth, query in zip(self._truth, self._queries, strict=True):
+            hits = search(query, K)
+            as_near = (
+                hits.scores >= truth.scores[-1] - _ROUNDING if len(truth) else np.zeros(0, dtype=np.bool_)
+            )
+            right = np.isin(hits.frame_ids, truth.frame_ids) | as_near
+            found += min(int(right.sum()), len(truth))
+            expected += len(truth)
+        return found / expected if expected else 1.0
