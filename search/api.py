@@ -1,0 +1,66 @@
+"""Searching over HTTP."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, File, Query, Router
+from ninja.files import UploadedFile
+
+from library.access import Anyone, viewer_of
+from library.models import Asset
+from library.selectors import AssetFilters
+from search.query import MAX_CHARS
+from search.results import Paging, Results, as_results, refuse_unknown
+from search.services import search_picture, search_text
+from workers import pipeline
+
+router = Router(tags=["Search"], auth=Anyone())
+
+
+class Narrowing(Paging):
+    mine: bool | None = Field(None, description="true: only your own; false: only other people's")
+    visibility: Asset.Visibility | None = None
+    tag: str | None = Field(None, max_length=64, description="Only assets that people gave this tag")
+    taken_after: datetime | None = None
+    taken_before: datetime | None = None
+
+    def filters(self) -> AssetFilters:
+        return AssetFilters(
+            mine=self.mine,
+            visibility=self.visibility,
+            tag=self.tag,
+            taken_after=self.taken_after,
+            taken_before=self.taken_before,
+        )
+
+
+class TextSearch(Narrowing):
+    q: str = Field(description=f"What to look for, in plain words; at most {MAX_CHARS} characters")
+
+
+@router.get("/search", response=Results, summary="Photos that fit a text")
+def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
+    """By look, caption and words in one ranking; `why` says what each added."""
+    refuse_unknown(request, TextSearch)
+    viewer = viewer_of(request)
+    page = search_text(viewer, asked.q, limit=asked.limit, cursor=asked.cursor, filters=asked.filters())
+    return as_results(viewer, page)
+
+
+@router.post(
+    "/search/image", response=Results, summary="Photos that look like a picture, which is not stored"
+)
+def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Narrowing]) -> dict[str, Any]:
+    """For the page after, send the picture again with the cursor."""
+    refuse_unknown(request, Narrowing)
+    viewer = viewer_of(request)
+    page = search_picture(
+        viewer,
+        file.file,
+        pipeline.encode_query_image,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        filters=asked.filters(),
+    )
+    return as_results(viewer, page)

@@ -1,0 +1,75 @@
+"""From a question to the assets that might answer it, each with its score in every signal.
+
+Signals are asked without a filter first, and only their few hundred hits are checked against the database.
+Where too few of them are in scope a signal is asked more widely, and where the scope proves to be narrow it is
+listed and scanned exactly: so the cost follows what is found, and nothing in scope is cut off by what is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.fusion import Hit
+from search.scope import Scope, frames_of_assets
+from search.signals import Found, Signal, VectorSignal
+
+#: Ask for more than needed, since some hits will be out of scope.
+_SPARE = 1.5
+_WIDENING = 4
+_WIDEST = 5_000
+#: Below this share of hits in scope, listing the scope is cheaper than asking on.
+_NARROW_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """rankings: by signal, the scores of all candidates that have one.
+    ranks: of each candidate its best place in any signal, from 0.
+    complete: nothing in scope is missing, so asking deeper would add nothing.
+    """
+
+    rankings: dict[str, list[Hit]]
+    ranks: dict[int, int]
+    complete: bool
+
+
+def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
+    """The `depth` best in scope of each signal, as one set of candidates."""
+    width = int(depth * _SPARE)
+    first = [signal.best(width) for signal in signals]
+    # One look at the database for the frames of all spaces together.
+    of_frames = [
+        found for signal, found in zip(signals, first, strict=True) if isinstance(signal, VectorSignal)
+    ]
+    scope.assets_of_frames(dict.fromkeys(frame_id for found in of_frames for frame_id, _ in found))
+
+    ranks: dict[int, int] = {}
+    complete = True
+    for signal, found in zip(signals, first, strict=True):
+        assets, exhausted = _in_scope(signal, found, width, depth)
+        complete = complete and exhausted
+        for rank, asset_id in enumerate(assets):
+            ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
+    frames = frames_of_assets(ranks)
+    return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete)
+
+
+def _in_scope(signal: Signal, found: Found, width: int, depth: int) -> tuple[list[int], bool]:
+    """The assets of the `depth` best in scope, best first, and whether these are all that there are."""
+    while True:
+        assets = _assets(signal, found)
+        if len(found) < width:
+            return assets[:depth], len(assets) <= depth
+        if len(assets) >= depth:
+            return assets[:depth], False
+        if len(assets) < _NARROW_SHARE * len(found) or width * _WIDENING > _WIDEST:
+            break
+        width *= _WIDENING
+        found = signal.best(width)
+    found = signal.best_in_scope(depth + 1)
+    return _assets(signal, found)[:depth], len(found) <= depth
+
+
+def _assets(signal: Signal, found: Found) -> list[int]:
+    of = signal.assets_of([found_id for found_id, _ in found])
+    in_scope = (of.get(found_id) for found_id, _ in found)
+    return list(dict.fromkeys(asset_id for asset_id in in_scope if asset_id is not None))

@@ -1,0 +1,86 @@
+"""One ranking out of several signals, and why each result stands where it stands. Plain Python: no Django.
+
+A convex combination of bounded scores, which beats reciprocal ranks where both sides are scored (Bruch, Gai and
+Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval"). The bounds come from the weights file and
+not from the list at hand, so a result's score does not depend on how many others were fetched beside it, and
+pages fetched one after the other fit together.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from core.errors import ModelUnavailable
+
+
+class Hit(NamedTuple):
+    """One asset in the ranking of one signal."""
+
+    asset_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How one signal counts: `floor` is worth nothing, `ceiling` is worth the whole weight."""
+
+    weight: float
+    floor: float
+    ceiling: float
+
+    def worth(self, score: float) -> float:
+        """What a score adds to the fused score. Better than the ceiling adds more, so order is never lost."""
+        return self.weight * max(0.0, score - self.floor) / (self.ceiling - self.floor)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """An asset with its fused score and what each signal added to it."""
+
+    asset_id: int
+    score: float
+    why: dict[str, float]
+
+
+Weights = Mapping[str, Calibration]
+
+
+def fuse(rankings: Mapping[str, Sequence[Hit]], weights: Weights) -> list[Fused]:
+    """All assets of all rankings, best first, equal scores newest (highest id) first.
+
+    An asset with several hits in one ranking (frames of a video) counts by its best. One that a ranking does
+    not name gets nothing from it: give rankings that are complete for all candidates.
+    """
+    why: dict[int, dict[str, float]] = {}
+    for signal, hits in rankings.items():
+        calibration = weights[signal]
+        for asset_id, score in hits:
+            worth = calibration.worth(score)
+            reasons = why.setdefault(asset_id, {})
+            if worth > reasons.get(signal, 0.0):
+                reasons[signal] = worth
+    # Rounded, so that what two processes add up in another order stays equal.
+    fused = [Fused(asset_id, round(sum(reasons.values()), 6), reasons) for asset_id, reasons in why.items()]
+    fused.sort(key=lambda one: (-one.score, -one.asset_id))
+    return fused
+
+
+def read_weights(path: Path) -> dict[str, dict[str, Calibration]]:
+    """Weights by purpose ("text", "image", "related") and signal, from a JSON file."""
+    try:
+        purposes = json.loads(path.read_text("utf-8"))["weights"]
+        return {
+            purpose: {signal: _calibration(values) for signal, values in signals.items()}
+            for purpose, signals in purposes.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelUnavailable(f"The fusion weights in {path} can't be read: {error}") from error
+
+
+def _calibration(values: Mapping[str, float]) -> Calibration:
+    calibration = Calibration(float(values["weight"]), float(values["floor"]), float(values["ceiling"]))
+    if calibration.weight < 0 or calibration.ceiling <= calibration.floor:
+        raise ValueError(f"weight must not be negative and ceiling must be above floor: {values}")
+    return calibration

@@ -1,0 +1,134 @@
+"""The index stage, and rebuilding: the only code that numbers rows, writes documents and publishes generations."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.text import slugify
+
+from core import backends
+from core.locks import named_lock
+from library.models import Frame
+from search import keywords
+from search.active import active_model_id, spaces
+from search.index.base import Progress, VectorIndex
+from search.models import Embedding, Generation, IndexPosition, KeywordDocument
+from search.rows import EmbeddingRows
+
+_WRITER_TIMEOUT_S = 60.0
+_REBUILD_TIMEOUT_S = 5.0
+
+
+def index(space: str) -> VectorIndex:
+    """The engine over the active model's vectors in this space: one per process."""
+    model_id = active_model_id(space)
+    directory = Path(settings.INDEX_DIR) / space / _folder_name(model_id)
+    return cast(
+        VectorIndex,
+        backends.load(settings.INDEX_ENGINE, source=EmbeddingRows(space, model_id), directory=directory),
+    )
+
+
+def index_frames(frame_ids: Iterable[int]) -> int:
+    """Makes these frames findable in every process, and returns how many they were. Safe to repeat.
+
+    Numbers and documents are committed together: nobody finds a photo by its words and not by its look. The
+    lock is held beyond the commit, so numbers are committed in the order in which they were given.
+    """
+    with named_lock("index-writer", _WRITER_TIMEOUT_S):
+        with transaction.atomic():
+            frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
+            numbered = _number(frames)
+            keywords.refresh(frames.values())
+        if numbered:
+            for space in spaces():
+                index(space).apply()
+    return len(frames)
+
+
+def mark_stale(asset_ids: Iterable[int]) -> None:
+    """Has the words of these assets read again by the next index stage, whatever their times say."""
+    KeywordDocument.objects.filter(asset_id__in=list(asset_ids)).update(asset_updated_at=None)
+
+
+def rebuild_index(space: str | None = None, progress: Progress | None = None) -> list[Generation]:
+    """A fresh generation of one space, or of all: built beside the live one, verified, published.
+
+    Searches and the index stage go on meanwhile. Conflict where another rebuild is under way.
+    """
+    chosen = spaces() if space is None else (space,)
+    totals = [EmbeddingRows(one, active_model_id(one)).count(_newest_number()) for one in chosen]
+    generations = []
+    with named_lock("index-rebuild", _REBUILD_TIMEOUT_S):
+        for at, one in enumerate(chosen):
+            generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
+    return generations
+
+
+def _number(frame_ids: Iterable[int]) -> int:
+    unnumbered = Embedding.objects.filter(frame_id__in=list(frame_ids), number=None)
+    keys = list(unnumbered.select_for_update().order_by("pk").values_list("pk", flat=True))
+    if not keys:
+        return 0
+    position = IndexPosition.objects.select_for_update().first() or IndexPosition()
+    rows = [
+        Embedding(pk=key, number=number) for number, key in enumerate(keys, start=position.last_number + 1)
+    ]
+    Embedding.objects.bulk_update(rows, ["number"], batch_size=500)
+    position.last_number += len(rows)
+    position.save()
+    return len(rows)
+
+
+def _rebuild(space: str, progress: Progress | None) -> Generation:
+    engine, model_id = index(space), active_model_id(space)
+    _settle(space)
+    name = f"{space}-{uuid4().hex}"
+    # The row first: readers take up a published file only if its name is known here.
+    row = Generation.objects.create(space=space, model_id=model_id, dimension=0, file_name=name)
+    try:
+        report = engine.rebuild(name, progress)
+    except BaseException:
+        Generation.objects.filter(pk=row.pk).update(state=Generation.State.FAILED)
+        raise
+    with transaction.atomic():
+        _of(space).filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
+        row.dimension, row.count = report.dimension, report.count
+        row.last_number, row.recall_at_10 = report.last_number, report.recall_at_10
+        row.state = Generation.State.LIVE
+        row.save()
+    return row
+
+
+def _settle(space: str) -> None:
+    """Ends the rows of rebuilds that were killed: no other is under way while the lock is held.
+
+    One that was killed after its rename is live all the same, and is superseded in a moment.
+    """
+    _of(space).filter(state=Generation.State.BUILDING).update(state=Generation.State.FAILED)
+
+
+def _of(space: str) -> QuerySet[Generation]:
+    return Generation.objects.filter(space=space, model_id=active_model_id(space))
+
+
+def _newest_number() -> int:
+    return IndexPosition.objects.values_list("last_number", flat=True).first() or 0
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Progress of one space as progress of all."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(min(before + done, total), total)
+
+
+def _folder_name(model_id: str) -> str:
+    """Readable, and never the same for two models."""
+    digest = hashlib.blake2b(model_id.encode(), digest_size=4).hexdigest()
+    return f"{slugify(model_id.replace('/', '-'))[:60]}-{digest}"

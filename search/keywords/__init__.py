@@ -1,0 +1,7 @@
+"""Search by words: a document per asset, and the full-text index that the database keeps over it."""
+
+from search.keywords.documents import refresh, stale_asset_ids
+from search.keywords.matching import Question, ask
+from search.keywords.words import query_words
+
+__all__ = ["Question", "ask", "query_words", "refresh", "stale_asset_ids"]

@@ -1,0 +1,61 @@
+"""Keywords on PostgreSQL: a generated tsvector with the English stemmer, under a GIN index.
+
+PostgreSQL's own ranks know nothing of rare words, and end on another scale than BM25: so each word is ranked by
+itself and its rank turned into BM25's saturated frequency. A single hit in a field of weight w ranks
+w * 6/pi^2; with the field weights divided by the greatest, `_TO_FREQUENCY` turns that back into the weight. What
+BM25 has and this has not is the length of documents.
+"""
+
+import math
+from collections.abc import Sequence
+
+from django.db import connection
+
+from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Term, Weighed
+
+_GREATEST = max(FIELD_WEIGHTS)
+_TO_FREQUENCY = _GREATEST * math.pi**2 / 6
+#: In the order of PostgreSQL's array: D, C, B, A.
+_RANKS = "{" + ", ".join(str(weight / _GREATEST) for weight in reversed(FIELD_WEIGHTS)) + "}"
+_HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
+_BEST = f"""
+    SELECT asset_id, sum(weight * frequency / (frequency + {SATURATION})) AS score
+    FROM (
+        SELECT asset_id, weight, ts_rank('{_RANKS}', words, term) * {_TO_FREQUENCY} AS frequency
+        FROM (
+            SELECT to_tsquery('english', word) AS term, weight
+            FROM unnest(%s::text[], %s::float8[]) AS asked (word, weight)
+        ) AS terms
+        JOIN search_keyworddocument ON words @@ term
+        WHERE %s::bigint[] IS NULL OR asset_id = ANY(%s)
+    ) AS held
+    GROUP BY asset_id ORDER BY score DESC, asset_id DESC LIMIT %s
+"""  # noqa: S608 - numbers of our own
+
+
+class TextSearch:
+    """The questions that `matching` asks of a database."""
+
+    @staticmethod
+    def count_holding(terms: Sequence[Term]) -> tuple[int, list[int]]:
+        """How many documents there are, and how many hold each word."""
+        counts = ["(SELECT count(*) FROM search_keyworddocument)", *[_HOLDING] * len(terms)]
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(counts)}", [_query(term) for term in terms])
+            total, *holding = cursor.fetchone()
+        return total, holding
+
+    @staticmethod
+    def best(terms: Sequence[Weighed], limit: int, among: Sequence[int] | None) -> list[tuple[int, float]]:
+        """Best documents with their scores, not yet divided."""
+        words, weights = [_query(one.term) for one in terms], [one.weight for one in terms]
+        with connection.cursor() as cursor:
+            allowed = None if among is None else list(among)
+            cursor.execute(_BEST, [words, weights, allowed, allowed, limit])
+            found: list[tuple[int, float]] = cursor.fetchall()
+        return found
+
+
+def _query(term: Term) -> str:
+    """A word as a tsquery: letters and digits only, so nothing in it can be an operator."""
+    return f"'{term.word}'" + (":*" if term.prefix else "")

@@ -1,0 +1,32 @@
+"""The words of a query as both databases weigh them. Plain Python."""
+
+import math
+from dataclasses import dataclass
+
+PREFIX_MIN_CHARS = 2
+#: How much a word counts where it stands: names people gave, captions, auto-tags, descriptions.
+FIELD_WEIGHTS = (4.0, 2.0, 2.0, 1.0)
+#: BM25's k1: how soon more of the same word stops mattering.
+SATURATION = 1.2
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word of the query; with `prefix` it stands for all words that begin so."""
+
+    word: str
+    prefix: bool = False
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A word with how many of how many documents hold it."""
+
+    term: Term
+    holding: int
+    total: int
+
+    @property
+    def weight(self) -> float:
+        """BM25's inverse document frequency, in the form that never falls to zero."""
+        return math.log(1 + (self.total - self.holding + 0.5) / (self.holding + 0.5))

@@ -1,0 +1,97 @@
+"""Vectors of frames, and the sealed index files built from them. The rows are the truth."""
+
+import uuid
+
+from django.db import models
+
+from library.models import Asset, Frame
+
+
+class Embedding(models.Model):
+    """One vector of a frame in one space.
+
+    `number` is given by the one index writer, in commit order: a reader that has seen number N has seen all
+    below it. Null until the index stage has run; a re-embedded frame gets a new number.
+    """
+
+    frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="embeddings")
+    space = models.CharField(max_length=16, help_text="image (pixels) or caption (words)")
+    model_id = models.CharField(max_length=120)
+    vector = models.BinaryField(help_text="Unit-length float32, little-endian")
+    number = models.BigIntegerField(null=True, blank=True, unique=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["frame", "space", "model_id"], name="embedding_once")]
+        indexes = [
+            models.Index(fields=["space", "model_id", "number"], name="embedding_by_number"),
+            models.Index(fields=["frame"], condition=models.Q(number=None), name="embedding_unnumbered"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.space} vector of frame {self.frame_id}"
+
+
+class IndexPosition(models.Model):
+    """The last number given to an embedding: one row, written in the transaction that gives the numbers.
+
+    It never goes back, though the newest rows may be deleted: a number is given once.
+    """
+
+    token = models.UUIDField(default=uuid.uuid4, help_text="Tells this numbering from another database's")
+    last_number = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"numbered up to {self.last_number}"
+
+
+class KeywordDocument(models.Model):
+    """The words by which an asset is found, as `search.keywords.words` normalises them.
+
+    The database's own full-text index follows this table: triggers on SQLite, a generated column on PostgreSQL
+    (both in a migration). Written by the index stage only.
+    """
+
+    asset = models.OneToOneField(
+        Asset, on_delete=models.CASCADE, primary_key=True, related_name="keyword_document"
+    )
+    names = models.TextField(blank=True, help_text="Title and people's tags")
+    captions = models.TextField(blank=True)
+    auto_tags = models.TextField(blank=True, help_text="Names and synonyms of the classes seen")
+    description = models.TextField(blank=True)
+    asset_updated_at = models.DateTimeField(
+        null=True, help_text="Of the asset when it was read; else it is stale"
+    )
+    captions_updated_at = models.DateTimeField(
+        null=True, help_text="Of the newest caption when they were read"
+    )
+
+    def __str__(self) -> str:
+        return f"words of asset {self.asset_id}"
+
+
+class Generation(models.Model):
+    """One sealed index file. Live is the newest published one of its space and model."""
+
+    class State(models.TextChoices):
+        BUILDING = "building"
+        LIVE = "live"
+        RETIRED = "retired"
+        FAILED = "failed"
+
+    space = models.CharField(max_length=16)
+    model_id = models.CharField(max_length=120)
+    dimension = models.PositiveIntegerField()
+    count = models.PositiveBigIntegerField(default=0)
+    last_number = models.BigIntegerField(default=0, help_text="Rows above it are the tail")
+    file_name = models.CharField(max_length=200, blank=True)
+    recall_at_10 = models.FloatField(
+        null=True, help_text="Against the exact oracle, on a sample, at publication"
+    )
+    state = models.CharField(max_length=8, choices=State, default=State.BUILDING)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"generation {self.pk} of {self.space}"

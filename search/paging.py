@@ -1,0 +1,84 @@
+"""Pages of a ranking that is only ever known to a depth. Plain Python: no Django.
+
+The ranking grows in tiers: first what is among the best `FIRST_DEPTH` of any signal, then what is among the best
+four times as many, and so on. Inside a tier the fused score decides. So the first pages cost little, paging on
+reaches everything, and nothing comes twice: a deeper look only adds behind what was shown.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from search.fusion import Fused
+
+FIRST_DEPTH = 200
+GROWTH = 4
+#: Nobody reads further, and every page costs as much as the whole ranking above it.
+LAST_DEPTH = 12_800
+
+
+@dataclass(frozen=True)
+class Place:
+    """After which result to go on, and how deep the signals were asked to find it."""
+
+    depth: int
+    tier: int
+    score: float
+    asset_id: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A ranking as far as one depth shows it. complete: there is nothing beyond."""
+
+    depth: int
+    complete: bool
+    tiers: Sequence[int]
+    results: Sequence[Fused]
+
+
+def tiered(fused: Sequence[Fused], ranks: Mapping[int, int], depth: int, *, complete: bool) -> Ranking:
+    """The fused results in the order in which pages give them."""
+    placed = sorted(
+        ((_tier(ranks[one.asset_id]), one) for one in fused), key=lambda pair: (pair[0], *_order(pair[1]))
+    )
+    return Ranking(depth, complete, [tier for tier, _ in placed], [one for _, one in placed])
+
+
+def page(
+    ranking_at: Callable[[int], Ranking], after: Place | None, limit: int
+) -> tuple[list[Fused], Place | None]:
+    """`limit` results after a place, and the place where the next page goes on, None at the end."""
+    ranking = ranking_at(after.depth if after else FIRST_DEPTH)
+    start = _start(ranking, after)
+    # One more than asked for tells whether there is a next page.
+    while len(ranking.results) - start <= limit and not ranking.complete and ranking.depth < LAST_DEPTH:
+        ranking = ranking_at(ranking.depth * GROWTH)
+        start = _start(ranking, after)
+    end = start + limit
+    shown = list(ranking.results[start:end])
+    if end >= len(ranking.results):
+        return shown, None
+    last = shown[-1]
+    return shown, Place(ranking.depth, ranking.tiers[end - 1], last.score, last.asset_id)
+
+
+def _start(ranking: Ranking, after: Place | None) -> int:
+    """Behind the last result shown; where that is gone (deleted, hidden), behind where it would be now."""
+    if after is None:
+        return 0
+    for at, one in enumerate(ranking.results):
+        if one.asset_id == after.asset_id:
+            return at + 1
+    gone = (after.tier, -after.score, -after.asset_id)
+    return sum((tier, *_order(one)) < gone for tier, one in zip(ranking.tiers, ranking.results, strict=True))
+
+
+def _order(one: Fused) -> tuple[float, int]:
+    return -one.score, -one.asset_id
+
+
+def _tier(rank: int) -> int:
+    tier, reach = 0, FIRST_DEPTH
+    while rank >= reach:
+        tier, reach = tier + 1, reach * GROWTH
+    return tier

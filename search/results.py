@@ -1,0 +1,79 @@
+"""How matches are told over HTTP, shared by every address that answers with a ranking."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.http import HttpRequest
+from ninja import Field, Schema
+
+from core.errors import InvalidInput
+from library.selectors import thumbnail_url
+from search.cards import Card, cards_of_matches
+from search.query import MAX_LIMIT
+from search.services import SearchPage
+
+_THUMBNAIL_WIDTH_PX = 320
+_DECIMALS = 4
+_NAME_MAX_CHARS = 40
+
+
+class Paging(Schema):
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, description="`next` of the page before")
+
+
+class FoundAsset(Schema):
+    id: int
+    title: str
+    caption: str
+    thumbnail: str
+    width: int
+    height: int
+    blurhash: str
+
+
+class Result(Schema):
+    asset: FoundAsset
+    score: float
+    why: dict[str, float] = Field(description="What each signal (image, caption, keyword) added to the score")
+
+
+class Results(Schema):
+    results: list[Result]
+    next: str | None = Field(None, description="Cursor of the page after; null on the last one")
+    took_ms: int
+
+
+def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> dict[str, Any]:
+    """A page of matches as `Results`; an asset that is gone since the search is left out."""
+    cards = {card.asset.pk: card for card in cards_of_matches(viewer, page.matches)}
+    results = [
+        {
+            "asset": _found_asset(cards[match.asset_id]),
+            "score": round(match.score, _DECIMALS),
+            "why": {signal: round(worth, _DECIMALS) for signal, worth in match.why.items()},
+        }
+        for match in page.matches
+        if match.asset_id in cards
+    ]
+    return {"results": results, "next": page.next, "took_ms": page.took_ms}
+
+
+def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:
+    """A filter that is misspelt must not be taken for no filter."""
+    for name in request.GET:
+        if name not in asked.model_fields:
+            shown, known = name[:_NAME_MAX_CHARS], ", ".join(sorted(asked.model_fields))
+            raise InvalidInput(f"There is no parameter {shown!r} here; there are {known}.", field=shown)
+
+
+def _found_asset(card: Card) -> dict[str, Any]:
+    return {
+        "id": card.asset.pk,
+        "title": card.asset.title,
+        "caption": card.caption,
+        "thumbnail": thumbnail_url(card.asset, _THUMBNAIL_WIDTH_PX),
+        "width": card.asset.width_px,
+        "height": card.asset.height_px,
+        "blurhash": card.asset.blurhash,
+    }

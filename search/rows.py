@@ -1,0 +1,73 @@
+"""The rows of one space and model as the index engines read them: `index.base.RowSource` over the database."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import QuerySet
+
+from core.errors import EngineUnavailable
+from search.index.base import Ids, Position, Rows
+from search.models import Embedding, Generation, IndexPosition
+
+_CHUNK = 1000
+_NOTHING_YET = Position("", 0)
+
+
+@dataclass(frozen=True)
+class EmbeddingRows:
+    """Numbered vectors of one space and model."""
+
+    space: str
+    model_id: str
+
+    def position(self) -> Position:
+        kept = IndexPosition.objects.values_list("token", "last_number").first()
+        return Position(str(kept[0]), kept[1]) if kept else _NOTHING_YET
+
+    def rows(self, after: int, up_to: int) -> Iterator[Rows]:
+        # The ids first, which fit in memory for millions: then chunks of vectors by primary key, each a short
+        # query, so that a rebuild neither holds a transaction open for minutes nor skips through an offset.
+        wanted = (
+            self._numbered(up_to).filter(number__gt=after).order_by("frame_id").values_list("pk", flat=True)
+        )
+        keys = np.fromiter(wanted.iterator(), dtype=np.int64)
+        for start in range(0, len(keys), _CHUNK):
+            if len(chunk := self._fetched(keys[start : start + _CHUNK], up_to)):
+                yield chunk
+
+    def sample(self, size: int, up_to: int) -> Rows:
+        keys = np.fromiter(self._numbered(up_to).values_list("pk", flat=True).iterator(), dtype=np.int64)
+        chosen = (
+            np.random.default_rng(0).choice(keys, min(size, len(keys)), replace=False) if len(keys) else keys
+        )
+        return self._fetched(chosen, up_to)
+
+    def count(self, up_to: int) -> int:
+        return self._numbered(up_to).count()
+
+    def knows(self, generation: str) -> bool:
+        return Generation.objects.filter(
+            space=self.space, model_id=self.model_id, file_name=generation
+        ).exists()
+
+    def _numbered(self, up_to: int) -> QuerySet[Embedding]:
+        return Embedding.objects.filter(
+            space=self.space, model_id=self.model_id, number__gt=0, number__lte=up_to
+        )
+
+    def _fetched(self, keys: Ids, up_to: int) -> Rows:
+        """Rows deleted or numbered anew since their keys were listed are left out."""
+        found = self._numbered(up_to).filter(pk__in=keys.tolist()).order_by("frame_id")
+        return _stacked(list(found.values_list("frame_id", "vector")))
+
+
+def _stacked(pairs: Sequence[tuple[int, bytes | memoryview]]) -> Rows:
+    if not pairs:
+        return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
+    if len({len(vector) for _, vector in pairs}) > 1:
+        raise EngineUnavailable("Vectors of one model differ in length: embed the photos again.")
+    flat = np.frombuffer(b"".join(bytes(vector) for _, vector in pairs), dtype="<f4").astype(
+        np.float32, copy=False
+    )
+    return Rows(np.array([frame_id for frame_id, _ in pairs], dtype=np.int64), flat.reshape(len(pairs), -1))

@@ -1,0 +1,24 @@
+"""alice owns photos, bob looks on; every test has an index folder of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from tests.search.photos import person
+
+
+@pytest.fixture(autouse=True)
+def _own_index_folder(settings: Any, tmp_path: Path) -> None:
+    settings.INDEX_DIR = tmp_path / "index"
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return person("bob")
