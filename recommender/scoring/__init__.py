@@ -1,0 +1,1 @@
+"""How relations are weighed. Plain Python: no Django."""
