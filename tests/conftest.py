@@ -9,6 +9,7 @@ import pytest
 from core import backends
 from tests.services.fixtures import (  # noqa: F401 - fixtures
     database_url,
+    own_database_url,
     process_env,
     redis_url,
     served_site,
@@ -17,12 +18,14 @@ from tests.services.fixtures import (  # noqa: F401 - fixtures
 )
 
 NO_SKIPS = os.environ.get("SIGHTLINE_NO_SKIPS", "") not in {"", "0"}
-_DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+_DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup", "stack", "own_database_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--database-only", action="store_true", help="Only tests that touch the database (for another DATABASE_URL)"
+        "--database-only",
+        action="store_true",
+        help="Only tests that touch the database (for another DATABASE_URL)",
     )
 
 

