@@ -5,13 +5,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, Case, F, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from core.errors import ModelUnavailable
+from library.models import Frame
 from workers import pipeline, selectors, services
 from workers.models import Job, StageRun
 
@@ -53,11 +54,22 @@ class StageRunAdmin(_Records):
     actions = ["retry"]
     change_list_template = "admin/workers/stagerun/change_list.html"
 
-    @admin.display(description="asset or frame")
-    def picture(self, run: StageRun) -> str:
-        model = pipeline.stage_named(run.stage).subject._meta.model_name
-        url = reverse(f"admin:library_{model}_change", args=[quote(run.subject_id)])
-        return format_html('<a href="{}">{} {}</a>', url, model, run.subject_id)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StageRun]:
+        """With the asset that each is about: subjects are assets in one stage, frames in the others."""
+        of_frame = Frame.objects.filter(pk=OuterRef("subject_id")).values("asset_id")
+        about = Case(
+            When(stage=pipeline.FRAMES.name, then=F("subject_id")),
+            default=Subquery(of_frame),
+            output_field=BigIntegerField(),
+        )
+        return super().get_queryset(request).annotate(asset_id=about)
+
+    @admin.display(description="picture")
+    def picture(self, run: Any) -> str:
+        if run.asset_id is None:
+            return "deleted"
+        url = reverse("admin:library_asset_change", args=[quote(run.asset_id)])
+        return format_html('<a href="{}">asset {}</a>', url, run.asset_id)
 
     @admin.action(description="Try again now", permissions=["retry"])
     def retry(self, request: HttpRequest, runs: QuerySet[StageRun]) -> None:

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -39,7 +39,6 @@ app.conf.update(
     # One process unless the command line says otherwise: each holds its own models.
     worker_concurrency=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S, "socket_connect_timeout": 2},
@@ -52,6 +51,11 @@ app.conf.update(
         }
     },
 )
+
+
+@setup_logging.connect
+def _keep_logging(**_: Any) -> None:
+    """The settings' LOGGING stands; with a receiver here, Celery sets up none of its own."""
 
 
 @worker_ready.connect

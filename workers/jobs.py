@@ -29,14 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 def run_next() -> Job | None:
-    """Run the job that waits longest, to its end; None where none waits or another is running."""
+    """Run the job that waits longest, to its end; None where none can be run now."""
     job = _claim()
     if job is None:
         return None
     try:
         _RUNNERS[Job.Kind(job.kind)](job)
-    except Conflict as error:  # somebody rebuilds by command: wait for them, that was no try
+    except Conflict as error:  # somebody rebuilds by command: that was no try, and the sweep asks again
         _update(job, state=State.WAITING, worker="", deliveries=job.deliveries - 1, error=str(error))
+        return None
     except Exception as error:
         _log.exception("job %s failed", job.pk)
         _update(

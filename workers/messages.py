@@ -119,8 +119,8 @@ def publish(task: str, queue: str, *, args: Sequence[Any] = (), expires: float |
     Over a connection of its own: a kept one would be found dead after every restart of Redis, by the message
     that it loses. Messages are too few for this to cost anything.
     """
-    timeouts = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
-    with Connection(settings.REDIS_URL, transport_options=timeouts) as broker:
+    options = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S, "max_retries": 0}
+    with Connection(settings.REDIS_URL, transport_options=options) as broker:
         app.send_task(
             task, args=args, queue=queue, expires=expires, connection=broker, retry=False, ignore_result=True
         )

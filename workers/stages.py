@@ -9,8 +9,9 @@ from django.db import transaction
 
 import library.frames
 import search.services
-from library.models import Asset
-from workers import claims, describe, pipeline
+from core.errors import ModelUnavailable
+from library.models import Asset, Frame
+from workers import claims, describe, pipeline, selectors
 from workers.claims import Claim
 from workers.models import StageRun
 from workers.runner import Lane
@@ -76,7 +77,19 @@ def _make_frames_of(asset: Asset, *, express: bool) -> None:
     with transaction.atomic():
         frames = library.frames.make_frames(asset)
         if express:
-            pipeline.ask_for(pipeline.DESCRIBE, [frame.pk for frame in frames], express=True)
+            pipeline.ask_for(pipeline.DESCRIBE, _undescribed(frames), express=True)
+
+
+def _undescribed(frames: list[Frame]) -> list[int]:
+    """Those that wait to be described: an upload that was quicker than its wish is not described again."""
+    try:
+        return list(
+            selectors.todo(pipeline.DESCRIBE)
+            .filter(pk__in=[frame.pk for frame in frames])
+            .values_list("pk", flat=True)
+        )
+    except ModelUnavailable:  # nobody can hurry
+        return []
 
 
 def _index(claim: Claim, _: Any) -> None:

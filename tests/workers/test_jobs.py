@@ -1,0 +1,139 @@
+"""Long jobs: begun once, followed, resumed after a death, and failed with a reason."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+import search.services
+from captioning.models import Caption
+from core.errors import Conflict
+from search.models import Generation
+from tests.workers.conftest import MakeAssets
+from workers import jobs, pipeline, runner, stages
+from workers.models import Job, StageRun
+from workers.tasks import upkeep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run_stages() -> None:
+    for stage in pipeline.STAGES:
+        runner.drain(stages.lane_of(stage))
+
+
+def test_the_index_is_rebuilt_with_progress(make_assets: MakeAssets, alice: User) -> None:
+    make_assets("red", "blue", "green")
+    run_stages()
+    job = pipeline.start_job("rebuild_index", alice)
+    upkeep.run_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.error, job.requested_by) == ("done", "", alice)
+    assert job.done == job.total == 6, "three frames in two spaces"
+    assert Generation.objects.filter(state="live").count() == 2
+    assert job.finished_at is not None
+
+
+def test_a_job_under_way_is_not_started_twice(db: None) -> None:
+    first = pipeline.start_job("rebuild_index")
+    assert pipeline.start_job("rebuild_index") == first
+    assert pipeline.start_job("recaption") != first
+
+
+def test_an_unknown_kind_is_refused(db: None) -> None:
+    with pytest.raises(ValueError, match="burn_everything"):
+        pipeline.start_job("burn_everything")
+
+
+def test_a_job_that_fails_says_why(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(search.services, "rebuild_index", fail)
+    job = pipeline.start_job("rebuild_index")
+    upkeep.run_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("failed", "OSError: No space left on device")
+
+
+def test_a_job_waits_while_somebody_rebuilds_by_command(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(**_: Any) -> None:
+        raise Conflict("Another process holds the lock.")
+
+    monkeypatch.setattr(search.services, "rebuild_index", busy)
+    job = pipeline.start_job("rebuild_index")
+    upkeep.run_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.deliveries) == ("waiting", 0)
+    monkeypatch.undo()
+    upkeep.run_jobs()
+    job.refresh_from_db()
+    assert job.state == "done"
+
+
+def test_a_job_whose_worker_died_is_resumed_and_fails_after_three(db: None) -> None:
+    job = pipeline.start_job("rebuild_index")
+    for death in range(jobs.MAX_DELIVERIES):
+        Job.objects.filter(pk=job.pk).update(state="running", worker="gone", deliveries=death + 1)
+        assert jobs.release_orphans({"gone"}) == 1
+        job.refresh_from_db()
+        assert job.state == ("waiting" if death < 2 else "failed")
+    assert job.error == "3 workers died over it."
+
+
+def test_a_job_that_is_silent_for_longer_than_it_may_run_is_resumed(db: None) -> None:
+    job = pipeline.start_job("rebuild_index")
+    Job.objects.update(state="running", worker="far-away", deliveries=1, heartbeat_at=timezone.now())
+    assert jobs.release_orphans(set()) == 0
+    Job.objects.update(heartbeat_at=timezone.now() - jobs._SILENCE - timedelta(seconds=1))
+    assert jobs.release_orphans(set()) == 1
+    job.refresh_from_db()
+    assert job.state == "waiting"
+
+
+def test_one_job_at_a_time(db: None) -> None:
+    pipeline.start_job("rebuild_index")
+    Job.objects.update(state="running", worker="another")
+    pipeline.start_job("recaption")
+    assert jobs.run_next() is None
+
+
+def test_everything_is_captioned_again_and_new_uploads_go_first(
+    make_assets: MakeAssets, settings: Any
+) -> None:
+    settings.DESCRIBE_BATCH_SIZE = 2
+    old = make_assets("red", "blue", "green")
+    run_stages()
+    Caption.objects.update(text="nonsense")
+    job = pipeline.start_job("recaption")
+    upkeep.run_jobs()
+    (new,) = make_assets("white")
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    runner.drain(stages.lane_of(pipeline.DESCRIBE), budget_s=-1)
+    assert Caption.objects.filter(frame__asset=new).exists()
+    upkeep.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.done, job.total) == ("running", 1, 3)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    upkeep.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("done", 3)
+    assert not Caption.objects.filter(text="nonsense").exists()
+    assert Caption.objects.filter(frame__asset__in=old).count() == 3
+
+
+def test_a_recaption_job_ends_and_tells_of_pictures_that_failed(make_assets: MakeAssets) -> None:
+    make_assets("red", "blue")
+    run_stages()
+    job = pipeline.start_job("recaption")
+    upkeep.run_jobs()
+    broken = StageRun.objects.filter(stage="describe").first()
+    assert broken is not None
+    StageRun.objects.filter(pk=broken.pk).update(state="failed")
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    upkeep.sweep()
+    job.refresh_from_db()
+    assert job.state == "done"
+    assert job.error.startswith("1 pictures could not be captioned")
