@@ -1,0 +1,154 @@
+"""/assets: reading, changing and deleting. Composed here, because an answer speaks of captions and stages, too."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Field, Query, Schema, Status
+
+from config.api import cursors, uploads
+from config.api.asset_answers import AssetBrief, AssetOut, briefs, full
+from core.errors import InvalidInput
+from library import asset_store
+from library.access import Anyone, Scope, require_scope, viewer_of
+from library.details import checked_tags
+from library.models import ApiKey
+from library.selectors import (
+    AssetFilters,
+    asset_for,
+    asset_page,
+    editable_asset_for,
+    exact_duplicate_ids,
+    near_duplicate_ids,
+    visible_assets,
+)
+from workers import pipeline
+
+# The very router of the uploads: where one address is spread over two, ninja answers 405 to the second's methods.
+router = uploads.router
+_WRITE = Scope(ApiKey.Scope.WRITE)
+_LIST = "assets"
+
+
+class AssetQuery(Schema):
+    """Filters of the list; all that are given must hold."""
+
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = None
+    mine: bool | None = Field(None, description="Only your own, or only others'")
+    visibility: Literal["private", "public"] | None = None
+    tag: str | None = Field(None, description="A tag that a person gave, in any case")
+    taken_after: datetime | None = None
+    taken_before: datetime | None = None
+
+
+class AssetPage(Schema):
+    results: list[AssetBrief]
+    next: str | None = Field(description="Cursor of the next page; null on the last one")
+
+
+class AssetChange(Schema, extra="forbid"):
+    """What is left out stays as it is."""
+
+    title: str | None = None
+    description: str | None = None
+    tags: list[str] | None = None
+    visibility: Literal["private", "public"] | None = None
+
+
+class Duplicates(Schema):
+    exact: list[int] = Field(description="The same bytes, uploaded by others, as far as you may see them")
+    near: list[int] = Field(description="Other versions of the picture, closest first")
+
+
+@router.get("/assets", response=AssetPage, auth=Anyone(), summary="Public assets and your own, newest first")
+def list_assets(request: HttpRequest, query: Annotated[AssetQuery, Query()]) -> dict[str, Any]:
+    _refuse_unknown_filters(request)
+    viewer = viewer_of(request)
+    assets, next_id = asset_page(
+        viewer, _filters(query), before_id=cursors.read(_LIST, query.cursor), limit=query.limit
+    )
+    return {"results": briefs(viewer, assets), "next": cursors.written(_LIST, next_id)}
+
+
+@router.get(
+    "/assets/{int:asset_id}", response=AssetOut, auth=Anyone(), summary="One asset with all that is known"
+)
+def get_asset(request: HttpRequest, asset_id: int) -> dict[str, Any]:
+    """404 for a stranger's private asset, as for one that does not exist."""
+    viewer = viewer_of(request)
+    return full(viewer, asset_for(viewer, asset_id))
+
+
+@router.get(
+    "/assets/{int:asset_id}/duplicates", response=Duplicates, auth=Anyone(), summary="The same picture again"
+)
+def duplicates(request: HttpRequest, asset_id: int) -> dict[str, list[int]]:
+    viewer = viewer_of(request)
+    asset = asset_for(viewer, asset_id)
+    exact = visible_assets(viewer).filter(pk__in=exact_duplicate_ids(asset)).values_list("pk", flat=True)
+    known = set(exact)
+    return {
+        "exact": sorted(known),
+        "near": [pk for pk in near_duplicate_ids(viewer, asset) if pk not in known],
+    }
+
+
+@router.patch("/assets/{int:asset_id}", response=AssetOut, auth=_WRITE, summary="Change words or visibility")
+def change_asset(request: HttpRequest, asset_id: int, change: AssetChange) -> dict[str, Any]:
+    user = require_scope(request, ApiKey.Scope.WRITE)
+    asset = asset_store.update_asset(editable_asset_for(user, asset_id), **change.dict(exclude_none=True))
+    transaction.on_commit(pipeline.wake)
+    return full(user, asset)
+
+
+@router.delete(
+    "/assets/{int:asset_id}", response={204: None}, auth=_WRITE, summary="Delete an asset and its files"
+)
+def remove_asset(request: HttpRequest, asset_id: int) -> Status[None]:
+    user = require_scope(request, ApiKey.Scope.WRITE)
+    asset_store.delete_asset(editable_asset_for(user, asset_id))
+    return Status(204, None)
+
+
+def _filters(query: AssetQuery) -> AssetFilters:
+    return AssetFilters(
+        mine=query.mine,
+        visibility=query.visibility,
+        tag=_checked_tag(query.tag),
+        taken_after=_aware("taken_after", query.taken_after),
+        taken_before=_aware("taken_before", query.taken_before),
+    )
+
+
+def _checked_tag(tag: str | None) -> str | None:
+    if tag is None:
+        return None
+    try:
+        names = checked_tags([tag])
+    except InvalidInput as error:
+        raise InvalidInput(str(error), field="tag") from error
+    if not names:
+        raise InvalidInput("tag must not be empty.", field="tag")
+    return names[0]
+
+
+def _aware(field: str, moment: datetime | None) -> datetime | None:
+    """A moment without a time zone is UTC."""
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise InvalidInput(f"{field} is too far away in time.", field=field) from error
+
+
+def _refuse_unknown_filters(request: HttpRequest) -> None:
+    """A filter with a slip of the pen must not silently show everything."""
+    for name in request.GET:
+        if name not in AssetQuery.model_fields:
+            known = ", ".join(AssetQuery.model_fields)
+            raise InvalidInput(
+                f"{name[:40]} is not a filter of this list; they are {known}.", field=name[:40]
+            )
