@@ -65,7 +65,7 @@ def halves(form: str, orientation: int) -> bytes:
 
 
 def exif_of(
-    tags: Mapping[int, Any] = {},  # noqa: B006 - read only
+    tags: Mapping[int, Any] = {},
     details: Mapping[int, Any] | None = None,
     gps: Mapping[int, Any] | None = None,
 ) -> Image.Exif:

@@ -55,7 +55,7 @@ def test_an_impossible_date_is_left_out(written: str) -> None:
     [(91.0, 0.0, 0.0), (1.0, 2.0), (0.0, 0.0, 0.0)],
 )
 def test_an_impossible_place_is_left_out(latitude: Any) -> None:
-    gps = {
+    gps: dict[int, Any] = {
         GPS.GPSLatitudeRef: "N",
         GPS.GPSLatitude: latitude,
         GPS.GPSLongitudeRef: "E",
@@ -120,10 +120,10 @@ def test_a_description_that_the_factory_wrote_is_no_description() -> None:
 
 def test_entities_in_xmp_are_never_expanded() -> None:
     bomb = (
-        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">'
-        "<dc:title><rdf:li>&b;</rdf:li></dc:title></rdf:RDF>"
-    ).encode()
+        b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        b"<dc:title><rdf:li>&b;</rdf:li></dc:title></rdf:RDF>"
+    )
     assert metadata_of(picture(xmp=bomb)).title == ""
     assert metadata_of(picture(xmp=bomb.decode().encode("utf-16"))).title == ""
 

@@ -1,5 +1,6 @@
 """What a file is, whether it is whole, and how large it may be."""
 
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -17,6 +18,12 @@ def probed(content: bytes, max_pixels: int = PIXELS) -> Picture:
     return probe(BytesIO(content), max_pixels=max_pixels, thumbnail_widths_px=(320, 960))
 
 
+def pixel(image: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
+    value = image.getpixel(place)
+    assert isinstance(value, tuple)
+    return value
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_is_known_by_its_content(form: str) -> None:
     found = probed(picture(form, size=(160, 120)))
@@ -30,7 +37,7 @@ def test_the_colours_of_every_format_survive_decoding(form: str) -> None:
     image = decode_file(BytesIO(content), max_pixels=PIXELS)
     assert image.mode == "RGB"
     assert all(
-        abs(one - other) <= 6 for one, other in zip(image.getpixel((32, 32)), (200, 60, 30), strict=True)
+        abs(one - other) <= 6 for one, other in zip(pixel(image, (32, 32)), (200, 60, 30), strict=True)
     )
 
 
@@ -101,7 +108,7 @@ def test_of_an_animation_the_first_frame_counts() -> None:
     first, second = Image.new("RGB", (40, 40), "blue"), Image.new("RGB", (40, 40), "red")
     out = BytesIO()
     first.save(out, "GIF", save_all=True, append_images=[second])
-    assert decode_file(out, max_pixels=PIXELS).getpixel((20, 20)) == (0, 0, 255)
+    assert pixel(decode_file(out, max_pixels=PIXELS), (20, 20)) == (0, 0, 255)
 
 
 #: Where the stored left half (blue) ends up, for each orientation that EXIF knows.
@@ -125,7 +132,7 @@ def test_the_exif_orientation_is_applied(form: str, orientation: int) -> None:
         "top": (width // 2, 5),
         "bottom": (width // 2, height - 5),
     }[BLUE_SIDE[orientation]]
-    red, _, blue = image.getpixel(point)
+    red, _, blue = pixel(image, point)
     assert blue > 200 > 60 > red
 
 
@@ -133,7 +140,7 @@ def test_transparency_is_kept_for_thumbnails_and_laid_on_white_for_fingerprints(
     image = Image.new("RGBA", (50, 50), (255, 0, 0, 0))
     found = probed(encoded(image, "PNG"))
     thumbnail = Image.open(BytesIO(found.thumbnails[320]))
-    assert thumbnail.convert("RGBA").getpixel((25, 25))[3] == 0
+    assert pixel(thumbnail.convert("RGBA"), (25, 25))[3] == 0
     assert (
         found.perceptual_hash == probed(encoded(Image.new("RGB", (50, 50), "white"), "PNG")).perceptual_hash
     )
@@ -162,7 +169,7 @@ def test_sixteen_bits_keep_their_brightness() -> None:
     import numpy as np
 
     image = Image.fromarray(np.full((20, 20), 30_000, dtype=np.uint16))
-    red, _, _ = decode_file(BytesIO(encoded(image, "PNG")), max_pixels=PIXELS).getpixel((10, 10))
+    red, _, _ = pixel(decode_file(BytesIO(encoded(image, "PNG")), max_pixels=PIXELS), (10, 10))
     assert abs(red - 30_000 / 256) <= 1
 
 
@@ -193,17 +200,13 @@ def test_damage_anywhere_ends_in_an_answer_and_never_in_a_crash() -> None:
 
     chance = random.Random(7)
     for form in FORMATS:
-        content = picture(
-            form, size=(48, 40), **({} if form in {"GIF", "BMP", "TIFF"} else {"exif": halves_exif()})
-        )
+        content = picture(form, size=(48, 40), exif=halves_exif())
         for _ in range(40):
             damaged = bytearray(content)
             for _ in range(chance.randrange(1, 12)):
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-            try:
+            with suppress(SightlineError):
                 probed(bytes(damaged))
-            except SightlineError:
-                pass
 
 
 def halves_exif() -> Image.Exif:
