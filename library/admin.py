@@ -1,21 +1,37 @@
 """Assets and keys in Django's admin. Every change goes through the services, and places stay with their owners."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.forms import ModelForm, ValidationError
 from django.http import HttpRequest
 
+from core.errors import InvalidInput
 from library import api_keys, asset_store
-from library.models import ApiKey, Asset, AssetTag
+from library.details import checked_description, checked_title
+from library.models import ApiKey, Asset
+from library.selectors import tag_names
 from workers import pipeline
 
 
-class TagInline(admin.TabularInline[AssetTag, Asset]):
-    model = AssetTag
-    extra = 0
+class AssetForm(ModelForm[Asset]):
+    """The words of an asset by the rules of `library.details`."""
+
+    def clean_title(self) -> str:
+        return _checked(checked_title, self.cleaned_data["title"])
+
+    def clean_description(self) -> str:
+        return _checked(checked_description, self.cleaned_data["description"])
+
+
+def _checked(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except InvalidInput as error:
+        raise ValidationError(str(error)) from error
 
 
 @admin.register(Asset)
@@ -33,22 +49,44 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
     list_filter = ("visibility", "mime_type", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "original_name", "sha256", "owner__username")
-    inlines = (TagInline,)
+    form = AssetForm
     # What was read from the file is a fact, and latitude and longitude are for the owner alone.
     fields = (
-        *("owner", "title", "description", "visibility", "original_name", "mime_type", "size_bytes"),
+        *(
+            "owner",
+            "title",
+            "description",
+            "visibility",
+            "tag_names",
+            "original_name",
+            "mime_type",
+            "size_bytes",
+        ),
         *("width_px", "height_px", "sha256", "taken_at", "camera", "created_at", "updated_at"),
     )
     readonly_fields = (
-        *("owner", "original_name", "mime_type", "size_bytes", "width_px", "height_px", "sha256"),
+        *(
+            "owner",
+            "tag_names",
+            "original_name",
+            "mime_type",
+            "size_bytes",
+            "width_px",
+            "height_px",
+            "sha256",
+        ),
         *("taken_at", "camera", "created_at", "updated_at"),
     )
+
+    @admin.display(description="tags")
+    def tag_names(self, asset: Asset) -> str:
+        return ", ".join(tag_names(asset))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Asset, form: ModelForm[Asset], change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        asset_store.update_asset(obj, title=obj.title, description=obj.description, visibility=obj.visibility)
         transaction.on_commit(pipeline.wake)
 
     def delete_model(self, request: HttpRequest, obj: Asset) -> None:

@@ -32,7 +32,12 @@ def _kept_or_made(
     asset: Asset, key: str, make: Callable[[Image.Image], bytes], *, at_least_px: int | None
 ) -> File[bytes]:
     try:
-        return storage.open_file(key)
+        kept = storage.open_file(key)
     except FileNotFoundError:
-        storage.put(key, make(open_picture_of(asset, at_least_px=at_least_px)))
+        kept = None
+    if kept and kept.size:
+        return kept
+    if kept:
+        kept.close()  # a power cut can leave a name without content
+    storage.put(key, make(open_picture_of(asset, at_least_px=at_least_px)))
     return storage.open_file(key)

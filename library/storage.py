@@ -19,13 +19,18 @@ _SCRATCH_PREFIX = ".incoming-"
 
 
 class ContentStorage(FileSystemStorage):
-    """Files on disk that appear whole or not at all and outlast a power cut; the same name is the same content."""
+    """Files on disk that appear whole or not at all; the same name is the same content.
+
+    Originals are on the disk itself before their row commits, so they outlast a power cut. What can be made of
+    them again need not: waiting for the disk costs several times as much as writing.
+    """
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         return name
 
     def _save(self, name: str, content: File[bytes]) -> str:
         target = Path(self.path(name))
+        lasting = name.startswith(f"{ORIGINALS}/")
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, scratch = tempfile.mkstemp(prefix=_SCRATCH_PREFIX, dir=target.parent)
         try:
@@ -33,14 +38,16 @@ class ContentStorage(FileSystemStorage):
                 for chunk in content.chunks():
                     file.write(chunk)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
                 os.fchmod(file.fileno(), self.file_permissions_mode or 0o640)
             Path(scratch).replace(target)
         except BaseException:
             with suppress(FileNotFoundError):
                 Path(scratch).unlink()
             raise
-        _sync_folder(target.parent)
+        if lasting:
+            _sync_folder(target.parent)
         return name
 
 

@@ -27,7 +27,7 @@ from workers import pipeline
 
 # The very router of the uploads: where one address is spread over two, ninja answers 405 to the second's methods.
 router = uploads.router
-_WRITE = Scope(ApiKey.Scope.WRITE)
+_READ, _WRITE = Scope(ApiKey.Scope.READ), Scope(ApiKey.Scope.WRITE)
 _LIST = "assets"
 
 
@@ -82,9 +82,10 @@ def get_asset(request: HttpRequest, asset_id: int) -> dict[str, Any]:
 
 
 @router.get(
-    "/assets/{int:asset_id}/duplicates", response=Duplicates, auth=Anyone(), summary="The same picture again"
+    "/assets/{int:asset_id}/duplicates", response=Duplicates, auth=_READ, summary="The same picture again"
 )
 def duplicates(request: HttpRequest, asset_id: int) -> dict[str, list[int]]:
+    """For people with an account: it looks at every visible picture, which strangers could abuse."""
     viewer = viewer_of(request)
     asset = asset_for(viewer, asset_id)
     exact = visible_assets(viewer).filter(pk__in=exact_duplicate_ids(asset)).values_list("pk", flat=True)

@@ -28,6 +28,8 @@ _END_RECORD = b"PK\x05\x06"
 _END_RECORD_BYTES, _COMMENT_MAX_BYTES, _LOCATOR_BYTES = 22, 65_535, 20
 _ZIP64_LOCATOR = b"PK\x06\x07"
 _ENCRYPTED = 0x1
+#: LZMA may ask for a dictionary of 4 GB to unpack one byte; nobody zips photos with it.
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 #: What operating systems add to archives and folders by themselves.
 LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir"})
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -45,6 +47,8 @@ class Member:
     def open(self) -> Iterator[IO[bytes]]:
         if self.info.flag_bits & _ENCRYPTED:
             raise InvalidInput("The file is encrypted; zip it without a password.")
+        if self.info.compress_type not in _METHODS:
+            raise InvalidInput("The file is packed in an unusual way; zip it again with the ordinary method.")
         if self.info.file_size > settings.UPLOAD_MAX_BYTES:
             raise TooLarge(f"The file is larger than the {settings.UPLOAD_MAX_BYTES:,} bytes allowed.")
         with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as copy:
@@ -108,8 +112,8 @@ def _refuse_strange(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         raise InvalidInput("The zip file holds a path that leads out of it.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise InvalidInput("The zip file holds a link.")
-    if info.flag_bits & _ENCRYPTED:
-        return  # can't be looked into, and is refused by itself when its turn comes
+    if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
+        return  # not looked into, and refused by itself when its turn comes
     try:
         with archive.open(info) as member:
             head = member.read(HEAD_BYTES)

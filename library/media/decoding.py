@@ -9,10 +9,13 @@ import pillow_heif
 from PIL import Image, ImageCms, ImageFile
 
 from core.errors import CorruptMedia, TooLarge, UnsupportedMedia
-from library.media.formats import PNG, READABLE, TIFF, Format, head_of, sniff
+from library.media.formats import JPEG, PNG, READABLE, TIFF, Format, head_of, sniff
 
 ORIENTATION_TAG = 0x0112
 _DNG_VERSION_TAG = 50706
+_START_OF_SCAN = b"\xff\xda"
+_MAX_SCANS = 100
+_CHUNK_BYTES = 1 << 20
 
 # The file's own preview pictures are never wanted, and would be decoded at opening.
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -33,6 +36,8 @@ def open_picture(file: IO[bytes], *, max_pixels: int) -> tuple[Format, ImageFile
         raise CorruptMedia(f"The {found.pillow_name} file says it has no pixels.")
     if width * height > max_pixels:
         raise TooLarge(f"{width} x {height} pixels are more than the {max_pixels:,} allowed.")
+    if found is JPEG:
+        _refuse_scan_bomb(file)
     if found is TIFF and _DNG_VERSION_TAG in getattr(image, "tag_v2", {}):
         raise UnsupportedMedia(f"Raw camera files are not read; export it as {READABLE}.")
     return found, image
@@ -86,6 +91,21 @@ def on_white(image: Image.Image) -> Image.Image:
     if image.mode != "RGBA":
         return image.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _refuse_scan_bomb(file: IO[bytes]) -> None:
+    """A progressive JPEG may ask for thousands of passes over all its pixels: minutes of work in a small file.
+
+    Inside compressed data the marker's first byte is always escaped, so counting markers needs no parsing.
+    """
+    file.seek(0)
+    scans, last = 0, b""
+    while chunk := file.read(_CHUNK_BYTES):
+        scans += (last + chunk).count(_START_OF_SCAN)
+        last = chunk[-1:]
+    file.seek(0)
+    if scans > _MAX_SCANS:
+        raise TooLarge(f"The JPEG file has {scans:,} scans; an ordinary one has a dozen.")
 
 
 @contextmanager

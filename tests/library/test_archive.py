@@ -174,3 +174,13 @@ def test_an_encrypted_member_says_so(alice: User) -> None:
 
 def test_an_empty_zip_says_so(alice: User) -> None:
     assert "no files" in str(imported(alice, zipped({}))[0].error)
+
+
+def test_members_packed_with_memory_hungry_methods_are_refused_by_themselves(alice: User) -> None:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("lzma.jpg", picture(), zipfile.ZIP_LZMA)
+        file.writestr("plain.jpg", picture(seed=1))
+    outcomes = imported(alice, out.getvalue())
+    assert [outcome.status for outcome in outcomes] == ["error", "created"]
+    assert "unusual way" in str(outcomes[0].error)

@@ -308,11 +308,13 @@ def test_ids_that_can_not_be_are_not_found(asset_id: str, alice: User) -> None:
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_duplicates_are_told_as_far_as_the_viewer_may_see_them(alice: User, bob: User) -> None:
+def test_duplicates_are_told_as_far_as_the_viewer_may_see_them(alice: User, bob: User, carol: User) -> None:
     asset = stored(alice, visibility="public")
     same = stored(bob)
     near = stored(alice, picture("PNG"), visibility="public")
-    assert Client().get(f"{URL}/{asset.pk}/duplicates").json() == {"exact": [], "near": [near.pk]}
+    carol_sees = signed_in(carol).get(f"{URL}/{asset.pk}/duplicates").json()
+    assert carol_sees == {"exact": [], "near": [near.pk]}
+    assert Client().get(f"{URL}/{asset.pk}/duplicates").status_code == 401
     assert signed_in(bob).get(f"{URL}/{asset.pk}/duplicates").json() == {
         "exact": [same.pk],
         "near": [near.pk],

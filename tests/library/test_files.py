@@ -115,6 +115,12 @@ def test_a_thumbnail_that_went_missing_is_made_again(alice: User) -> None:
     assert body(signed_in(alice).get(address(asset.pk, "thumbnail/320"))).startswith(b"RIFF")
 
 
+def test_an_empty_thumbnail_that_a_power_cut_left_is_made_again(alice: User) -> None:
+    asset = stored(alice)
+    storage.put(storage.thumbnail_key(asset.sha256, 320), b"")
+    assert body(signed_in(alice).get(address(asset.pk, "thumbnail/320"))).startswith(b"RIFF")
+
+
 def test_an_original_that_went_missing_is_not_found(alice: User) -> None:
     asset = stored(alice)
     storage.remove_content(asset.sha256)

@@ -90,6 +90,14 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
         probed(png_of_size(60_000, 60_000), max_pixels=100_000_000)
 
 
+def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded() -> None:
+    content = picture("JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(TooLarge, match="scans"):
+        probed(content[:-2] + scan * 1000 + content[-2:])
+    assert probed(content).width_px == 160
+
+
 def test_pixels_are_allowed_up_to_the_limit_and_no_further() -> None:
     content = picture(size=(100, 50))
     assert probed(content, max_pixels=5000).width_px == 100

@@ -88,7 +88,8 @@ class Command(BaseCommand):
         bar.set_postfix(failed=counts["error"])
         if counts["error"] <= _FAILURES_SHOWN:
             with bar.external_write_mode(file=sys.stderr):
-                self.stderr.write(f"{outcome.name}: {outcome.error}")
+                # Linux allows names that are no text; a report must not die of one.
+                self.stderr.write(f"{outcome.name}: {outcome.error}".encode("utf-8", "replace").decode())
         if counts["error"] == _FAILURES_SHOWN:
             self.stderr.write("More failures are only counted.")
 
