@@ -1,5 +1,7 @@
 """Which device a model runs on, and in which precision. One of the few places that import torch."""
 
+import ctypes
+
 import torch
 
 
@@ -27,5 +29,21 @@ def inference_dtype(device: torch.device) -> torch.dtype:
 
 
 def _multiplies_bf16() -> bool:
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def keep_large_blocks() -> None:
+    """Tell glibc to keep freed memory instead of handing every large block back to the kernel.
+
+    A model on the CPU allocates the same large tensors again and again; with glibc's defaults each is mapped,
+    zeroed page by page and unmapped anew. Keeping them made training steps nearly twice as fast on two cores.
+    Elsewhere than on glibc it does nothing.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return
+    m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
+    libc.mallopt(m_mmap_max, 0)
+    libc.mallopt(m_trim_threshold, 2**31 - 1)
+    libc.mallopt(m_top_pad, 64 * 2**20)

@@ -1,0 +1,29 @@
+"""What every captioner offers. A new kind is one file beside this one and a dotted path in settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from captioning.vision.frames import FrameBatch
+
+
+@dataclass(frozen=True)
+class CaptionDraft:
+    """One caption as the model wrote it.
+
+    confidence: geometric mean of the token probabilities, in [0, 1].
+    """
+
+    text: str
+    confidence: float
+
+
+class Captioner(Protocol):
+    """Writes one caption per frame."""
+
+    @property
+    def model_id(self) -> str:
+        """Names weights and decoding; captions of different ids are never mixed up."""
+
+    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
+        """One draft per frame, in order."""

@@ -1,0 +1,42 @@
+"""The default captioner: the fine-tuned language model behind the backbone's features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captioning.captioners.base import CaptionDraft
+from captioning.captioners.checkpoint import load_checkpoint
+from captioning.captioners.language_model import load_base
+from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.vision.frames import FrameBatch
+from captioning.vision.tags import class_names, top_classes
+from core.devices import best_device, inference_dtype
+
+
+class VisualCaptioner:
+    """A checkpoint of `captioning.captioners.visual_lm`, adapters merged, in the device's fast precision."""
+
+    def __init__(self, checkpoint: str, cache_dir: str, device: str | None = None, **decoding: Any) -> None:
+        """`decoding` overrides the checkpoint's own arguments of transformers' `generate`."""
+        manifest, weights = load_checkpoint(Path(checkpoint))
+        self.model_id = manifest.model_id
+        self.decoding = {"do_sample": False, "max_new_tokens": 24, **manifest.decoding, **decoding}
+        self.tag_count = manifest.architecture.tags_in_prompt
+        self.device = best_device(device)
+        tokenizer, lm = load_base(manifest.base, Path(cache_dir))
+        self.model = VisualLanguageModel(lm, tokenizer, manifest.architecture)
+        with torch.no_grad():
+            self.model.load_trained_state(weights)
+        self.model.merge()
+        self.model.lm.to(inference_dtype(self.device))
+        self.model.to(self.device).eval()
+
+    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
+        """One draft per frame, in order."""
+        names = class_names()
+        tags = [[names[k][0] for k in row] for row in top_classes(frames.features.logits, self.tag_count)]
+        grid = torch.from_numpy(frames.features.grid).float().to(self.device)
+        texts, confidences = self.model.generate(grid, tags, **self.decoding)
+        return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]

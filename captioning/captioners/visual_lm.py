@@ -1,0 +1,145 @@
+"""A language model that reads pictures: visual tokens in front of the sentence it is to write.
+
+The grid of backbone features is pooled, projected into the language model's embedding space and put before the
+text, as in LLaVA (Liu et al. 2023) and, with a frozen model, Frozen (Tsimpoukelli et al. 2021). The names of the
+likeliest ImageNet classes follow as text: the classifier knows things that few captions speak of.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from captioning.vision.backbone import CHANNELS, GRID_SIDE
+
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What has to be known to rebuild the module that a checkpoint's weights fit."""
+
+    visual_side: int = 4
+    projector_width: int = 1024
+    tags_in_prompt: int = 3
+    lora_rank: int = 16
+    lora_alpha: int = 32
+
+
+class Projector(nn.Module):
+    """Grid features (N, 81, 1280) -> visual tokens (N, visual_side ** 2 + 1, hidden); the last is the whole picture."""
+
+    def __init__(
+        self, architecture: Architecture, hidden: int, output_scale: float, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.side = architecture.visual_side
+        self.count = self.side**2 + 1
+        width = architecture.projector_width
+        self.norm = nn.LayerNorm(CHANNELS)
+        self.mlp = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(CHANNELS, width), nn.GELU(), nn.Linear(width, hidden)
+        )
+        self.place = nn.Parameter(torch.zeros(self.count, hidden))
+        self.scale = nn.LayerNorm(hidden)
+        nn.init.constant_(self.scale.weight, output_scale)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        square = grid.transpose(1, 2).reshape(len(grid), CHANNELS, GRID_SIDE, GRID_SIDE)
+        pooled = functional.adaptive_avg_pool2d(square, self.side).flatten(2).transpose(1, 2)
+        tokens = torch.cat([pooled, grid.mean(dim=1, keepdim=True)], dim=1)
+        projected: Tensor = self.scale(self.mlp(self.norm(tokens)) + self.place)
+        return projected
+
+
+class VisualLanguageModel(nn.Module):
+    """Projector and language model with its low-rank adapters (LoRA, Hu et al. 2021)."""
+
+    def __init__(self, lm: Any, tokenizer: Any, architecture: Architecture, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        from peft import LoraConfig, get_peft_model
+
+        embedding = lm.get_input_embeddings().weight
+        self.architecture = architecture
+        self.tokenizer = tokenizer
+        self.projector = Projector(
+            architecture, embedding.shape[1], float(embedding.detach().float().std()), dropout
+        )
+        config = LoraConfig(
+            r=architecture.lora_rank,
+            lora_alpha=architecture.lora_alpha,
+            target_modules=list(LORA_TARGETS),
+            task_type="CAUSAL_LM",
+        )
+        self.lm: Any = get_peft_model(lm, config)
+
+    def merge(self) -> None:
+        """Fold the adapters into the language model: same outputs, plain speed. Can't be undone."""
+        self.lm = self.lm.merge_and_unload()
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The weights that training changes, by name: what a checkpoint holds."""
+        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what `trained_state` gave. KeyError names weights that are missing or too many."""
+        mine = self.trained_state()
+        if mine.keys() != state.keys():
+            raise KeyError(f"weights do not fit: {sorted(mine.keys() ^ state.keys())[:4]} ...")
+        for name, weight in mine.items():
+            weight.copy_(state[name])
+
+    def embed_text(self, ids: Tensor) -> Tensor:
+        """Token ids (..., T) -> embeddings (..., T, hidden)."""
+        embedded: Tensor = self.lm.get_input_embeddings()(ids)
+        return embedded
+
+    def prompt_ids(self, tags: Sequence[str]) -> list[int]:
+        """Tokens that follow the visual ones: the class names, and the line break that starts the caption."""
+        ids: list[int] = self.tokenizer.encode(", ".join(tags) + "\n", add_special_tokens=False)
+        return ids
+
+    @torch.inference_mode()
+    def generate(
+        self, grid: Tensor, tags: Sequence[Sequence[str]], **decoding: Any
+    ) -> tuple[list[str], list[float]]:
+        """Captions of N pictures and the geometric mean of their token probabilities.
+
+        grid: (N, 81, 1280) on the model's device. decoding: arguments of transformers' `generate`.
+        """
+        embeds, mask = self._left_padded_prompts(grid, tags)
+        output = self.lm.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.eos_token_id,
+            return_dict_in_generate=True,
+            output_scores=True,
+            **decoding,
+        )
+        texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
+        scores = self.lm.compute_transition_scores(
+            output.sequences, output.scores, getattr(output, "beam_indices", None), normalize_logits=True
+        ).float()
+        written = (scores.isfinite() & (scores < 0)).float()
+        means = (scores.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)
+        return [text.strip() for text in texts], means.exp().tolist()
+
+    def _left_padded_prompts(self, grid: Tensor, tags: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        prompts = [self.prompt_ids(names) for names in tags]
+        longest = max(len(prompt) for prompt in prompts)
+        pad = self.tokenizer.eos_token_id
+        ids = torch.tensor(
+            [prompt + [pad] * (longest - len(prompt)) for prompt in prompts], device=grid.device
+        )
+        visual = self.projector(grid.to(self.projector.place.dtype))
+        sequence = torch.cat([visual.to(self.lm.dtype), self.embed_text(ids)], dim=1)
+        mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=grid.device)
+        for row, prompt in enumerate(prompts):  # what pads the right goes to the left
+            shift = longest - len(prompt)
+            sequence[row] = sequence[row].roll(shift, dims=0)
+            mask[row, :shift] = 0
+        return sequence, mask

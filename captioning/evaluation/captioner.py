@@ -1,0 +1,82 @@
+"""Caption a split and compare with what people wrote."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.evaluation.metrics import best_tokenizer, score_captions
+from captioning.training.dataset import CaptionedImage
+from captioning.vision.frames import FrameBatch
+from captioning.vision.pixels import square_pixels
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """What a captioner made of N pictures, and how long it took from file to sentence."""
+
+    drafts: tuple[CaptionDraft, ...]
+    seconds: float
+
+
+def caption_images(
+    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, batch: int = 32
+) -> Captioned:
+    """Caption pictures in batches, decoding ahead of the model."""
+    drafts: list[CaptionDraft] = []
+    started = time.perf_counter()
+    for frames in tqdm(
+        frame_batches(images, backbone, batch), total=-(-len(images) // batch), desc="captions"
+    ):
+        drafts += captioner.caption(frames)
+    return Captioned(tuple(drafts), time.perf_counter() - started)
+
+
+def frame_batches(images: Sequence[CaptionedImage], backbone: Any, batch: int = 32) -> Iterator[FrameBatch]:
+    """Decoded pictures with their features, `batch` at a time; the next ones are decoded meanwhile."""
+    starts = range(0, len(images), batch)
+
+    def decoded(start: int) -> NDArray[np.uint8]:
+        return np.stack([_pixels(image.path) for image in images[start : start + batch]])
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(decoded, 0) if images else None
+        for start in starts:
+            assert coming is not None
+            pixels = coming.result()
+            coming = ahead.submit(decoded, start + batch) if start + batch < len(images) else None
+            yield FrameBatch(pixels, backbone.encode(pixels))
+
+
+def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:
+    """The one JSON object of `manage.py evaluate_captioner`."""
+    tokenizer = best_tokenizer()
+    texts = [draft.text for draft in captioned.drafts]
+    scores = score_captions(texts, [image.captions for image in images], tokenizer=tokenizer)
+    return {
+        "captioner": captioner.model_id,
+        "n_images": len(images),
+        **{name: value if value is None else round(value, 4) for name, value in scores.items()},
+        "images_per_s": round(len(images) / captioned.seconds, 2),
+        "decoding": _decoding_of(captioner),
+        "tokenizer": tokenizer,
+        "distinct_captions": len(set(texts)),
+    }
+
+
+def _decoding_of(captioner: Captioner) -> str:
+    beams = getattr(captioner, "decoding", {}).get("num_beams", 1)
+    return f"beam {beams}" if beams > 1 else "greedy"
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return square_pixels(image)

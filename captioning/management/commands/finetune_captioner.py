@@ -1,0 +1,43 @@
+"""Fine-tune the language model to read pictures, on a folder with images/ and captions.csv."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from core.errors import SightlineError
+
+
+class Command(BaseCommand):
+    help = "Trains projector and LoRA adapters; Ctrl-C leaves a checkpoint that the same command resumes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
+        )
+        parser.add_argument("--config", type=Path, help="JSON file of configuration keys")
+        parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+        parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/captioner")
+        parser.add_argument(
+            "--output", type=Path, help="folder of the finished checkpoint; default: RUN/checkpoint"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from captioning.training.config import FinetuneConfig
+        from captioning.training.dataset import read_dataset
+        from captioning.training.finetune import finetune_and_export
+
+        run = options["run"] or settings.VAR_DIR / "runs" / "captioner"
+        output = options["output"] or run / "checkpoint"
+        try:
+            config = FinetuneConfig.load(options["config"]) if options["config"] else FinetuneConfig()
+            config = config.with_overrides([f"device={settings.DEVICE}", *options["overrides"]])
+            dataset = read_dataset(options["dataset"])
+            manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output)
+        except SightlineError as error:
+            raise CommandError(str(error)) from error
+        if manifest is None:
+            self.stdout.write(f"Stopped; the run is kept in {run}. The same command goes on from there.")
+            return
+        self.stdout.write(f"{manifest.model_id} is in {output}. Use it: CAPTIONER_CHECKPOINT={output}")

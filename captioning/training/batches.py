@@ -1,0 +1,150 @@
+"""Training batches: one picture, its prompt, and all its captions side by side in one sequence.
+
+The captions of a picture see the picture and themselves, never each other: the prefix, which is most of the
+work, is computed once for all of them.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.training.config import FinetuneConfig
+from captioning.training.dataset import CaptionedImage, tidy_caption
+from captioning.vision.frames import Features
+from captioning.vision.tags import class_names, top_classes
+
+_SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pictures, padded to sequences of T text tokens behind V visual ones.
+
+    grid: (B, 81, 1280). ids: (B, T). positions: (B, V+T). mask: bool (B, 1, V+T, V+T), true where attended.
+    rows, sources, targets: (K,), predict target k at position `sources[k]` of sequence `rows[k]`.
+    """
+
+    grid: Tensor
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    rows: Tensor
+    sources: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    ids: list[int]
+    segments: list[int]
+    positions: list[int]
+    sources: list[int]
+    targets: list[int]
+
+
+class BatchSource:
+    """Turns a split and its cached features into shuffled batches; the same seed and epoch give the same ones."""
+
+    def __init__(
+        self,
+        images: Sequence[CaptionedImage],
+        views: dict[str, Features],
+        model: VisualLanguageModel,
+        config: FinetuneConfig,
+    ) -> None:
+        self.images = images
+        self.views = views
+        self.model = model
+        self.config = config
+        self.tags = {
+            view: top_classes(f.logits, config.architecture.tags_in_prompt) for view, f in views.items()
+        }
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self.images) // self.config.images_per_batch)
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch, without the first `skip` (a resumed run has had them)."""
+        order = list(range(len(self.images)))
+        random.Random(f"{self.config.seed}:{number}").shuffle(order)
+        size = self.config.images_per_batch
+        for start in range(skip * size, len(order), size):
+            chosen = order[start : start + size]
+            yield self._batch(chosen, random.Random(f"{self.config.seed}:{number}:{start}"))
+
+    def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
+        picked = [(index, self._view_of(index, choose)) for index in chosen]
+        grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
+        return collate(grid, [self._sequence(index, view, choose) for index, view in picked], self._pad)
+
+    def _view_of(self, index: int, choose: random.Random) -> str:
+        if any(_SIDED.search(caption) for caption in self.images[index].captions):
+            return "plain"
+        # the picture as it is half of the time, the other views share the rest
+        others = [view for view in self.views if view != "plain"]
+        return choose.choice(others) if others and choose.random() < 0.5 else "plain"
+
+    def _sequence(self, index: int, view: str, choose: random.Random) -> _Sequence:
+        names = class_names()
+        tags = [names[k][0] for k in self.tags[view][index]]
+        if choose.random() < self.config.tag_dropout:
+            tags = []
+        captions = list(self.images[index].captions)
+        choose.shuffle(captions)
+        encoded = [
+            self.model.tokenizer.encode(tidy_caption(text), add_special_tokens=False)[
+                : self.config.max_caption_tokens
+            ]
+            for text in captions[: self.config.captions_per_image]
+        ]
+        return packed(self.model.prompt_ids(tags), encoded, self.model.projector.count, self._pad)
+
+    @property
+    def _pad(self) -> int:
+        return int(self.model.tokenizer.eos_token_id)
+
+
+def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: int) -> _Sequence:
+    """One picture's sequence: visual tokens (segment 0), the prompt (segment 0), then captions 1, 2, ..."""
+    ids, segments = list(prompt), [0] * (visual + len(prompt))
+    positions = list(range(len(segments)))
+    prefix = len(segments)
+    sources: list[int] = []
+    targets: list[int] = []
+    for number, caption in enumerate(captions, start=1):
+        start = len(segments)
+        ids += caption
+        segments += [number] * len(caption)
+        positions += range(prefix, prefix + len(caption))
+        sources += [prefix - 1, *range(start, start + len(caption))]
+        targets += [*caption, end]
+    return _Sequence(ids, segments, positions, sources, targets)
+
+
+def collate(grid: Tensor, sequences: Sequence[_Sequence], pad: int) -> Batch:
+    """Pad to the longest and build the mask: causal, and blind to other captions of the same picture."""
+    length = max(len(s.segments) for s in sequences)
+    visual = len(sequences[0].segments) - len(sequences[0].ids)
+    ids = torch.tensor([s.ids + [pad] * (length - visual - len(s.ids)) for s in sequences])
+    positions = torch.tensor([s.positions + [0] * (length - len(s.positions)) for s in sequences])
+    segments = torch.tensor([s.segments + [-1] * (length - len(s.segments)) for s in sequences])
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    same = segments[:, :, None] == segments[:, None, :]
+    prefix = (segments[:, None, :] == 0) & (segments[:, :, None] >= 0)
+    rows = torch.tensor([row for row, s in enumerate(sequences) for _ in s.targets])
+    return Batch(
+        grid=grid,
+        ids=ids,
+        positions=positions,
+        mask=((same | prefix) & causal)[:, None],
+        rows=rows,
+        sources=torch.tensor([k for s in sequences for k in s.sources]),
+        targets=torch.tensor([k for s in sequences for k in s.targets]),
+    )

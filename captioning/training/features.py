@@ -1,0 +1,92 @@
+"""Backbone features of a dataset, computed once and kept on disk: a frozen backbone need not run every epoch."""
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, EfficientNetLite2
+from captioning.vision.frames import Features
+from captioning.vision.pixels import square_pixels
+
+VIEWS = ("plain", "mirror", "crop")
+_BATCH = 32
+
+
+def cached_features(
+    paths: Sequence[Path], cache_dir: Path, *, view: str = "plain", progress: bool = True
+) -> Features:
+    """Features of the pictures at `paths`, memory-mapped from `cache_dir` where they were computed before.
+
+    view: plain; mirror (flipped left to right); crop (a random three quarters to nine tenths of each side, every
+    other one mirrored; the same pictures always give the same crops).
+    """
+    names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
+    key = hashlib.sha256(f"{EfficientNetLite2.model_id}\n{view}\n{names}".encode()).hexdigest()[:16]
+    grid_file, logits_file = cache_dir / f"{key}.grid.npy", cache_dir / f"{key}.logits.npy"
+    if not logits_file.is_file():  # written last
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _compute(paths, grid_file, logits_file, view, progress=progress)
+    return Features(np.load(grid_file, mmap_mode="r"), np.load(logits_file))
+
+
+def load_pixels(path: Path, view: str = "plain") -> NDArray[np.uint8]:
+    """Pixels of one picture as the backbone wants them, uint8 (260, 260, 3)."""
+    with Image.open(path) as image:
+        return square_pixels(_VIEWS[view](image.convert("RGB"), path.name))
+
+
+def _compute(paths: Sequence[Path], grid_file: Path, logits_file: Path, view: str, *, progress: bool) -> None:
+    backbone = EfficientNetLite2()
+    shape = (len(paths), GRID_SIDE**2, CHANNELS)
+    grid = np.lib.format.open_memmap(grid_file, mode="w+", dtype=np.float16, shape=shape)
+    logits = np.zeros((len(paths), CLASSES), np.float32)
+    starts = range(0, len(paths), _BATCH)
+
+    def decoded(start: int) -> NDArray[np.uint8]:
+        return np.stack([load_pixels(path, view) for path in paths[start : start + _BATCH]])
+
+    with (
+        ThreadPoolExecutor(1) as ahead,
+        tqdm(total=len(paths), desc=f"{view} features", disable=not progress) as bar,
+    ):
+        coming = ahead.submit(decoded, 0)
+        for start in starts:
+            pixels = coming.result()
+            coming = ahead.submit(decoded, start + _BATCH) if start + _BATCH < len(paths) else coming
+            features = backbone.encode(pixels)
+            grid[start : start + len(pixels)] = features.grid
+            logits[start : start + len(pixels)] = features.logits
+            bar.update(len(pixels))
+    grid.flush()
+    np.save(logits_file, logits)
+
+
+def _plain(image: Image.Image, _name: str) -> Image.Image:
+    return image
+
+
+def _mirror(image: Image.Image, _name: str) -> Image.Image:
+    return ImageOps.mirror(image)
+
+
+def _crop(image: Image.Image, name: str) -> Image.Image:
+    choose = random.Random(name)
+    share = choose.uniform(0.75, 0.92)
+    width, height = round(image.width * share), round(image.height * share)
+    left, top = choose.randint(0, image.width - width), choose.randint(0, image.height - height)
+    cropped = image.crop((left, top, left + width, top + height))
+    return ImageOps.mirror(cropped) if choose.random() < 0.5 else cropped
+
+
+_VIEWS: dict[str, Callable[[Image.Image, str], Image.Image]] = {
+    "plain": _plain,
+    "mirror": _mirror,
+    "crop": _crop,
+}

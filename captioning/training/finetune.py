@@ -1,0 +1,76 @@
+"""A whole fine-tuning: train, choose the epoch by CIDEr on dev, leave a checkpoint that serves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from captioning.captioners.checkpoint import Manifest, save_checkpoint
+from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.evaluation.metrics import score_captions
+from captioning.training.checkpoint import load_training_state
+from captioning.training.config import FinetuneConfig
+from captioning.training.dataset import CaptionDataset, CaptionedImage
+from captioning.training.features import cached_features
+from captioning.training.loop import Evaluate, finetune
+from captioning.vision.frames import Features
+from captioning.vision.tags import class_names, top_classes
+from core.devices import keep_large_blocks
+
+#: How captions are decoded unless somebody says otherwise; arguments of transformers' `generate`.
+DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False}
+_SHOWN = 4
+
+
+def finetune_and_export(
+    dataset: CaptionDataset, config: FinetuneConfig, run_dir: Path, cache_dir: Path, output: Path
+) -> Manifest | None:
+    """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
+    keep_large_blocks()
+    torch.set_flush_denormal(True)  # denormal moments make the optimizer's square roots ten times slower
+    evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
+    progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
+    if not progress.finished:
+        return None
+    state = load_training_state(run_dir / "best") or load_training_state(run_dir)
+    assert state is not None
+    return save_checkpoint(
+        output, state.weights, base=config.base, architecture=config.architecture, decoding=DECODING
+    )
+
+
+def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path) -> Evaluate:
+    """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose)."""
+    features = cached_features([image.path for image in images], cache_dir / "features")
+    stride = max(1, len(images) // config.evaluation_images)
+    sample = list(range(0, len(images), stride))
+
+    def evaluate(model: VisualLanguageModel, epoch: int) -> float:
+        model.eval()
+        chosen = Features(features.grid[sample], features.logits[sample])
+        captions = greedy_captions(model, chosen)
+        cider = (
+            score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
+            or 0.0
+        )
+        tqdm.write(f"epoch {epoch}: CIDEr {cider:.3f} on {len(sample)} dev images")
+        for at, caption in list(zip(sample, captions, strict=True))[:_SHOWN]:
+            tqdm.write(f"  {images[at].path.name}: {caption}")
+        return cider
+
+    return evaluate
+
+
+def greedy_captions(model: VisualLanguageModel, features: Features, batch: int = 50) -> list[str]:
+    """The quickest captions of N pictures."""
+    names, device = class_names(), model.projector.place.device
+    tags = [
+        [names[k][0] for k in row] for row in top_classes(features.logits, model.architecture.tags_in_prompt)
+    ]
+    captions: list[str] = []
+    for start in range(0, len(features), batch):
+        grid = torch.from_numpy(np.asarray(features.grid[start : start + batch])).float().to(device)
+        captions += model.generate(grid, tags[start : start + batch], max_new_tokens=24, do_sample=False)[0]
+    return captions

@@ -1,0 +1,194 @@
+"""Fine-tuning of the captioner: read it from top to bottom."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from captioning.captioners.language_model import load_base
+from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.training.batches import Batch, BatchSource
+from captioning.training.checkpoint import TrainingState, load_training_state, save_training_state
+from captioning.training.config import FinetuneConfig
+from captioning.training.dataset import CaptionDataset
+from captioning.training.features import cached_features
+from captioning.training.stopping import StopOnSignal
+from core.devices import best_device, inference_dtype
+
+Evaluate = Callable[[VisualLanguageModel, int], float]
+
+
+@dataclass
+class Progress:
+    """Where a run stands."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+    best_score: float = -1.0
+    finished: bool = False
+
+
+def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
+    """The base with fresh adapters and projector, seeded; adapters in float32, the frozen base in the fast dtype."""
+    torch.manual_seed(config.seed)
+    device = best_device(config.device)
+    tokenizer, lm = load_base(config.base, cache_dir)
+    lm.set_attn_implementation(
+        "eager"
+    )  # short sequences with a mask of their own: several times faster on a CPU
+    model = VisualLanguageModel(
+        lm.to(inference_dtype(device)), tokenizer, config.architecture, dropout=config.dropout
+    )
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            weight.data = weight.data.float()
+            weight.requires_grad_(True)
+        elif not name.startswith("projector."):
+            weight.requires_grad_(False)
+    return model.to(device)
+
+
+def finetune(
+    dataset: CaptionDataset,
+    config: FinetuneConfig,
+    run_dir: Path,
+    cache_dir: Path,
+    evaluate: Evaluate | None = None,
+) -> Progress:
+    """Train until the epochs are done or Ctrl-C, which leaves a checkpoint that the next call resumes from.
+
+    `evaluate(model, epoch)` is called after each epoch; the weights of the best score are kept in run_dir/best.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "config.json").write_text(config.to_json())
+    images = dataset.split("train")
+    paths = [image.path for image in images]
+    views = {view: cached_features(paths, cache_dir / "features", view=view) for view in config.views}
+    model = build_model(config, cache_dir)
+    source = BatchSource(images, views, model, config)
+    optimizer, schedule = _optimizer(model, config, total_steps=len(source) * config.epochs)
+    progress = Progress()
+    if state := load_training_state(run_dir):
+        state.restore(model, optimizer, schedule)
+        progress = Progress(**state.progress)
+    run = _Run(model, optimizer, schedule, config, run_dir, progress)
+    with StopOnSignal() as stop:
+        while progress.epoch < config.epochs:
+            run.epoch(source, stop)
+            if stop.requested:
+                run.save()
+                return progress
+            if evaluate:
+                run.keep_if_best(evaluate(model, progress.epoch))
+            run.save()
+    progress.finished = True
+    run.save()
+    return progress
+
+
+def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy in nats per caption token."""
+    device = model.projector.place.device
+    visual = model.projector(batch.grid.to(device))
+    embeds = torch.cat([visual.to(model.lm.dtype), model.embed_text(batch.ids.to(device))], dim=1)
+    hidden = model.lm.base_model.model.model(
+        inputs_embeds=embeds,
+        attention_mask=_additive(batch.mask.to(device), model.lm.dtype),
+        position_ids=batch.positions.to(device),
+        use_cache=False,
+    ).last_hidden_state
+    logits = model.lm.get_output_embeddings()(hidden[batch.rows.to(device), batch.sources.to(device)])
+    return functional.cross_entropy(logits.float(), batch.targets.to(device), label_smoothing=label_smoothing)
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(
+        ~mask, torch.finfo(dtype).min
+    )
+
+
+@dataclass
+class _Run:
+    model: VisualLanguageModel
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    config: FinetuneConfig
+    run_dir: Path
+    progress: Progress
+
+    def epoch(self, source: BatchSource, stop: StopOnSignal) -> None:
+        self.model.train()
+        saved_at, smooth = time.monotonic(), None
+        done = self.progress.step_in_epoch
+        with tqdm(
+            total=len(source), initial=done, desc=f"epoch {self.progress.epoch + 1}", mininterval=5
+        ) as bar:
+            for batch in source.epoch(self.progress.epoch, skip=done):
+                loss = self._step(batch)
+                smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
+                bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
+                bar.update()
+                if stop.requested:
+                    return
+                if time.monotonic() - saved_at > self.config.checkpoint_every_s:
+                    self.save()
+                    saved_at = time.monotonic()
+        self.progress.epoch += 1
+        self.progress.step_in_epoch = 0
+
+    def _step(self, batch: Batch) -> float:
+        device = self.model.projector.place.device
+        dtype = inference_dtype(device)
+        mixed: Any = torch.autocast(device.type, dtype) if dtype is not torch.float32 else nullcontext()
+        with mixed:
+            loss = loss_of(self.model, batch, self.config.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        torch.nn.utils.clip_grad_norm_(weights, self.config.gradient_clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.progress.step += 1
+        self.progress.step_in_epoch += 1
+        return float(loss.detach())
+
+    def keep_if_best(self, score: float) -> None:
+        if score > self.progress.best_score:
+            self.progress.best_score = score
+            save_training_state(
+                self.run_dir / "best", TrainingState.weights_only(self.model, vars(self.progress))
+            )
+
+    def save(self) -> None:
+        state = TrainingState.capture(self.model, self.optimizer, self.schedule, vars(self.progress))
+        save_training_state(self.run_dir, state)
+
+
+def _optimizer(
+    model: VisualLanguageModel, config: FinetuneConfig, total_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    adapters = [weight for name, weight in model.named_parameters() if "lora_" in name]
+    projector = list(model.projector.parameters())
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": adapters, "lr": config.learning_rate},
+            {"params": projector, "lr": config.projector_learning_rate},
+        ],
+        weight_decay=config.weight_decay,
+        betas=(0.9, 0.98),
+    )
+
+    def scale(step: int) -> float:
+        warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+        return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps)))))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, scale)

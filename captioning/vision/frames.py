@@ -1,0 +1,35 @@
+"""A batch of frames on its way through the models. Plain arrays: no torch here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the backbone saw in N pictures.
+
+    grid: float16, (N, 81, 1280), rows of the 9x9 grid from top left to bottom right.
+    logits: float32, (N, 1000), scores of the ImageNet-1k classes.
+    """
+
+    grid: NDArray[np.float16]
+    logits: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """N frames ready for the models.
+
+    pixels: uint8 RGB, (N, 260, 260, 3). features: what the backbone made of them.
+    """
+
+    pixels: NDArray[np.uint8]
+    features: Features
+
+    def __len__(self) -> int:
+        return len(self.features)

@@ -1,0 +1,32 @@
+"""From an opened picture to the square of pixels that the backbone reads."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+INPUT_SIZE_PX = 260
+#: A picture longer than this is cropped at the centre before it is squeezed into a square: people crop
+#: panoramas in their heads too, while a 4:3 photo keeps its edges.
+MAX_ASPECT = 4 / 3
+
+
+def square_pixels(image: Image.Image, size_px: int = INPUT_SIZE_PX) -> NDArray[np.uint8]:
+    """Pixels of one picture, uint8 RGB of shape (size_px, size_px, 3).
+
+    Transparent pictures are laid on white: a cut-out product shot is a product on white, not on black.
+    """
+    image = ImageOps.exif_transpose(image)
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    image = image.convert("RGB")
+    return np.asarray(_squeeze(image, size_px))
+
+
+def _squeeze(image: Image.Image, size_px: int) -> Image.Image:
+    width, height = image.size
+    crop_width = min(width, round(height * MAX_ASPECT))
+    crop_height = min(height, round(width * MAX_ASPECT))
+    left, top = (width - crop_width) / 2, (height - crop_height) / 2
+    box = (left, top, left + crop_width, top + crop_height)
+    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)

@@ -1,0 +1,100 @@
+"""A whole fine-tuning at toy size: a random language model, four made pictures, the real backbone."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from captioning.captioners.visual import VisualCaptioner
+from captioning.captioners.visual_lm import Architecture
+from captioning.training.checkpoint import load_training_state
+from captioning.training.config import FinetuneConfig
+from captioning.training.dataset import CaptionDataset, read_dataset
+from captioning.training.finetune import finetune_and_export
+from captioning.training.loop import finetune
+from captioning.vision.backbone import EfficientNetLite2
+from captioning.vision.frames import FrameBatch
+from captioning.vision.pixels import square_pixels
+from tests.captioning.tiny import save_tiny_lm
+
+pytestmark = pytest.mark.models
+
+COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> CaptionDataset:
+    folder = tmp_path_factory.mktemp("dataset")
+    (folder / "images").mkdir()
+    rows = ["image,split,caption"]
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
+        rows += [f"{name}.png,{split},A {name} wall ." for split in ("train", "dev")]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    return read_dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
+    return FinetuneConfig(
+        base=str(save_tiny_lm(tmp_path_factory.mktemp("lm"))),
+        architecture=Architecture(visual_side=2, projector_width=32, lora_rank=8),
+        epochs=40,
+        images_per_batch=2,
+        learning_rate=1e-2,
+        projector_learning_rate=1e-2,
+        warmup_steps=2,
+        views=("plain",),
+        dropout=0.0,
+        device="cpu",
+    )
+
+
+def test_it_learns_to_tell_four_walls_apart(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    manifest = finetune_and_export(dataset, config, tmp_path / "run", cache, tmp_path / "out")
+    assert manifest is not None
+    captioner = VisualCaptioner(str(tmp_path / "out"), str(cache), device="cpu", num_beams=1)
+    pixels = [square_pixels(Image.open(image.path)) for image in dataset.split("dev")]
+    batch = np.stack(pixels)
+    drafts = captioner.caption(FrameBatch(batch, EfficientNetLite2("cpu").encode(batch)))
+    assert len({draft.text for draft in drafts}) >= 3, [draft.text for draft in drafts]
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    short = config.with_overrides(["epochs=3"])
+    finetune(dataset, short, tmp_path / "whole", cache)
+
+    threading.Thread(target=_interrupt_once_training, args=(tmp_path / "broken",), daemon=True).start()
+    progress = finetune(
+        dataset, config.with_overrides(["epochs=3", "checkpoint_every_s=0"]), tmp_path / "broken", cache
+    )
+    while not progress.finished:
+        progress = finetune(dataset, short, tmp_path / "broken", cache)
+
+    whole, broken = load_training_state(tmp_path / "whole"), load_training_state(tmp_path / "broken")
+    assert whole is not None
+    assert broken is not None
+    assert broken.progress["step"] == whole.progress["step"] == 6
+    for name, weight in whole.weights.items():
+        torch.testing.assert_close(broken.weights[name], weight, msg=name)
+
+
+def _interrupt_once_training(run: Path) -> None:
+    while not (run / "progress.json").is_file():
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGINT)

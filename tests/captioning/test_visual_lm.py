@@ -1,0 +1,114 @@
+"""The captioning model at toy size, with random weights: invariants that training relies on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
+from captioning.captioners.visual import VisualCaptioner
+from captioning.captioners.visual_lm import Architecture, VisualLanguageModel
+from captioning.training.batches import Batch, collate, packed
+from captioning.training.config import FinetuneConfig
+from captioning.training.loop import build_model, loss_of
+from captioning.vision.frames import Features, FrameBatch
+from core.errors import ModelUnavailable
+from tests.captioning.tiny import save_tiny_lm
+
+ARCHITECTURE = Architecture(visual_side=2, projector_width=16, tags_in_prompt=2, lora_rank=2)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_lm(tmp_path_factory.mktemp("lm"))
+
+
+@pytest.fixture
+def model(base: Path, tmp_path: Path) -> VisualLanguageModel:
+    config = FinetuneConfig(base=str(base), architecture=ARCHITECTURE, dropout=0.0, device="cpu")
+    model = build_model(config, tmp_path)
+    model.lm.float()
+    with torch.no_grad():  # adapters start as zero; give them something to say
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+    return model.eval()
+
+
+def batch_of(model: VisualLanguageModel, grid: Tensor, captions: list[list[list[int]]]) -> Batch:
+    visual, end = model.projector.count, 0
+    prompts = [model.prompt_ids(["dog"]), model.prompt_ids(["red ball", "beach"])]
+    return collate(grid, [packed(p, c, visual, end) for p, c in zip(prompts, captions, strict=False)], end)
+
+
+@torch.no_grad()
+def test_captions_packed_side_by_side_cost_what_they_cost_alone(model: VisualLanguageModel) -> None:
+    torch.manual_seed(1)
+    grid = torch.randn(2, 81, 1280)
+    captions = [[[5, 6, 7], [9, 10, 11, 12, 13]], [[20, 21], [22, 23, 24]]]
+    together = loss_of(model, batch_of(model, grid, captions))
+    alone, counts = [], []
+    for image, group in enumerate(captions):
+        for caption in group:
+            lone: list[list[list[int]]] = [[], []]
+            lone[image] = [caption]
+            one = batch_of(model, grid, lone)
+            alone.append(float(loss_of(model, one)))
+            counts.append(len(caption) + 1)
+    assert float(together) == pytest.approx(np.average(alone, weights=counts), rel=1e-4)
+
+
+def test_training_and_generation_see_the_same_model(model: VisualLanguageModel) -> None:
+    """Greedy tokens are those whose teacher-forced probability is the highest, also behind left padding."""
+    torch.manual_seed(2)
+    grid = torch.randn(2, 81, 1280)
+    tags = [["dog"], ["red ball", "beach"]]
+    texts, confidences = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    alone = [
+        model.generate(grid[at : at + 1], tags[at : at + 1], max_new_tokens=6, do_sample=False)
+        for at in (0, 1)
+    ]
+    assert texts == [one[0][0] for one in alone]
+    assert confidences == pytest.approx([one[1][0] for one in alone], rel=1e-3)
+    assert all(0 < confidence <= 1 for confidence in confidences)
+
+
+def test_only_adapters_and_projector_learn(model: VisualLanguageModel) -> None:
+    names = model.trained_state()
+    assert all("lora_" in name or name.startswith("projector.") for name in names)
+    model.train()
+    loss_of(model, batch_of(model, torch.randn(2, 81, 1280), [[[5, 6]], [[7, 8]]])).backward()
+    assert all(weight.grad is None for weight in model.parameters() if not weight.requires_grad)
+
+
+def test_a_saved_checkpoint_captions_as_the_trained_model_did(
+    model: VisualLanguageModel, base: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoint"
+    manifest = save_checkpoint(
+        folder, model.trained_state(), base=str(base), architecture=ARCHITECTURE, decoding={"num_beams": 2}
+    )
+    captioner = VisualCaptioner(str(folder), str(tmp_path), device="cpu", max_new_tokens=5)
+    assert captioner.model_id == manifest.model_id
+    torch.manual_seed(3)
+    features = Features(torch.randn(3, 81, 1280).half().numpy(), torch.randn(3, 1000).numpy())
+    drafts = captioner.caption(FrameBatch(np.zeros((3, 260, 260, 3), np.uint8), features))
+    assert len(drafts) == 3
+    assert all(0 <= draft.confidence <= 1 for draft in drafts)
+
+
+def test_damaged_or_foreign_weights_are_refused(
+    model: VisualLanguageModel, base: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoint"
+    save_checkpoint(folder, model.trained_state(), base=str(base), architecture=ARCHITECTURE, decoding={})
+    weights = bytearray((folder / WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(weights)
+    with pytest.raises(ModelUnavailable, match="damaged"):
+        load_checkpoint(folder)
+    (folder / MANIFEST).unlink()
+    with pytest.raises(ModelUnavailable, match="finetune_captioner"):
+        load_checkpoint(folder)

@@ -1,0 +1,40 @@
+"""A language model of toy size with random weights, in the same format as a real one."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers.decoders import ByteLevel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+SENTENCES = ("A dog runs on the beach.", "Two children play with a red ball.", "A man climbs a rock.")
+END = "<|im_end|>"
+
+
+def save_tiny_lm(folder: Path) -> Path:
+    """Write tokenizer and weights (2 layers, 32 wide) to `folder`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END).save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        eos_token_id=0,
+        pad_token_id=0,
+        bos_token_id=0,
+        tie_word_embeddings=True,
+        initializer_range=0.3,  # with the usual 0.02 a frozen random head could never be sure of a word
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
