@@ -1,0 +1,31 @@
+"""What every embedder offers. A new kind is one file beside this one and a dotted path in settings."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.vision.frames import FrameBatch
+
+
+class Embedder(Protocol):
+    """Puts frames and queries into one space of unit-length vectors."""
+
+    @property
+    def space(self) -> str:
+        """`image` (made of pixels) or `caption` (made of words)."""
+
+    @property
+    def model_id(self) -> str:
+        """Vectors of different ids never meet."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of one vector."""
+
+    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
+        """(N, dimension), one row per frame; `captions` holds the sentence of each frame."""
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(M, dimension), one row per text that a person typed."""

@@ -1,0 +1,29 @@
+"""The caption space: what the caption says, as a sentence vector."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.vision.frames import FrameBatch
+from search.embedders import minilm
+
+
+class SentenceEncoder:
+    """all-MiniLM-L6-v2 as it is: captions and queries meet as sentences."""
+
+    space = "caption"
+    model_id = "all-minilm-l6-v2"
+    dimension = minilm.DIMENSION
+
+    def __init__(self, device: str | None = None, **_: Any) -> None:
+        self.encoder = minilm.shared(device)
+
+    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
+        """(N, 384), one row per caption; the pictures are not looked at."""
+        return self.embed_queries(captions)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(M, 384), one row per text."""
+        return self.encoder.sentences(texts).numpy()

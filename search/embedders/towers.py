@@ -1,0 +1,149 @@
+"""The two towers of the dual encoder: a grid of features and a row of token states, into one space."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from captioning.vision.backbone import CHANNELS, GRID_SIDE
+from search.embedders.minilm import DIMENSION as TEXT_WIDTH
+
+
+@dataclass(frozen=True)
+class TowerShape:
+    """What has to be known to rebuild the towers that a checkpoint's weights fit."""
+
+    members: int = 3
+    member_dimension: int = 256
+    heads: int = 8
+    dropout: float = 0.2
+
+    @property
+    def dimension(self) -> int:
+        """Length of the joint vector."""
+        return self.members * self.member_dimension
+
+
+class AttentionPool(nn.Module):
+    """Learned queries attend over a set (the pooling by multihead attention of Lee et al. 2019).
+
+    states (N, T, width), mask (N, T) true where there is something -> (N, width).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Parameter(torch.randn(heads, width // heads) / math.sqrt(width // heads))
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        keys = self.key(states).unflatten(2, (self.heads, -1))
+        values = self.value(states).unflatten(2, (self.heads, -1))
+        scores = torch.einsum("nthd,hd->nht", keys, self.query) / math.sqrt(keys.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
+        pooled: Tensor = torch.einsum("nht,nthd->nhd", scores.softmax(dim=-1), values).flatten(1)
+        return pooled
+
+
+class Ensemble(nn.Module):
+    """Several towers that learned apart, read as one: their vectors side by side, scaled to unit length.
+
+    The cosine of two joint vectors is the mean of the members' cosines: an ensemble at the price of one look-up.
+    """
+
+    def __init__(self, towers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList(towers)
+
+    def members(self, *inputs: Tensor) -> list[Tensor]:
+        """Unit vectors of each member, (N, member_dimension)."""
+        return [tower(*inputs) for tower in self.towers]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.cat(self.members(*inputs), dim=-1) / math.sqrt(len(self.towers))
+
+
+class ImageTower(nn.Module):
+    """Grid features (N, 81, 1280) -> unit vectors (N, member_dimension)."""
+
+    def __init__(self, shape: TowerShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(CHANNELS)
+        self.narrow = nn.Linear(CHANNELS, shape.member_dimension)
+        self.place = nn.Parameter(torch.zeros(GRID_SIDE**2, shape.member_dimension))
+        self.pool = AttentionPool(shape.member_dimension, shape.heads)
+        self.whole = nn.Linear(CHANNELS, shape.member_dimension)
+        self.dropout = ChannelDropout(shape.dropout)
+        self.mix = _Mix(shape)
+
+    def forward(self, grid: Tensor, cells: Tensor | None = None) -> Tensor:
+        """`cells` names the places of the given cells where they are not all."""
+        grid = self.dropout(self.norm(grid))
+        place = self.place if cells is None else self.place[cells]
+        states = functional.gelu(self.narrow(grid)) + place
+        return functional.normalize(self.mix(self.pool(states) + self.whole(grid.mean(dim=1))), dim=-1)
+
+
+class TextTower(nn.Module):
+    """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, member_dimension)."""
+
+    def __init__(self, shape: TowerShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(TEXT_WIDTH)
+        self.widen = nn.Linear(TEXT_WIDTH, shape.member_dimension)
+        self.pool = AttentionPool(shape.member_dimension, shape.heads)
+        self.whole = nn.Linear(TEXT_WIDTH, shape.member_dimension)
+        self.dropout = ChannelDropout(shape.dropout)
+        self.mix = _Mix(shape)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        sentence = sentence_means(states, mask)
+        words = functional.gelu(self.widen(self.dropout(self.norm(states))))
+        whole = self.whole(self.dropout(sentence[:, None] * math.sqrt(TEXT_WIDTH))[:, 0])
+        return functional.normalize(self.mix(self.pool(words, mask) + whole), dim=-1)
+
+
+class ChannelDropout(nn.Module):
+    """Drop whole channels of a set of states (N, T, width): the same ones in all places, so no place tells the others'.
+
+    On a CPU it also costs a fraction of drawing a random number for every element.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, states: Tensor) -> Tensor:
+        if not self.training:
+            return states
+        kept = functional.dropout(torch.ones_like(states[:, :1]), self.share)
+        return states * kept
+
+
+def sentence_means(states: Tensor, mask: Tensor) -> Tensor:
+    """Unit-length means of the token states, as the sentence encoder itself pools them: (N, 384)."""
+    weight = mask.to(states.dtype)[..., None]
+    return functional.normalize((states * weight).sum(1) / weight.sum(1).clamp(min=1), dim=-1)
+
+
+class _Mix(nn.Module):
+    """A residual feed-forward layer over the pooled vector."""
+
+    def __init__(self, shape: TowerShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(shape.member_dimension)
+        self.layers = nn.Sequential(
+            nn.Linear(shape.member_dimension, 2 * shape.member_dimension),
+            nn.GELU(),
+            nn.Dropout(shape.dropout),
+            nn.Linear(2 * shape.member_dimension, shape.member_dimension),
+        )
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        mixed: Tensor = pooled + self.layers(self.norm(pooled))
+        return mixed

@@ -1,0 +1,49 @@
+"""Caption and index a split in a library of its own, ask every human caption, and report recall by mode."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from core.errors import SightlineError
+
+
+class Command(BaseCommand):
+    help = "Text-to-image recall of each search mode on a split of a folder with images/ and captions.csv."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
+        )
+        parser.add_argument(
+            "--captions", type=Path, help="another captions file for the same images: the queries"
+        )
+        parser.add_argument("--split", default="dev")
+        parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from captioning.training.dataset import read_dataset
+        from search.evaluation.ingest import ingest
+        from search.evaluation.modes import evaluate_modes
+        from search.evaluation.sandbox import sandbox
+
+        try:
+            images = read_dataset(options["dataset"], options["captions"]).split(options["split"])[
+                : options["limit"]
+            ]
+            with sandbox():
+                queries = ingest(images)
+                figures = evaluate_modes(queries)
+        except SightlineError as error:
+            raise CommandError(str(error)) from error
+        report = {"n_images": len(images), "n_queries": len(queries), **figures}
+        if options["json"]:
+            self.stdout.write(json.dumps(report))
+            return
+        self.stdout.write(f"{len(images)} images, {len(queries)} queries")
+        for mode, values in figures.items():
+            self.stdout.write(
+                f"{mode:10}" + "".join(f"  {name} {value:.4f}" for name, value in values.items())
+            )
