@@ -62,7 +62,8 @@ class StageRunAdmin(_Records):
             default=Subquery(of_frame),
             output_field=BigIntegerField(),
         )
-        return super().get_queryset(request).annotate(asset_id=about)
+        runs: QuerySet[StageRun] = super().get_queryset(request)
+        return runs.annotate(asset_id=about)
 
     @admin.display(description="picture")
     def picture(self, run: Any) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import redis
 from django.conf import settings
 from numpy.typing import NDArray
 from PIL import Image
@@ -48,9 +49,8 @@ def answer(pixels_base64: str, reply_to: str) -> None:
         reply: dict[str, Any] = {"vector": encode_pixels(base64.b64decode(pixels_base64)).tolist()}
     except ModelUnavailable as error:
         reply = {"unavailable": str(error)}
-    redis = messages.client()
-    redis.rpush(reply_to, json.dumps(reply))
-    redis.expire(reply_to, _ANSWER_EXPIRES_S)
+    messages.client().rpush(reply_to, json.dumps(reply))
+    messages.client().expire(reply_to, _ANSWER_EXPIRES_S)
 
 
 def encode_pixels(raw: bytes) -> NDArray[np.float32]:
@@ -73,6 +73,4 @@ def _vector_in(reply: bytes) -> NDArray[np.float32]:
 
 @cache
 def _patient_client(timeout_s: float) -> Any:
-    import redis
-
     return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=timeout_s + 2)

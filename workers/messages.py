@@ -11,8 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+# kombu would import its transport at the first message, which has no time for that.
+import kombu.transport.redis  # noqa: F401
+import redis
 from django.conf import settings
 from kombu import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from workers.celery import app
 
@@ -76,10 +81,6 @@ def spend(purse: str, amount: int, *, limit: int, window_s: int) -> bool:
 @cache
 def client() -> Any:
     """A Redis client that gives up soon and does not try again by itself."""
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=PATIENCE_S,

@@ -66,8 +66,12 @@ def no_redis(settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def redis(settings: Settings, redis_url: str) -> Iterator[object]:
-    """This process talks to the tests' Redis; the fixture is a client of it, and it is empty."""
+def redis(settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """This process talks to the tests' Redis; the fixture is a client of it, and it is empty.
+
+    With patience: on a machine that does ten things at once even a local Redis answers late.
+    """
+    monkeypatch.setattr(messages, "PATIENCE_S", 10.0)
     joined = _joined(settings, redis_url)
     next(joined)
     messages.client().flushdb()

@@ -16,6 +16,13 @@ from workers.celery import app
 
 pytestmark = pytest.mark.timeout(60)
 
+#: Far below what waiting for real would take, far above what a busy machine adds.
+SOON_S = 1.5
+
+
+def test_patience_is_what_a_web_request_can_spare() -> None:
+    assert messages.PATIENCE_S <= 0.2
+
 
 def queued(redis: Any, queue: str) -> list[dict[str, Any]]:
     return [json.loads(message) for message in redis.lrange(queue, 0, -1)]
@@ -64,7 +71,7 @@ def test_a_message_that_could_not_be_sent_does_not_keep_the_next_one_away(
 def test_a_refused_connection_costs_a_request_next_to_nothing(no_redis: None) -> None:
     started = time.monotonic()
     assert not pipeline.wake()
-    assert time.monotonic() - started < messages.PATIENCE_S + 0.1
+    assert time.monotonic() - started < SOON_S
 
 
 @pytest.fixture
@@ -82,18 +89,19 @@ def test_a_silent_redis_costs_one_request_its_patience_and_the_next_nothing(sile
     first = time.monotonic()
     for _ in range(50):
         assert not pipeline.wake()
-    assert first - started < messages.PATIENCE_S + 0.1
-    assert time.monotonic() - first < 0.05
+    assert first - started < SOON_S
+    assert time.monotonic() - first < SOON_S, "fifty times the patience would be ten seconds"
 
 
 def test_a_host_name_that_nobody_resolves_in_time_does_not_block(
     redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as slow:
-        slow.setattr(messages, "client", lambda: time.sleep(1))
+        slow.setattr(messages, "client", lambda: time.sleep(3))
+        slow.setattr(messages, "PATIENCE_S", 0.2)
         started = time.monotonic()
         assert not pipeline.wake("index")
-        assert time.monotonic() - started < messages.PATIENCE_S + 0.1
+        assert time.monotonic() - started < SOON_S
 
 
 def test_after_a_while_redis_is_asked_again(redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,80 @@
+"""What the benchmarks of the pipeline share: a split's photos in a folder, a stack of its own, waiting for it."""
+
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def prepare_environment(var_dir: Path) -> None:
+    """Settings for a stack of its own with the real models; call it before anything imports Django's."""
+    for name in ("REDIS_URL", "DATABASE_URL", "MEDIA_ROOT", "INDEX_DIR"):
+        os.environ.pop(name, None)
+    os.environ["VAR_DIR"] = str(var_dir)
+    # Converted base weights are kept between runs.
+    os.environ.setdefault("MODEL_CACHE_DIR", str(REPOSITORY / "var" / "models"))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    import django
+
+    django.setup()
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="sightline-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def photos_of(dataset: Path, split: str, limit: int | None) -> list[Path]:
+    """The photos of one split, in the order of the file."""
+    with (dataset / "captions.csv").open(newline="", encoding="utf-8") as file:
+        names = dict.fromkeys(row["image"] for row in csv.DictReader(file) if row["split"] == split)
+    photos = [dataset / "images" / name for name in names][:limit]
+    if not photos:
+        raise SystemExit(f"{dataset} has no photos of the split {split!r}.")
+    return photos
+
+
+def folder_of(photos: list[Path], folder: Path) -> Path:
+    """The photos alone in a folder; hard links where the disk allows."""
+    folder.mkdir(parents=True)
+    for photo in photos:
+        try:
+            os.link(photo.resolve(), folder / photo.name)
+        except OSError:
+            shutil.copyfile(photo, folder / photo.name)
+    return folder
+
+
+def searchable(frame_filter: dict[str, object] | None = None) -> int:
+    """How many frames have a caption and a numbered vector in every space."""
+    from captioning.active import active_caption_model_id
+    from library.models import Frame
+    from search.active import active_model_id, spaces
+
+    frames = Frame.objects.filter(**(frame_filter or {}), captions__model_id=active_caption_model_id())
+    for space in spaces():
+        frames = frames.filter(
+            embeddings__space=space,
+            embeddings__model_id=active_model_id(space),
+            embeddings__number__isnull=False,
+        )
+    return frames.distinct().count()
+
+
+def wait_for(done: Callable[[], bool], check: Callable[[], None], *, every_s: float = 0.2) -> float:
+    """Seconds until `done`; `check` raises where it never will be."""
+    started = time.perf_counter()
+    while not done():
+        check()
+        time.sleep(every_s)
+    return time.perf_counter() - started
