@@ -1,0 +1,208 @@
+"""A photo's own page, its owner's changes, and the photos beside it."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+
+from captioning.models import Caption
+from core.errors import EngineUnavailable
+from library.models import Asset
+from tests.pages.conftest import Photo
+from workers.models import StageRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def form_of(asset: Asset, **changes: str) -> dict[str, str]:
+    """What the edit form sends when nothing else is touched."""
+    caption = Caption.objects.filter(frame__asset=asset).first()
+    unchanged = {
+        "title": asset.title,
+        "caption": caption.text if caption else "",
+        "description": asset.description,
+        "tags": ", ".join(asset.tags.values_list("name", flat=True)),
+        "visibility": asset.visibility,
+    }
+    return unchanged | changes
+
+
+def without_token(response: HttpResponse) -> str:
+    """A page without the sign-out form's token, which is another one each time."""
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+
+
+def test_it_shows_what_is_known_and_what_a_machine_said(searchable: Photo, as_alice: Client) -> None:
+    asset = searchable("red", title="Poppies", tags=["field"])
+    html = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert "<h1>Poppies</h1>" in html
+    assert 'alt="A red picture"' in html
+    assert "Caption written by a model" in html
+    assert "field" in html
+    assert "strawberry" in html
+    assert "(seen by the model)" in html
+
+
+def test_the_place_is_for_the_owner_alone(searchable: Photo, as_alice: Client, as_charlie: Client) -> None:
+    asset = searchable("red", name="secret-name.png")
+    Asset.objects.filter(pk=asset.pk).update(latitude=46.51234, longitude=7.91234)
+    own = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert "46.51234, 7.91234" in own
+    other = as_charlie.get(f"/assets/{asset.pk}/").content.decode()
+    assert "46.5" not in other
+    assert "secret-name" not in other
+
+
+@pytest.mark.parametrize("page", ["", "edit/", "delete/", "related/"])
+def test_a_strangers_private_photo_is_not_found_just_like_none(
+    photo: Photo, as_charlie: Client, page: str
+) -> None:
+    private = photo("red", visibility="private")
+    theirs, none = as_charlie.get(f"/assets/{private.pk}/{page}"), as_charlie.get(f"/assets/999999/{page}")
+    assert theirs.status_code == none.status_code == 404
+    assert without_token(theirs) == without_token(none)
+
+
+@pytest.mark.parametrize("page", ["edit/", "delete/"])
+def test_a_strangers_public_photo_can_be_seen_but_not_changed(
+    photo: Photo, as_charlie: Client, page: str
+) -> None:
+    public = photo("red")
+    assert as_charlie.get(f"/assets/{public.pk}/").status_code == 200
+    assert as_charlie.get(f"/assets/{public.pk}/{page}").status_code == 403
+    assert as_charlie.post(f"/assets/{public.pk}/{page}").status_code == 403
+    assert Asset.objects.filter(pk=public.pk).exists()
+
+
+def test_changing_and_deleting_ask_strangers_to_sign_in_and_come_back(photo: Photo) -> None:
+    asset = photo("red")
+    response = Client().get(f"/assets/{asset.pk}/edit/")
+    assert response.headers["Location"] == f"/account/login/?next=/assets/{asset.pk}/edit/"
+
+
+def test_it_asks_for_itself_again_until_the_work_is_done(photo: Photo, as_alice: Client) -> None:
+    from tests.pages.photos import describe_all
+
+    asset = photo("red")
+    waiting = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert 'hx-trigger="every 2s"' in waiting
+    assert "Being prepared" in waiting
+    describe_all()
+    done = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert "every 2s" not in done
+    assert "Being prepared" not in done
+
+
+def test_work_that_failed_is_said_and_not_asked_for_again(photo: Photo, as_alice: Client) -> None:
+    asset = photo("red")
+    StageRun.objects.create(
+        stage="frames", subject_id=asset.pk, state=StageRun.State.FAILED, error="secret trace"
+    )
+    html = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert "failed" in html
+    assert "secret trace" not in html
+
+
+def test_the_owner_changes_every_word_of_it(searchable: Photo, as_alice: Client) -> None:
+    asset = searchable("red")
+    changed = form_of(
+        asset, title="Poppies", caption="red poppies", tags="field,  june ", visibility="private"
+    )
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", changed).status_code == 302
+    asset.refresh_from_db()
+    assert (asset.title, asset.visibility) == ("Poppies", "private")
+    assert set(asset.tags.values_list("name", flat=True)) == {"field", "june"}
+    html = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    assert "Red poppies" in html
+    assert "Caption written by a person" in html
+
+
+def test_saving_the_form_untouched_leaves_the_caption_to_the_model(
+    searchable: Photo, as_alice: Client
+) -> None:
+    asset = searchable("red")
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, title="New")).status_code == 302
+    assert not Caption.objects.filter(source=Caption.Source.HUMAN).exists()
+
+
+def test_emptying_the_caption_brings_the_models_back(searchable: Photo, as_alice: Client) -> None:
+    asset = searchable("red")
+    as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, caption="mine"))
+    as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, caption=""))
+    assert "A red picture" in as_alice.get(f"/assets/{asset.pk}/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", "x" * 201),
+        ("title", "tab\x07"),
+        ("tags", "y" * 65),
+        ("visibility", "everyone"),
+        ("caption", "z" * 1001),
+    ],
+)
+def test_words_that_break_a_rule_change_nothing_and_are_answered_beside_their_field(
+    searchable: Photo, as_alice: Client, field: str, value: str
+) -> None:
+    asset = searchable("red")
+    sent = form_of(asset, title="Kept back", description="Kept back") | {field: value}
+    response = as_alice.post(f"/assets/{asset.pk}/edit/", sent)
+    assert response.status_code == 400
+    assert 'class="errorlist"' in response.content.decode()
+    asset.refresh_from_db()
+    assert asset.description == ""
+
+
+def test_deleting_asks_first_and_then_deletes(searchable: Photo, as_alice: Client) -> None:
+    asset = searchable("red")
+    assert "Delete this photo?" in as_alice.get(f"/assets/{asset.pk}/delete/").content.decode()
+    assert Asset.objects.exists()
+    assert as_alice.post(f"/assets/{asset.pk}/delete/").headers["Location"] == "/library/"
+    assert not Asset.objects.exists()
+    assert as_alice.get(f"/assets/{asset.pk}/").status_code == 404
+
+
+def test_related_photos_are_others_that_are_like_it(searchable: Photo, as_alice: Client) -> None:
+    red, second = searchable("red"), searchable("red")
+    html = as_alice.get(f"/assets/{red.pk}/related/").content.decode()
+    assert f'data-photo="{second.pk}"' in html
+    assert f'data-photo="{red.pk}"' not in html
+
+
+def test_an_engine_that_is_away_is_said_beside_the_photo(
+    searchable: Photo, as_alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: object, **kwargs: object) -> None:
+        raise EngineUnavailable("The index can't answer right now.")
+
+    monkeypatch.setattr("recommender.views.related_assets", away)
+    asset = searchable("red")
+    response = as_alice.get(f"/assets/{asset.pk}/related/")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert "answer right now" in response.content.decode()
+    assert as_alice.get(f"/assets/{asset.pk}/").status_code == 200
+
+
+def test_my_photos_are_mine_and_nobody_elses(photo: Photo, as_alice: Client, charlie: User) -> None:
+    mine = photo("red", visibility="private")
+    theirs = photo("blue", owner=charlie)
+    html = as_alice.get("/library/").content.decode()
+    assert f'data-photo="{mine.pk}"' in html
+    assert f'data-photo="{theirs.pk}"' not in html
+
+
+@pytest.mark.parametrize("page", ["/", "/library/", "/assets/{}/", "/assets/{}/edit/", "/assets/{}/delete/"])
+def test_what_people_write_is_shown_as_text_and_never_as_markup(
+    searchable: Photo, as_alice: Client, page: str
+) -> None:
+    attack = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
+    asset = searchable("red", title=attack, description=attack, tags=[attack], name=f"{attack}.png")
+    as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, caption=attack))
+    html = as_alice.get(page.format(asset.pk)).content.decode()
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "alert(1)" in html, "the test looks where the words are"
