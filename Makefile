@@ -11,7 +11,7 @@ EXIT ?=
 PORT ?= 8000
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve test check bench clean
+.PHONY: help setup demo serve test coverage check bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,9 @@ serve: setup ## the same site without the demo's photos [PORT=8000]
 test: setup ## all tests, and those of the database once more on PostgreSQL
 	$(PY) -m pytest $(PYTEST_ARGS)
 	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only $(PYTEST_ARGS)
+
+coverage: setup ## what the tests of SQLite do not reach, by branch
+	$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 check: setup ## lint, format, types, architecture, migrations, deployment settings
 	$(PY) -m ruff check .

@@ -13,7 +13,7 @@ from config.stack.errors import StackError
 from config.stack.ports import free_port
 from config.stack.processes import Child, start, stop
 
-_START_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 60.0
 _TRIES = 5
 
 

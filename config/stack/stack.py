@@ -21,7 +21,8 @@ from config.stack.ports import require_free
 from config.stack.processes import Child, start, stop
 from config.stack.redis_server import start_redis
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0
+_SAY_EVERY_S = 20.0
 _POLL_S = 0.2
 
 
@@ -91,7 +92,7 @@ def running_stack(*, host: str, port: int, say: Callable[[str], None]) -> Iterat
         for part in parts(host=host, port=port, var_dir=var_dir):
             child = start(part.name, part.command, log_dir=stack.log_dir, env={**stack.env, **part.env})
             stack.children.append(child)
-        _wait_until_ready(stack)
+        _wait_until_ready(stack, say)
         yield stack
 
 
@@ -125,20 +126,28 @@ def _stop_all(stack: Stack, say: Callable[[str], None]) -> None:
     stop(redis)
 
 
-def _wait_until_ready(stack: Stack) -> None:
+def _wait_until_ready(stack: Stack, say: Callable[[str], None]) -> None:
+    """Until every part says so itself; a part that died is noticed at once, a slow machine is given its time."""
     answer: dict[str, Any] = {}
+    say_next_at = time.monotonic() + _SAY_EVERY_S
 
     def ready() -> bool:
+        nonlocal say_next_at
         answer.update(_readiness(stack.url))
+        if time.monotonic() > say_next_at:
+            say(f"Still waiting for {_lacking(answer)} ...")
+            say_next_at += _SAY_EVERY_S
         return bool(answer.get("ready"))
 
-    if stack.wait_until(ready, timeout_s=READY_TIMEOUT_S):
-        return
-    waiting = [f"{name}: {part['note']}" for name, part in answer.get("parts", {}).items() if not part["ok"]]
-    raise StackError(
-        f"Not ready after {READY_TIMEOUT_S:.0f} s ({'; '.join(waiting) or 'the web server does not answer'}). "
-        f"The logs are in {stack.log_dir}."
-    )
+    if not stack.wait_until(ready, timeout_s=READY_TIMEOUT_S):
+        raise StackError(
+            f"Not ready after {READY_TIMEOUT_S:.0f} s: {_lacking(answer)}. The logs are in {stack.log_dir}."
+        )
+
+
+def _lacking(answer: dict[str, Any]) -> str:
+    lacking = [f"{name} ({part['note']})" for name, part in answer.get("parts", {}).items() if not part["ok"]]
+    return ", ".join(lacking) or "the web server"
 
 
 def _readiness(url: str) -> dict[str, Any]:

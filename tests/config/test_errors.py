@@ -144,7 +144,7 @@ def test_pages_answer_by_the_same_table(error: Exception, status: int, settings:
     from config.middleware import ErrorPages
 
     request = RequestFactory().get("/somewhere")
-    request.session, request.user = {}, AnonymousUser()  # type: ignore[attr-defined, assignment]
+    request.session, request.user = {}, AnonymousUser()  # type: ignore[assignment]
     response = ErrorPages(lambda _: HttpResponse()).process_exception(request, error)
     assert response is not None
     assert response.status_code == status

@@ -112,7 +112,7 @@ def test_a_port_in_use_is_said_with_what_to_do() -> None:
 
 
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: SimpleNamespace(free=12_000_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=12_000_000))
     with pytest.raises(StackError, match=r"full: 12 MB are free.*VAR_DIR"):
         preparation.require_room(tmp_path)
 
@@ -137,8 +137,8 @@ def test_two_stacks_never_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_no_redis_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(redis_server.shutil, "which", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(StackError, match="make setup"):
         redis_server.find_redis_server()
 

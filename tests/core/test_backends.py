@@ -1,5 +1,6 @@
 import os
 import threading
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture
-def forgotten():
+def forgotten() -> Iterator[None]:
     backends.clear()
     yield
     backends.clear()
@@ -36,7 +37,7 @@ class Broken:
 
 class WantsMissingLibrary:
     def __init__(self) -> None:
-        import no_such_library  # noqa: F401
+        import no_such_library  # type: ignore[import-not-found]  # noqa: F401
 
 
 HERE = __name__

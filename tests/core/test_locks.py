@@ -3,6 +3,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -25,7 +27,7 @@ with named_lock("tests", 5):
 
 
 @pytest.fixture
-def other_holder():
+def other_holder() -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock `tests` for a minute."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(connection.settings_dict["NAME"])],
@@ -79,7 +81,7 @@ def test_a_name_that_could_leave_the_folder_is_refused() -> None:
         pass
 
 
-def test_no_two_processes_are_ever_inside_together(tmp_path) -> None:
+def test_no_two_processes_are_ever_inside_together(tmp_path: Path) -> None:
     script = """
 import sys, time, django
 django.setup()

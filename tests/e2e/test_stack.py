@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.embedded import EmbeddedStack
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 def leaves_nothing(processes: list[psutil.Process]) -> bool:
@@ -54,7 +54,7 @@ def test_static_files_are_served_with_their_hash(stack: EmbeddedStack) -> None:
 
 def test_a_second_stack_on_the_same_folder_is_refused(stack: EmbeddedStack) -> None:
     second = EmbeddedStack.launched("serve", var_dir=stack.var_dir)
-    assert second.process.wait(60) == 1
+    assert second.process.wait(180) == 1
     assert stack.url in second.output
     assert "runs already" in second.output
     assert "Traceback" not in second.output
@@ -67,7 +67,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path) -> Non
         other.listen()
         patch.setattr("tests.services.embedded.free_port", lambda: other.getsockname()[1])
         refused = EmbeddedStack.launched("serve", var_dir=tmp_path)
-        assert refused.process.wait(60) == 1
+        assert refused.process.wait(180) == 1
     assert "PORT=" in refused.output
     assert "Traceback" not in refused.output
     assert not (tmp_path / "logs").exists()
@@ -89,6 +89,6 @@ def test_a_part_that_dies_takes_the_rest_along_and_is_named(tmp_path: Path) -> N
         processes = running.processes()
         beat = next(each for each in processes if "beat" in each.cmdline())
         beat.kill()
-        assert running.process.wait(60) == 1
+        assert running.process.wait(180) == 1
     assert leaves_nothing(processes)
     assert "beat ended with status -9" in running.output

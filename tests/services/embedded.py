@@ -16,7 +16,7 @@ import psutil
 from config.stack.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 
 
 @dataclass
@@ -72,6 +72,8 @@ class EmbeddedStack:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                # A shell's background jobs ignore Ctrl-C, and so would everything they start.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         return cls(f"http://127.0.0.1:{port}", port, var_dir, full_env, process, output)
 
@@ -86,7 +88,7 @@ class EmbeddedStack:
         """Everything it has started, and what that has started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def stop(self, with_signal: signal.Signals = signal.SIGINT, timeout_s: float = 60) -> int:
+    def stop(self, with_signal: signal.Signals = signal.SIGINT, timeout_s: float = 180) -> int:
         """Ends it as Ctrl-C does; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(with_signal)

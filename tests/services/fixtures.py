@@ -23,6 +23,8 @@ from config.stack.redis_server import start_redis
 from tests.services.embedded import EmbeddedStack, own_database
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+#: Generous: a part that dies is noticed at once, and a busy machine is no defect.
+READY_TIMEOUT_S = 240.0
 StartWorker = Callable[..., Child]
 
 
@@ -62,7 +64,9 @@ def start_worker(process_env: dict[str, str], tmp_path: Path) -> Iterator[StartW
     """`start_worker("gpu", "interactive")` starts a real worker process that is ready for work."""
     children: list[Child] = []
 
-    def start_one(*queues: str, env: dict[str, str] | None = None, ready_timeout_s: float = 60) -> Child:
+    def start_one(
+        *queues: str, env: dict[str, str] | None = None, ready_timeout_s: float = READY_TIMEOUT_S
+    ) -> Child:
         name = f"worker{len(children)}"
         command = [sys.executable, "-m", "celery", "--app", "workers", "worker", "--queues", ",".join(queues)]
         options = ["--hostname", f"{name}@%h", "--concurrency", "1", "--without-gossip", "--without-mingle"]
@@ -85,7 +89,7 @@ def served_site(process_env: dict[str, str], tmp_path: Path) -> Iterator[str]:
     # No collected static files here: DEBUG lets the finders serve them.
     child = start("web", [*command, *threads], log_dir=tmp_path, env={**process_env, "DEBUG": "1"})
     try:
-        wait_for(lambda: answers(f"{url}/healthz"), child, timeout_s=60)
+        wait_for(lambda: answers(f"{url}/healthz"), child, timeout_s=READY_TIMEOUT_S)
         yield url
     finally:
         stop([child])

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from config.stack.processes import Child, start, stop
 
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 120.0
 # Losing the data of a test is no loss: no waiting for the disk.
 _FAST = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
 _SMALL = ["-c", "shared_buffers=64MB", "-c", "max_connections=60", "-c", "listen_addresses="]
