@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from captioning.vision import backbone
 from captioning.vision.frames import FrameBatch
@@ -18,7 +17,7 @@ from core.devices import best_device
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
 from search.embedders import minilm
-from search.embedders.towers import Ensemble, ImageTower, TextTower, TowerShape
+from search.embedders.towers import DualTowers, TowerShape
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "image"
 WEIGHTS, MANIFEST = "weights.safetensors", "model.json"
@@ -42,27 +41,18 @@ class DualEncoder:
     def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
         """(N, dimension), one row per picture; the captions are not read."""
         grid = torch.from_numpy(frames.features.grid).float().to(self.device)
-        vectors: NDArray[np.float32] = self.towers["image"](grid).cpu().numpy()
+        logits = torch.from_numpy(frames.features.logits).to(self.device)
+        vectors: NDArray[np.float32] = self.towers.images(grid, logits).cpu().numpy()
         return vectors
 
     @torch.inference_mode()
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, dimension), one row per text."""
-        vectors: NDArray[np.float32] = self.towers["text"](*self.encoder.tokens(texts)).cpu().numpy()
+        vectors: NDArray[np.float32] = self.towers.texts(*self.encoder.tokens(texts)).cpu().numpy()
         return vectors
 
 
-def new_towers(shape: TowerShape) -> nn.ModuleDict:
-    """Untrained towers, by name: `image` and `text`."""
-    return nn.ModuleDict(
-        {
-            "image": Ensemble([ImageTower(shape) for _ in range(shape.members)]),
-            "text": Ensemble([TextTower(shape) for _ in range(shape.members)]),
-        }
-    )
-
-
-def save_towers(folder: Path, towers: nn.ModuleDict, shape: TowerShape) -> str:
+def save_towers(folder: Path, towers: DualTowers, shape: TowerShape) -> str:
     """Write weights (float16) and manifest; returns the model id."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / WEIGHTS
@@ -83,14 +73,14 @@ def save_towers(folder: Path, towers: nn.ModuleDict, shape: TowerShape) -> str:
     return str(manifest["model_id"])
 
 
-def load_towers(folder: Path) -> tuple[dict[str, Any], nn.ModuleDict]:
+def load_towers(folder: Path) -> tuple[dict[str, Any], DualTowers]:
     """Manifest and towers. ModelUnavailable says what is missing, damaged, or belongs to other bases."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         if file_sha256(folder / WEIGHTS) != manifest["weights_sha256"]:
             raise ModelUnavailable(f"{folder / WEIGHTS} is damaged: its hash is not the one in {MANIFEST}.")
         bases = (manifest["backbone_sha256"], manifest["text_encoder_sha256"])
-        towers = new_towers(TowerShape(**manifest["shape"]))
+        towers = DualTowers(TowerShape(**manifest["shape"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailable(
             f"There is no dual encoder in {folder} ({error}). Train one with `manage.py train_embedder`."

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
+from search.embedders.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class TowerShape:
     member_dimension: int = 256
     heads: int = 8
     dropout: float = 0.2
+    #: How much of a score is the classifier's zero-shot knowledge; chosen on the split calib.
+    zero_shot_share: float = 0.15
 
     @property
     def dimension(self) -> int:
         """Length of the joint vector."""
-        return self.members * self.member_dimension
+        return self.members * self.member_dimension + TEXT_WIDTH
 
 
 class AttentionPool(nn.Module):
@@ -50,22 +53,34 @@ class AttentionPool(nn.Module):
         return pooled
 
 
-class Ensemble(nn.Module):
-    """Several towers that learned apart, read as one: their vectors side by side, scaled to unit length.
+class DualTowers(nn.Module):
+    """Several pairs of towers that learned apart and the zero-shot knowledge, read as one space.
 
-    The cosine of two joint vectors is the mean of the members' cosines: an ensemble at the price of one look-up.
+    The vectors of all stand side by side, scaled so that the cosine of two joint vectors is the weighed mean of
+    the members' cosines: an ensemble at the price of one look-up.
     """
 
-    def __init__(self, towers: Sequence[nn.Module]) -> None:
+    def __init__(self, shape: TowerShape) -> None:
         super().__init__()
-        self.towers = nn.ModuleList(towers)
+        self.image_towers = nn.ModuleList(ImageTower(shape) for _ in range(shape.members))
+        self.text_towers = nn.ModuleList(TextTower(shape) for _ in range(shape.members))
+        self.zero_shot = ZeroShot()
+        self.share = shape.zero_shot_share
 
-    def members(self, *inputs: Tensor) -> list[Tensor]:
-        """Unit vectors of each member, (N, member_dimension)."""
-        return [tower(*inputs) for tower in self.towers]
+    def images(self, grid: Tensor, logits: Tensor) -> Tensor:
+        """Grid (N, 81, 1280) and class scores (N, 1000) -> unit vectors (N, dimension)."""
+        return self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return torch.cat(self.members(*inputs), dim=-1) / math.sqrt(len(self.towers))
+    def texts(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, dimension)."""
+        members = [tower(states, mask) for tower in self.text_towers]
+        return self._joint(members, self.zero_shot.texts(sentence_means(states, mask)))
+
+    def _joint(self, members: Sequence[Tensor], zero_shot: Tensor) -> Tensor:
+        trained = math.sqrt((1 - self.share) / len(members))
+        return torch.cat(
+            [trained * member for member in members] + [math.sqrt(self.share) * zero_shot], dim=-1
+        )
 
 
 class ImageTower(nn.Module):

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.db import connection
 from django.test.utils import override_settings
@@ -18,7 +19,7 @@ def sandbox() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="sightline-evaluation-") as folder:
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
         try:
-            with override_settings(INDEX_DIR=folder, VAR_DIR=folder):
+            with override_settings(INDEX_DIR=Path(folder), VAR_DIR=Path(folder)):
                 yield
         finally:
             connection.creation.destroy_test_db(former, verbosity=0)

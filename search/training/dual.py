@@ -22,8 +22,8 @@ from captioning.training.features import cached_features
 from captioning.training.stopping import StopOnSignal
 from core.devices import best_device, inference_dtype
 from search.embedders import minilm
-from search.embedders.dual import new_towers, save_towers
-from search.embedders.towers import TowerShape, sentence_means
+from search.embedders.dual import save_towers
+from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.training.recall import mean_recall, recall_at
 
 STATE = "state.pt"
@@ -51,11 +51,21 @@ class DualConfig:
 
 @dataclass
 class Split:
-    """One split as the towers read it. grids: per view (N, 81, 1280). captions: for each image the rows of `words`."""
+    """One split as the towers read it.
+
+    grids: per view (N, 81, 1280). logits: (N, 1000). texts: M captions. captions: for each image its rows of `words`.
+    """
 
     grids: dict[str, NDArray[np.float16]]
+    logits: NDArray[np.float32]
+    texts: list[str]
     captions: list[list[int]]
     words: "TokenStates"
+
+    def pictures(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Grids and logits of some images as they are."""
+        at = list(chosen)
+        return torch.from_numpy(self.grids["plain"][at]).float(), torch.from_numpy(self.logits[at])
 
 
 @dataclass
@@ -74,17 +84,20 @@ class TokenStates:
 
 
 def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir: Path) -> dict[str, float]:
-    """Train on the split train, choose the epoch by mean recall on dev, leave the towers in run_dir/best.
+    """Train on the split train, choose the epoch by mean recall on calib, leave the towers in run_dir/best.
 
-    Returns the best figures on dev: image-mode r1, r5, r10. Ctrl-C leaves a state that the next call resumes.
+    Returns the best figures on calib (on dev where there is no calib): r1, r5, r10, mrr. Ctrl-C leaves a state
+    that the next call resumes.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
     device = best_device(config.device)
     learn = read_split(dataset.split("train"), config.views, cache_dir)
-    check = read_split(dataset.split("dev"), ("plain",), cache_dir)
+    check = read_split(dataset.split("calib" if "calib" in dataset.splits else "dev"), ("plain",), cache_dir)
     torch.manual_seed(config.seed)
-    run = _Run(config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
+    towers = DualTowers(config.shape)
+    towers.zero_shot.build(minilm.shared(), learn.texts)
+    run = _Run(towers, config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
     run.resume(run_dir / STATE)
     with StopOnSignal() as stop:
         while run.epoch < config.epochs:
@@ -106,11 +119,12 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
 def read_split(images: Sequence[CaptionedImage], views: Sequence[str], cache_dir: Path) -> Split:
     """Features (cached on disk) and token states (computed now) of some captioned images."""
     paths = [image.path for image in images]
-    grids = {view: cached_features(paths, cache_dir / "features", view=view).grid for view in views}
+    features = {view: cached_features(paths, cache_dir / "features", view=view) for view in views}
     texts = [caption for image in images for caption in image.captions]
     starts = np.cumsum([0, *(len(image.captions) for image in images)])
     captions = [list(range(a, b)) for a, b in itertools.pairwise(starts)]
-    return Split(grids, captions, token_states(texts))
+    grids = {view: seen.grid for view, seen in features.items()}
+    return Split(grids, features["plain"].logits, texts, captions, token_states(texts))
 
 
 def token_states(texts: Sequence[str], batch: int = 256) -> TokenStates:
@@ -130,20 +144,21 @@ def token_states(texts: Sequence[str], batch: int = 256) -> TokenStates:
 
 
 @torch.inference_mode()
-def evaluate(towers: nn.ModuleDict, split: Split, device: torch.device) -> dict[str, float]:
+def evaluate(towers: DualTowers, split: Split, device: torch.device) -> dict[str, float]:
     """Text-to-image recall: every caption is a query, the pool is every image of the split."""
     towers.eval()
-    grid, words = split.grids["plain"], split.words
     images = torch.cat(
         [
-            towers["image"](torch.from_numpy(grid[at : at + 250]).float().to(device))
-            for at in range(0, len(grid), 250)
+            towers.images(
+                *(part.to(device) for part in split.pictures(range(at, min(at + 250, len(split.logits)))))
+            )
+            for at in range(0, len(split.logits), 250)
         ]
     )
-    count = len(words.lengths)
+    count = len(split.words.lengths)
     texts = torch.cat(
         [
-            towers["text"](*(part.to(device) for part in words.rows(range(at, min(at + 500, count)))))
+            towers.texts(*(part.to(device) for part in split.words.rows(range(at, min(at + 500, count)))))
             for at in range(0, count, 500)
         ]
     )
@@ -152,9 +167,11 @@ def evaluate(towers: nn.ModuleDict, split: Split, device: torch.device) -> dict[
 
 
 class _Run:
-    def __init__(self, config: DualConfig, device: torch.device, steps_per_epoch: int) -> None:
+    def __init__(
+        self, towers: DualTowers, config: DualConfig, device: torch.device, steps_per_epoch: int
+    ) -> None:
         self.config, self.device, self.total = config, device, steps_per_epoch * config.epochs
-        self.towers = new_towers(config.shape).to(device)
+        self.towers = towers.to(device)
         self.average = copy.deepcopy(self.towers).requires_grad_(False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
         groups: list[dict[str, Any]] = [
@@ -174,12 +191,14 @@ class _Run:
             picked = [choose.sample(split.captions[at], self.config.captions_per_image) for at in chosen]
             losses = []
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-                images = self.towers["image"].members(*_some_cells(grid, self.config.kept_cells))
+                cells = _some_cells(grid, self.config.kept_cells)
+                images = [tower(*cells) for tower in self.towers.image_towers]
                 for number in range(self.config.captions_per_image):
                     states, mask = (
                         part.to(self.device) for part in split.words.rows([r[number] for r in picked])
                     )
-                    texts = self.towers["text"].members(states, _some_words(mask, self.config.word_dropout))
+                    heard = _some_words(mask, self.config.word_dropout)
+                    texts = [tower(states, heard) for tower in self.towers.text_towers]
                     truth = soft_targets(sentence_means(states, mask), self.config.softness)
                     for image, text in zip(images, texts, strict=True):
                         losses.append(

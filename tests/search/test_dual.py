@@ -1,0 +1,106 @@
+"""The towers and their training, at toy size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import ModelUnavailable
+from search.embedders import dual
+from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.embedders.zero_shot import ZeroShot
+from search.evaluation.fitting import fitted, fused_matrix
+from search.training.dual import contrastive_loss, soft_targets
+from search.training.recall import recall_at
+
+SHAPE = TowerShape(members=2, member_dimension=16, heads=2, zero_shot_share=0.25)
+
+
+@pytest.fixture
+def towers() -> DualTowers:
+    torch.manual_seed(0)
+    towers = DualTowers(SHAPE).eval()
+    towers.zero_shot.classes.normal_()
+    return towers
+
+
+@torch.no_grad()
+def test_joint_vectors_have_unit_length_and_mix_the_members_cosines(towers: DualTowers) -> None:
+    grid, logits = torch.randn(3, 81, 1280), torch.randn(3, 1000)
+    states, mask = torch.randn(3, 5, 384), torch.ones(3, 5, dtype=torch.bool)
+    images, texts = towers.images(grid, logits), towers.texts(states, mask)
+    assert images.shape == texts.shape == (3, SHAPE.dimension)
+    torch.testing.assert_close(images.norm(dim=-1), torch.ones(3))
+
+    members = [
+        (image(grid) * text(states, mask)).sum(-1)
+        for image, text in zip(towers.image_towers, towers.text_towers, strict=True)
+    ]
+    zero_shot = (towers.zero_shot.images(logits) * towers.zero_shot.texts(sentence_means(states, mask))).sum(
+        -1
+    )
+    expected = 0.75 * (members[0] + members[1]) / 2 + 0.25 * zero_shot
+    torch.testing.assert_close((images * texts).sum(-1), expected)
+
+
+@torch.no_grad()
+def test_padding_behind_a_text_changes_nothing(towers: DualTowers) -> None:
+    states = torch.randn(1, 4, 384)
+    padded = torch.cat([states, torch.randn(1, 3, 384)], dim=1)
+    mask = torch.tensor([[True] * 4 + [False] * 3])
+    torch.testing.assert_close(towers.texts(padded, mask), towers.texts(states, mask[:, :4]))
+
+
+@torch.no_grad()
+def test_a_picture_of_one_sure_class_lies_where_the_class_lies() -> None:
+    zero_shot = ZeroShot()
+    zero_shot.classes.normal_()
+    logits = torch.full((1, 1000), -50.0)
+    logits[0, 281] = 50.0
+    cosine = torch.cosine_similarity(zero_shot.images(logits), zero_shot.classes[281:282])
+    assert float(cosine) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_soft_targets_are_shares_and_mostly_the_pair_itself() -> None:
+    sentences = torch.nn.functional.normalize(torch.randn(6, 384), dim=-1)
+    truth = soft_targets(sentences, softness=0.1)
+    torch.testing.assert_close(truth.sum(dim=1), torch.ones(6))
+    assert bool((truth.diagonal() > 0.9).all())
+
+
+def test_the_loss_is_lowest_for_pairs_that_match() -> None:
+    pairs = torch.nn.functional.normalize(torch.randn(8, 16), dim=-1)
+    truth = torch.eye(8)
+    right = contrastive_loss(pairs, pairs, torch.tensor(20.0), truth)
+    wrong = contrastive_loss(pairs, pairs.roll(1, dims=0), torch.tensor(20.0), truth)
+    assert float(right) < float(wrong)
+
+
+def test_towers_come_back_as_they_were_saved(
+    towers: DualTowers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dual.backbone, "weights_sha256", lambda: "backbone")
+    monkeypatch.setattr(dual.minilm, "weights_sha256", lambda: "text")
+    model_id = dual.save_towers(tmp_path, towers, SHAPE)
+    manifest, again = dual.load_towers(tmp_path)
+    assert (manifest["model_id"], manifest["dimension"]) == (model_id, SHAPE.dimension)
+    for name, weight in towers.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-3)
+
+    monkeypatch.setattr(dual.minilm, "weights_sha256", lambda: "another")
+    with pytest.raises(ModelUnavailable, match="other base weights"):
+        dual.load_towers(tmp_path)
+
+
+def test_fitting_trusts_the_signal_that_knows_and_ignores_noise() -> None:
+    random = np.random.default_rng(0)
+    owners = np.arange(60) % 20
+    noise = random.random((60, 20), dtype=np.float32)
+    knows = 0.3 * random.random((60, 20), dtype=np.float32)
+    knows[np.arange(60), owners] += 0.3
+    weights = fitted({"knows": knows, "noise": noise}, owners)
+    assert sum(one.weight for one in weights.values()) == pytest.approx(1.0, abs=1e-3)
+    assert weights["knows"].weight > weights["noise"].weight
+    fused = recall_at(fused_matrix({"knows": knows, "noise": noise}, weights), owners)
+    assert fused["r1"] >= recall_at(knows, owners)["r1"]

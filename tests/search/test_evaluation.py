@@ -1,0 +1,91 @@
+"""The evaluation commands as their user runs them: on a folder, in a process of their own, with fast models."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.fakes import PALETTE
+
+ROOT = Path(__file__).resolve().parents[2]
+COLOURS = ("red", "green", "blue", "yellow")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    rows = ["image,split,caption"]
+    for name in COLOURS:
+        Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / f"{name}.png")
+        rows += [f"{name}.png,dev,A {name} picture .", f"{name}.png,dev,Something {name} ."]
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": ""}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_evaluate_search_prints_one_json_object_with_all_modes(dataset: Path) -> None:
+    done = manage("evaluate_search", "--dataset", str(dataset), "--split", "dev", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["n_images"], report["n_queries"]) == (4, 8)
+    assert set(report) == {"n_images", "n_queries", "image", "caption", "keyword", "hybrid"}
+    for mode in ("image", "keyword", "hybrid"):
+        assert report[mode] == {"r1": 1.0, "r5": 1.0, "r10": 1.0, "mrr": 1.0}, mode
+    # "Something red" shares one word of three with the caption of every picture that is not red: none
+    assert report["caption"]["r1"] == 1.0
+
+
+def test_human_captions_are_asked_and_never_indexed(dataset: Path) -> None:
+    """Queries about what no model saw find nothing by keyword, though their very words stand in captions.csv."""
+    table = dataset / "captions.csv"
+    table.write_text(
+        "image,split,caption\n" + "\n".join(f"{name}.png,dev,zebra {name}ish" for name in COLOURS)
+    )
+    done = manage("evaluate_search", "--dataset", str(dataset), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["keyword"]["r10"] == 0.0
+
+
+def test_evaluate_captioner_scores_a_split(dataset: Path) -> None:
+    done = manage("evaluate_captioner", "--dataset", str(dataset), "--split", "dev", "--limit", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["captioner"] == "fake-captioner"
+    assert report["n_images"] == 3
+    assert report["bleu1"] == pytest.approx(1.0, abs=1e-3)
+    assert {
+        "bleu2",
+        "bleu3",
+        "bleu4",
+        "rouge_l",
+        "meteor",
+        "cider",
+        "images_per_s",
+        "decoding",
+        "tokenizer",
+    } <= set(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--split", "test"), "no split 'test'; it has dev"),
+        (("--captions", "nowhere.csv"), "nowhere.csv does not exist"),
+    ],
+)
+def test_a_wrong_folder_or_split_is_answered_with_what_there_is(
+    dataset: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = manage("evaluate_search", "--dataset", str(dataset), *arguments)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
