@@ -19,7 +19,8 @@ _UNCALIBRATED = {"min_confidence": 0.5, "temperature": 1.0}
 def tag_guesses(logits: NDArray[np.float32]) -> Iterator[list[TagGuess]]:
     """For each of N frames (logits: (N, 1000)) its tags, the surest first; often none."""
     calibration = _calibration()
-    least = settings.TAG_MIN_CONFIDENCE or calibration["min_confidence"]
+    wanted = settings.TAG_MIN_CONFIDENCE
+    least = calibration["min_confidence"] if wanted is None else wanted
     sure = probabilities(logits, calibration["temperature"])
     for row, classes in zip(sure, top_classes(logits, MAX_TAGS), strict=True):
         yield [TagGuess(class_names()[at], float(row[at])) for at in classes if row[at] >= least]

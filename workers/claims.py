@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from core.errors import InvalidInput, Unavailable
+from core.errors import Conflict, InvalidInput, Unavailable
 from workers import liveness, selectors
 from workers.models import StageRun
 from workers.pipeline import Stage
@@ -29,6 +29,8 @@ MAX_DEATHS = 3
 MAX_ATTEMPTS = 4
 BACKOFF_S = 5
 MAX_BACKOFF_S = 600
+#: Nothing is wrong with the subject: a model, the disk, the database or another holder of a lock is in the way.
+HEALS = (Unavailable, Conflict, OperationalError, InterfaceError, OSError)
 
 State = StageRun.State
 _log = logging.getLogger(__name__)
@@ -59,11 +61,13 @@ def claim(stage: Stage, limit: int, *, express: bool = False, suspects: bool = T
         if suspect is not None:
             return _take(stage, [suspect], [], alone=True)
         due = due.filter(alone=False).order_by("pk")
-        rows = list(due.filter(Q(express=True) | Q(state=State.RETRY))[:limit])
-        fresh = [] if express else _lock_untried(stage, limit - len(rows))
-        rows += due.filter(express=False, state=State.ASKED)[
-            : 0 if express else limit - len(rows) - len(fresh)
-        ]
+        rows = list(due.filter(express=True)[:limit])
+        if express:
+            return _take(stage, rows, [])
+        due = due.filter(express=False)
+        rows += due.filter(state=State.RETRY)[: limit - len(rows)]
+        fresh = _lock_untried(stage, limit - len(rows))
+        rows += due.filter(state=State.ASKED)[: limit - len(rows) - len(fresh)]
         return _take(stage, rows, fresh)
 
 
@@ -167,7 +171,7 @@ def _set_verdict(row: StageRun, error: Exception, now: datetime, *, whole_batch:
     row.attempts += 1
     row.error = f"{type(error).__name__}: {error}"[:2000]
     row.worker, row.claimed_until, row.updated_at = "", None, now
-    heals = isinstance(error, Unavailable | OperationalError)
+    heals = isinstance(error, HEALS)
     hopeless = isinstance(error, InvalidInput) or (not heals and row.attempts >= MAX_ATTEMPTS)
     if hopeless and not whole_batch:
         row.state, row.not_before = State.FAILED, None

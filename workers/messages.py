@@ -25,6 +25,8 @@ PATIENCE_S = 0.2
 BREAK_S = 5.0
 #: A message that was lost on its way stops others for at most so long.
 WAITING_EXPIRES_S = 30
+#: Where nobody reads them, messages pile up; what is older than this, a sweep has said again.
+MESSAGE_EXPIRES_S = 600
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ def publish(task: str, queue: str, *, args: Sequence[Any] = (), expires: float |
 
 def _publish_or_unmark(task: str, queue: str) -> None:
     try:
-        publish(task, queue)
+        publish(task, queue, expires=MESSAGE_EXPIRES_S)
     except Exception:
         client().delete(_key(task))
         raise

@@ -42,7 +42,12 @@ class StageRun(models.Model):
     class Meta:
         ordering = ["-updated_at"]
         constraints = [models.UniqueConstraint(fields=["stage", "subject_id"], name="one_run_per_subject")]
-        indexes = [models.Index(fields=["stage", "state", "claimed_until"])]
+        indexes = [
+            models.Index(fields=["stage", "state"]),
+            # A job may ask for a million frames; the few that go first must be found among them at once.
+            models.Index(fields=["stage"], condition=models.Q(express=True), name="express_runs"),
+            models.Index(fields=["stage"], condition=models.Q(alone=True), name="suspect_runs"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stage} of {self.subject_id}: {self.state}"

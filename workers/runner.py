@@ -11,16 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import OperationalError
-
-from core.errors import Conflict, Unavailable
 from workers import claims, pipeline, services
 from workers.claims import Claim
 from workers.pipeline import Stage
 
 TIME_BUDGET_S = 45.0
-#: What another time can heal. The loop stops at it: the next batch would fare no better.
-_HEALS = (Unavailable, OperationalError, Conflict)
+#: On a slow machine batches shrink to this, so that none is ever near the time limit of its task.
+MAX_BATCH_S = 30.0
 
 _log = logging.getLogger(__name__)
 _looping: dict[str, threading.Lock] = {stage.name: threading.Lock() for stage in pipeline.STAGES}
@@ -61,13 +58,17 @@ def drain(lane: Lane, *, budget_s: float = TIME_BUDGET_S) -> int:
 
 def _loop(lane: Lane, deadline: float) -> int:
     handled = 0
-    current = _claim(lane)
+    size = lane.batch_size
+    current = _claim(lane, size)
     while current is not None:
         claim, prepared = current
         in_time = time.monotonic() < deadline
         # A suspect is never in hand beside others: should it kill the worker, they would be blamed too.
-        ahead = _claim(lane, suspects=False) if lane.look_ahead and in_time and not claim.alone else None
+        look_ahead = lane.look_ahead and in_time and not claim.alone
+        ahead = _claim(lane, size, suspects=False) if look_ahead else None
+        started = time.monotonic()
         going_on = _work(lane, claim, prepared)
+        size = _next_size(lane, len(claim.subject_ids), time.monotonic() - started)
         handled += len(claim.subject_ids)
         if not going_on:
             if ahead is not None:
@@ -76,16 +77,21 @@ def _loop(lane: Lane, deadline: float) -> int:
         if ahead is None and time.monotonic() >= deadline:
             _queue_again(lane)
             break
-        current = ahead or _claim(lane)
+        current = ahead or _claim(lane, size)
     return handled
+
+
+def _next_size(lane: Lane, subjects: int, took_s: float) -> int:
+    affordable = int(MAX_BATCH_S / max(took_s / subjects, 1e-6))
+    return max(1, min(lane.batch_size, affordable))
 
 
 def _queue_again(lane: Lane) -> None:
     (pipeline.wake_express if lane.express else pipeline.wake)(lane.stage)
 
 
-def _claim(lane: Lane, *, suspects: bool = True) -> tuple[Claim, Any] | None:
-    claim = claims.claim(lane.stage, lane.batch_size, express=lane.express, suspects=suspects)
+def _claim(lane: Lane, size: int, *, suspects: bool = True) -> tuple[Claim, Any] | None:
+    claim = claims.claim(lane.stage, size, express=lane.express, suspects=suspects)
     return (claim, lane.prepare(claim)) if claim else None
 
 
@@ -98,7 +104,8 @@ def _work(lane: Lane, claim: Claim, prepared: Any) -> bool:
         claims.fail(
             lane.stage, dict.fromkeys(claim.subject_ids, error), whole_batch=len(claim.subject_ids) > 1
         )
-        return not isinstance(error, _HEALS)
+        # What strikes a batch and is not its fault would strike the next one, too.
+        return not isinstance(error, claims.HEALS)
     following = pipeline.after(lane.stage)
     if following is not None:
         pipeline.wake(following)

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from core.errors import CorruptMedia, ModelUnavailable
+from core.errors import Conflict, CorruptMedia, ModelUnavailable
 from library.models import Frame
 from tests.workers.conftest import MakeFrames
 from workers import claims, pipeline
@@ -77,7 +77,15 @@ def test_a_corrupt_picture_fails_at_once_and_says_why(make_pictures: MakeFrames)
     assert not claim(DESCRIBE, 1)
 
 
-@pytest.mark.parametrize("error", [ModelUnavailable("no weights"), OperationalError("database is locked")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelUnavailable("no weights"),
+        Conflict("another process holds the lock"),
+        OperationalError("database is locked"),
+        OSError("the storage can't be reached"),
+    ],
+)
 def test_what_can_heal_is_tried_for_ever_with_growing_pauses(
     make_pictures: MakeFrames, error: Exception
 ) -> None:

@@ -1,5 +1,6 @@
 """The stages in this process, with the fake models: what is written, by whom, and what is left alone."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -195,6 +196,28 @@ def test_the_models_see_batches_and_the_next_one_is_claimed_meanwhile(
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
     assert sizes == [4, 4, 2]
     assert in_hand == [8, 6, 2]
+
+
+def test_batches_shrink_where_a_batch_takes_too_long(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.DESCRIBE_BATCH_SIZE = 8
+    make_assets(*["red"] * 24)
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    monkeypatch.setattr(runner, "MAX_BATCH_S", 0.5)
+    sizes: list[int] = []
+    look_at = describe.look_at
+
+    def slow(pixels: Any, spoken: Any) -> Any:
+        sizes.append(len(pixels))
+        time.sleep(0.2 * len(pixels))
+        return look_at(pixels, spoken)
+
+    monkeypatch.setattr(describe, "look_at", slow)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    assert sizes[:2] == [8, 8], "the second was claimed while the first was at work"
+    assert set(sizes[2:]) <= {1, 2}
+    assert sum(sizes) == 24
 
 
 def test_a_task_ends_when_its_time_is_over_and_queues_itself_again(
