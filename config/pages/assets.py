@@ -1,5 +1,6 @@
 """The page of one photo, its owner's changes, and the owner's own photos."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,18 @@ def my_photos(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def asset(request: HttpRequest, asset_id: int) -> HttpResponse:
-    """One photo with all that is known of it. 404 for a stranger's private one, as for none."""
+    """One photo with all that is known of it. 404 for a stranger's private one, as for none.
+
+    While it is prepared the page asks again with `?seen=` what it shows: 204 where nothing is new, so that
+    nobody's focus or selection is lost to a redrawn page.
+    """
     found = asset_for(viewer_of(request), asset_id)
-    return render(request, "pages/asset.html", _told(request, found))
+    stages = _stages(found)
+    progress = _progress(stages)
+    if stages and request.GET.get("seen") == progress:
+        return HttpResponse(status=204)
+    told = _told(request, found, stages)
+    return render(request, "pages/asset.html", {**told, "progress": progress})
 
 
 @login_required
@@ -93,9 +103,8 @@ def delete(request: HttpRequest, asset_id: int) -> HttpResponse:
     return redirect("my-assets")
 
 
-def _told(request: HttpRequest, found: Asset) -> dict[str, Any]:
+def _told(request: HttpRequest, found: Asset, stages: Mapping[str, str]) -> dict[str, Any]:
     frame = _first_frame(found)
-    stages = _stages(found)
     states = set(stages.values())
     return {
         "asset": found,
@@ -122,6 +131,10 @@ def _stages(found: Asset) -> dict[str, str]:
         return stages_of(found)
     except Unavailable:
         return {}
+
+
+def _progress(stages: Mapping[str, str]) -> str:
+    return " ".join(stages.values())
 
 
 def _line(name: str, state: str) -> StageLine:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from playwright.sync_api import (
@@ -49,22 +50,20 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def open_page(
-    browser: Browser, live_server: LiveServer, transactional_db: None, complaints: list[str]
-) -> Iterator[OpenPage]:
-    """`open_page(color_scheme="dark", viewport=...)` is a page of a fresh browser profile."""
+def open_site(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
+    """`open_site(url, color_scheme="dark", viewport=...)` is a page of a fresh browser profile."""
     contexts: list[BrowserContext] = []
 
     def listen(message: ConsoleMessage) -> None:
         if message.type == "error" and "Content Security Policy" in message.text:
             complaints.append(message.text)
 
-    def watch(request: Request) -> None:
-        if not request.url.startswith((live_server.url, "blob:", "data:")):
-            complaints.append(f"asked for {request.url}")
+    def open_one(url: str, **options: object) -> Page:
+        def watch(request: Request) -> None:
+            if not request.url.startswith((url, "blob:", "data:")):
+                complaints.append(f"asked for {request.url}")
 
-    def open_one(**options: object) -> Page:
-        context = browser.new_context(base_url=live_server.url, **options)  # type: ignore[arg-type]
+        context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
         context.set_default_timeout(_TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
@@ -77,6 +76,12 @@ def open_page(
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(open_site: OpenPage, live_server: LiveServer, transactional_db: None) -> OpenPage:
+    """`open_page(**options)`: the same, on the test's own server and database."""
+    return partial(open_site, live_server.url)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Every page by what people need of it: axe-core in light and dark, a phone's width, room for a thumb."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.e2e.browser import barriers, overflow_px, sign_in
 from tests.e2e.conftest import OpenPage
@@ -54,13 +54,13 @@ def use(page: Page, address: str) -> None:
     """Brings out what a page shows only in use."""
     page.goto(address, wait_until="networkidle")
     if address == "/upload/":
-        wrong = {"name": "words.jpg", "mimeType": "image/jpeg", "buffer": b"only words"}
-        right = {
+        wrong: FilePayload = {"name": "words.jpg", "mimeType": "image/jpeg", "buffer": b"only words"}
+        right: FilePayload = {
             "name": "a" * 120 + ".png",
             "mimeType": "image/png",
             "buffer": photos.png("green").getvalue(),
         }
-        page.get_by_label("Choose photos").set_input_files([wrong, right])  # type: ignore[list-item]
+        page.get_by_label("Choose photos").set_input_files([wrong, right])
         expect(page.locator(".file.failed")).to_have_count(1)
         expect(page.locator(".file.added")).to_have_count(1)
     if address == "/account/keys/":

@@ -41,6 +41,17 @@ def test_words_find_a_photo_and_its_page_shows_related_ones(searchable: Photo, p
     expect(page.get_by_role("searchbox")).to_have_value("a red picture")
 
 
+def test_back_returns_to_the_search_before(searchable: Photo, page: Page) -> None:
+    searchable("red")
+    searchable("blue")
+    page.goto("/")
+    search(page, "red")
+    search(page, "blue")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Photos for “red”")).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_have_value("red")
+
+
 def test_why_a_photo_matched_appears_for_the_mouse_and_for_the_keyboard(
     searchable: Photo, page: Page
 ) -> None:
@@ -158,8 +169,18 @@ def test_an_engine_that_is_away_is_said_and_asked_again(
         page.get_by_role("searchbox").fill("red")
         page.get_by_role("searchbox").press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("answer right now")
+        expect(page.get_by_role("status")).to_have_text("Search is away for a moment")
     page.get_by_role("link", name="Try again").click()
     expect(page.locator(".photo")).to_have_count(1)
+
+
+def test_what_can_not_be_shown_in_place_is_shown_the_plain_way(searchable: Photo, page: Page) -> None:
+    red = searchable("red")
+    sign_in(page)
+    page.goto(f"/assets/{red.pk}/")
+    red.delete()
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
 
 
 def test_keys_alone_reach_a_photo(searchable: Photo, page: Page) -> None:

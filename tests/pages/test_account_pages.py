@@ -192,9 +192,3 @@ def test_a_plain_upload_of_nothing_or_of_nonsense_is_a_400(as_alice: Client) -> 
     response = as_alice.post("/upload/", {"files": photos.png("red"), "visibility": "everyone"})
     assert response.status_code == 400
     assert not Asset.objects.exists()
-
-
-def test_an_unknown_address_is_a_page_of_ours(client: Client) -> None:
-    response = client.get("/no/such/page")
-    assert response.status_code == 404
-    assert "There is nothing here" in response.content.decode()

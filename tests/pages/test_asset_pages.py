@@ -1,16 +1,17 @@
 """A photo's own page, its owner's changes, and the photos beside it."""
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 
 from captioning.models import Caption
 from core.errors import EngineUnavailable
 from library.models import Asset
 from tests.pages.conftest import Photo
+from tests.pages.photos import describe_all
 from workers.models import StageRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,9 +30,9 @@ def form_of(asset: Asset, **changes: str) -> dict[str, str]:
     return unchanged | changes
 
 
-def without_token(response: HttpResponse) -> str:
+def without_token(html: bytes) -> str:
     """A page without the sign-out form's token, which is another one each time."""
-    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html.decode())
 
 
 def test_it_shows_what_is_known_and_what_a_machine_said(searchable: Photo, as_alice: Client) -> None:
@@ -62,7 +63,7 @@ def test_a_strangers_private_photo_is_not_found_just_like_none(
     private = photo("red", visibility="private")
     theirs, none = as_charlie.get(f"/assets/{private.pk}/{page}"), as_charlie.get(f"/assets/999999/{page}")
     assert theirs.status_code == none.status_code == 404
-    assert without_token(theirs) == without_token(none)
+    assert without_token(theirs.content) == without_token(none.content)
 
 
 @pytest.mark.parametrize("page", ["edit/", "delete/"])
@@ -83,8 +84,6 @@ def test_changing_and_deleting_ask_strangers_to_sign_in_and_come_back(photo: Pho
 
 
 def test_it_asks_for_itself_again_until_the_work_is_done(photo: Photo, as_alice: Client) -> None:
-    from tests.pages.photos import describe_all
-
     asset = photo("red")
     waiting = as_alice.get(f"/assets/{asset.pk}/").content.decode()
     assert 'hx-trigger="every 2s"' in waiting
@@ -93,6 +92,15 @@ def test_it_asks_for_itself_again_until_the_work_is_done(photo: Photo, as_alice:
     done = as_alice.get(f"/assets/{asset.pk}/").content.decode()
     assert "every 2s" not in done
     assert "Being prepared" not in done
+
+
+def test_a_page_that_shows_the_latest_is_not_drawn_again(photo: Photo, as_alice: Client) -> None:
+    address = f"/assets/{photo('red').pk}/"
+    html = as_alice.get(address).content.decode()
+    seen = unescape(html.partition(f'hx-get="{address}?seen=')[2].partition('"')[0])
+    assert as_alice.get(f"{address}?seen={seen}").status_code == 204
+    describe_all()
+    assert as_alice.get(f"{address}?seen={seen}").status_code == 200
 
 
 def test_work_that_failed_is_said_and_not_asked_for_again(photo: Photo, as_alice: Client) -> None:

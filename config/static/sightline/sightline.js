@@ -40,6 +40,22 @@
     dialog.close();
   });
 
+  // Where an answer holds nothing for the place it was asked for (an error page, a broken line), what is there
+  // stays, and what somebody pressed is done the plain way, so that they see what is wrong.
+  function plainly(element) {
+    if (element instanceof HTMLAnchorElement) location.assign(element.href);
+    if (element instanceof HTMLFormElement) element.submit();
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt } = event.detail.requestConfig;
+    const wanted = elt.getAttribute("hx-select");
+    const page = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    if (!event.detail.isError || !wanted || page.querySelector(wanted)) return;
+    event.detail.shouldSwap = false;
+    plainly(elt);
+  });
+  document.addEventListener("htmx:sendError", (event) => plainly(event.detail.elt));
+
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
