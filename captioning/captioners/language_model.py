@@ -46,7 +46,7 @@ def _converted(cache_dir: Path) -> Path:
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = model.config.to_dict()
     config.pop("quantization_config", None)
-    plain: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]
+    plain: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
     plain.load_state_dict(model.state_dict())
     scratch = Path(tempfile.mkdtemp(dir=cache_dir))
     try:

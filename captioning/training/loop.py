@@ -151,7 +151,7 @@ class _Run:
         mixed: Any = torch.autocast(device.type, dtype) if dtype is not torch.float32 else nullcontext()
         with mixed:
             loss = loss_of(self.model, batch, self.config.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         torch.nn.utils.clip_grad_norm_(weights, self.config.gradient_clip)
         self.optimizer.step()

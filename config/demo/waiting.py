@@ -48,17 +48,27 @@ def failures_of(owner: User) -> list[str]:
     return lines
 
 
+def _trouble() -> str | None:
+    """Why the last picture that was tried is to be tried again."""
+    retries = StageRun.objects.filter(state=StageRun.State.RETRY).exclude(error="").order_by("-updated_at")
+    error = retries.values_list("error", flat=True).first()
+    return error.strip().splitlines()[0][:300] if error else None
+
+
 def wait_until_searchable(stack: Stack, owner: User) -> Standing:
     """Shows a bar until every photo is captioned and searchable, or was given up."""
-    standing = standing_of(owner)
+    standing, told = standing_of(owner), None
     with tqdm(total=standing.total, initial=standing.searchable, unit="photo", desc="Searchable") as bar:
 
         def complete() -> bool:
-            nonlocal standing
+            nonlocal standing, told
             standing = standing_of(owner)
             bar.set_postfix(captioned=standing.captioned, failed=standing.failed, refresh=False)
             bar.n = standing.searchable
             bar.refresh()
+            if (trouble := _trouble()) and trouble != told:
+                bar.write(f"Trying again: {trouble}  (logs in {stack.log_dir})")
+                told = trouble
             return standing.complete
 
         stack.wait_until(complete, every_s=1.0)

@@ -53,12 +53,11 @@ class DualConfig:
 class Split:
     """One split as the towers read it.
 
-    grids: per view (N, 81, 1280). logits: (N, 1000). texts: M captions. captions: for each image its rows of `words`.
+    grids: per view (N, 81, 1280). logits: (N, 1000). captions: for each image its rows of `words`.
     """
 
     grids: dict[str, NDArray[np.float16]]
     logits: NDArray[np.float32]
-    texts: list[str]
     captions: list[list[int]]
     words: "TokenStates"
 
@@ -82,6 +81,13 @@ class TokenStates:
         mask = torch.arange(longest)[None] < lengths[:, None]
         return self.states[list(chosen), :longest].float(), mask
 
+    def center(self, batch: int = 1000) -> Tensor:
+        """Mean of the captions' sentence vectors, (384,)."""
+        parts = [range(at, min(at + batch, len(self.lengths))) for at in range(0, len(self.lengths), batch)]
+        return sum((sentence_means(*self.rows(part)).sum(dim=0) for part in parts), torch.zeros(1)) / len(
+            self.lengths
+        )
+
 
 def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir: Path) -> dict[str, float]:
     """Train on the split train, choose the epoch by mean recall on calib, leave the towers in run_dir/best.
@@ -96,7 +102,7 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
     check = read_split(dataset.split("calib" if "calib" in dataset.splits else "dev"), ("plain",), cache_dir)
     torch.manual_seed(config.seed)
     towers = DualTowers(config.shape)
-    towers.zero_shot.build(minilm.shared(), learn.texts)
+    towers.zero_shot.build(minilm.shared(), learn.words.center())
     run = _Run(towers, config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
     run.resume(run_dir / STATE)
     with StopOnSignal() as stop:
@@ -124,7 +130,7 @@ def read_split(images: Sequence[CaptionedImage], views: Sequence[str], cache_dir
     starts = np.cumsum([0, *(len(image.captions) for image in images)])
     captions = [list(range(a, b)) for a, b in itertools.pairwise(starts)]
     grids = {view: seen.grid for view, seen in features.items()}
-    return Split(grids, features["plain"].logits, texts, captions, token_states(texts))
+    return Split(grids, features["plain"].logits, captions, token_states(texts))
 
 
 def token_states(texts: Sequence[str], batch: int = 256) -> TokenStates:
@@ -213,7 +219,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.towers.parameters(), float(self.config.shape.members))
         self.optimizer.step()
         self.step += 1
