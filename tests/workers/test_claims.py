@@ -38,19 +38,20 @@ def test_a_claim_takes_the_newest_and_no_more_than_it_may(make_pictures: MakeFra
 
 
 def test_claims_at_the_same_time_never_share_a_subject(make_pictures: MakeFrames) -> None:
-    frames = make_pictures(*["red"] * 40)
+    (first,) = make_pictures("red")
+    frames = [first, *Frame.objects.bulk_create(Frame(asset=first.asset, number=at) for at in range(1, 160))]
 
     def take_all(_: int) -> list[int]:
         taken: list[int] = []
         try:
-            while found := claim(DESCRIBE, 3).subject_ids:
+            while found := claim(DESCRIBE, 2).subject_ids:
                 taken += found
         finally:
             connection.close()
         return taken
 
-    with ThreadPoolExecutor(4) as threads:
-        taken = [subject for part in threads.map(take_all, range(4)) for subject in part]
+    with ThreadPoolExecutor(8) as threads:
+        taken = [subject for part in threads.map(take_all, range(8)) for subject in part]
     assert sorted(taken) == sorted(frame.pk for frame in frames)
 
 

@@ -99,8 +99,9 @@ def test_a_picture_deleted_while_models_look_at_it_harms_no_other(
     make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, deleted = make_assets("red", "blue")
-    during_models(monkeypatch, lambda: delete_asset(deleted))
+    looks = during_models(monkeypatch, lambda: delete_asset(deleted))
     run_all()
+    assert looks == [2], "what the models made of the other was kept"
     assert list(Caption.objects.values_list("frame__asset_id", flat=True)) == [kept.pk]
     assert not StageRun.objects.exists()
 
@@ -198,6 +199,25 @@ def test_the_models_see_batches_and_the_next_one_is_claimed_meanwhile(
     assert in_hand == [8, 6, 2]
 
 
+def test_a_suspect_is_never_in_hand_beside_others(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_assets("red", "blue", "green", "white")
+    runner.drain(stages.lane_of(pipeline.FRAMES))
+    for frame in Frame.objects.order_by("pk")[:2]:
+        StageRun.objects.create(stage="describe", subject_id=frame.pk, state="retry", alone=True)
+    in_hand: list[int] = []
+    look_at = describe.look_at
+
+    def counting(pixels: Any, spoken: Any) -> Any:
+        in_hand.append(StageRun.objects.filter(state="running").count())
+        return look_at(pixels, spoken)
+
+    monkeypatch.setattr(describe, "look_at", counting)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE))
+    assert in_hand == [1, 1, 2]
+
+
 def test_batches_shrink_where_a_batch_takes_too_long(
     make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -258,18 +278,20 @@ def test_uploads_are_accepted_while_redis_is_down(make_assets: MakeAssets) -> No
     assert stages_of(Asset.objects.get())["index"] == "done"
 
 
-def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Have something happen once, after the models looked and before anything is written."""
+def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[int]:
+    """Have something happen once, after the models looked and before anything is written; the sizes of all batches."""
     look_at = describe.look_at
-    acted: list[object] = []
+    looks: list[int] = []
 
     def look_and_act(pixels: Any, spoken: Any) -> Any:
         made = look_at(pixels, spoken)
-        if not acted:
-            acted.append(act())
+        looks.append(len(pixels))
+        if len(looks) == 1:
+            act()
         return made
 
     monkeypatch.setattr(describe, "look_at", look_and_act)
+    return looks
 
 
 def drafts_of(pixels: Any) -> Any:
