@@ -12,7 +12,7 @@ from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from captioning.vision.tags import class_names, top_classes
-from core.devices import best_device, inference_dtype
+from core.devices import best_device, inference_dtype, keep_large_blocks
 
 
 class VisualCaptioner:
@@ -25,6 +25,8 @@ class VisualCaptioner:
         self.decoding = {"do_sample": False, "max_new_tokens": 24, **manifest.decoding, **decoding}
         self.tag_count = manifest.architecture.tags_in_prompt
         self.device = best_device(device)
+        if self.device.type == "cpu":
+            keep_large_blocks()
         tokenizer, lm = load_base(manifest.base, Path(cache_dir))
         self.model = VisualLanguageModel(lm, tokenizer, manifest.architecture)
         with torch.no_grad():

@@ -79,6 +79,8 @@ class VisualLanguageModel(nn.Module):
     def merge(self) -> None:
         """Fold the adapters into the language model: same outputs, plain speed. Can't be undone."""
         self.lm = self.lm.merge_and_unload()
+        # Generation hands the head a strided slice; without this, PyTorch would copy the head for every row of it.
+        self.lm.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
 
     def trained_state(self) -> dict[str, Tensor]:
         """The weights that training changes, by name: what a checkpoint holds."""

@@ -4,8 +4,6 @@ A picture is placed among the names of its classes: the mean of their sentence v
 (ConSE, Norouzi et al. 2014). A query is its own sentence vector. Nothing is trained.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,11 +26,11 @@ class ZeroShot(nn.Module):
         self.register_buffer("classes", torch.zeros(CLASSES, DIMENSION))
         self.register_buffer("center", torch.zeros(DIMENSION))
 
-    def build(self, encoder: MiniLM, captions: Sequence[str]) -> None:
-        """Fill in the vectors of the class names and the mean of what people write."""
+    def build(self, encoder: MiniLM, center: Tensor) -> None:
+        """Fill in the vectors of the class names; `center` (384,) is the mean of the sentences that people write."""
         names = encoder.sentences([", ".join(names[:_SYNONYMS]) for names in class_names()])
         self.classes.copy_(names - names.mean(dim=0))
-        self.center.copy_(encoder.sentences(captions).mean(dim=0))
+        self.center.copy_(center)
 
     def images(self, logits: Tensor) -> Tensor:
         """Class scores (N, 1000) -> unit vectors (N, 384)."""
