@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,83 +14,145 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('prefix', models.CharField(max_length=12, unique=True)),
-                ('secret_sha256', models.CharField(max_length=64)),
-                ('scopes', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("prefix", models.CharField(max_length=12, unique=True)),
+                ("secret_sha256", models.CharField(max_length=64)),
+                ("scopes", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_keys",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Asset',
+            name="Asset",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sha256', models.CharField(db_index=True, max_length=64)),
-                ('kind', models.CharField(choices=[('image', 'Image')], default='image', max_length=8)),
-                ('mime_type', models.CharField(max_length=64)),
-                ('original_key', models.CharField(help_text='Key in storage: originals/ab/cd/<sha256>.<ext>', max_length=160)),
-                ('original_name', models.CharField(blank=True, max_length=255)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('width_px', models.PositiveIntegerField(help_text='After the EXIF orientation is applied')),
-                ('height_px', models.PositiveIntegerField()),
-                ('perceptual_hash', models.CharField(db_index=True, help_text='64-bit pHash in hex, for near-duplicates', max_length=16)),
-                ('blurhash', models.CharField(blank=True, max_length=64)),
-                ('title', models.CharField(blank=True, max_length=200)),
-                ('description', models.TextField(blank=True, max_length=5000)),
-                ('visibility', models.CharField(choices=[('private', 'Private'), ('public', 'Public')], db_index=True, default='private', max_length=8)),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('camera', models.CharField(blank=True, max_length=120)),
-                ('latitude', models.FloatField(blank=True, help_text='Shown to the owner only', null=True)),
-                ('longitude', models.FloatField(blank=True, help_text='Shown to the owner only', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assets', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sha256", models.CharField(db_index=True, max_length=64)),
+                ("kind", models.CharField(choices=[("image", "Image")], default="image", max_length=8)),
+                ("mime_type", models.CharField(max_length=64)),
+                (
+                    "original_key",
+                    models.CharField(
+                        help_text="Key in storage: originals/ab/cd/<sha256>.<ext>", max_length=160
+                    ),
+                ),
+                ("original_name", models.CharField(blank=True, max_length=255)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("width_px", models.PositiveIntegerField(help_text="After the EXIF orientation is applied")),
+                ("height_px", models.PositiveIntegerField()),
+                (
+                    "perceptual_hash",
+                    models.CharField(
+                        db_index=True, help_text="64-bit pHash in hex, for near-duplicates", max_length=16
+                    ),
+                ),
+                ("blurhash", models.CharField(blank=True, max_length=64)),
+                ("title", models.CharField(blank=True, max_length=200)),
+                ("description", models.TextField(blank=True, max_length=5000)),
+                (
+                    "visibility",
+                    models.CharField(
+                        choices=[("private", "Private"), ("public", "Public")],
+                        db_index=True,
+                        default="private",
+                        max_length=8,
+                    ),
+                ),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                ("camera", models.CharField(blank=True, max_length=120)),
+                ("latitude", models.FloatField(blank=True, help_text="Shown to the owner only", null=True)),
+                ("longitude", models.FloatField(blank=True, help_text="Shown to the owner only", null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="assets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='AssetTag',
+            name="AssetTag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='library.asset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=64)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tags", to="library.asset"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Frame',
+            name="Frame",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(default=0)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='frames', to='library.asset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(default=0)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="frames", to="library.asset"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='asset',
-            constraint=models.UniqueConstraint(fields=('owner', 'sha256'), name='asset_once_per_owner'),
+            model_name="asset",
+            constraint=models.UniqueConstraint(fields=("owner", "sha256"), name="asset_once_per_owner"),
         ),
         migrations.AddConstraint(
-            model_name='assettag',
-            constraint=models.UniqueConstraint(fields=('asset', 'name'), name='tag_once_per_asset'),
+            model_name="assettag",
+            constraint=models.UniqueConstraint(fields=("asset", "name"), name="tag_once_per_asset"),
         ),
         migrations.AddConstraint(
-            model_name='frame',
-            constraint=models.UniqueConstraint(fields=('asset', 'number'), name='frame_once_per_asset'),
+            model_name="frame",
+            constraint=models.UniqueConstraint(fields=("asset", "number"), name="frame_once_per_asset"),
         ),
     ]
