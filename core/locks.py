@@ -58,13 +58,17 @@ def _advisory_lock(name: str, timeout_s: float) -> Iterator[None]:
 
     with closing(connection.copy()) as own:
 
-        def acquired() -> bool:
+        def ask(function: str) -> bool:
             with own.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+                cursor.execute(f"SELECT {function}(%s)", [key])
                 return bool(cursor.fetchone()[0])
 
-        _wait_for(name, timeout_s, acquired)
-        yield
+        _wait_for(name, timeout_s, lambda: ask("pg_try_advisory_lock"))
+        try:
+            yield
+        finally:
+            # Closing would free it too, but only some time after we went on.
+            ask("pg_advisory_unlock")
 
 
 def _wait_for(name: str, timeout_s: float, acquired: Callable[[], bool]) -> None:

@@ -21,7 +21,7 @@ BREACHES = {
     "a selector imports a service": (
         "captioning/selectors.py",
         "import captioning.services",
-        "Inside an app",
+        "Inside captioning",
     ),
     "a model imports a selector": ("library/models.py", "import library.selectors", "Inside library"),
     "a selector of the search writes": ("search/rows.py", "import search.indexing", "Inside search"),
