@@ -1,7 +1,7 @@
 """Searching over HTTP."""
 
 from datetime import datetime
-from typing import Any
+from typing import IO, Any, cast
 
 from django.http import HttpRequest
 from ninja import Field, File, Query, Router
@@ -57,7 +57,7 @@ def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Narr
     viewer = viewer_of(request)
     page = search_picture(
         viewer,
-        file.file,
+        cast(IO[bytes], file.file),
         pipeline.encode_query_image,
         limit=asked.limit,
         cursor=asked.cursor,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.fusion import Hit
-from search.scope import Scope, frames_of_assets
-from search.signals import Found, Signal, VectorSignal
+from search.scope import Scope
+from search.signals import Found, Signal
 
 #: Ask for more than needed, since some hits will be out of scope.
 _SPARE = 1.5
@@ -36,27 +36,22 @@ def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
     """The `depth` best in scope of each signal, as one set of candidates."""
     width = int(depth * _SPARE)
     first = [signal.best(width) for signal in signals]
-    # One look at the database for the frames of all spaces together.
-    of_frames = [
-        found for signal, found in zip(signals, first, strict=True) if isinstance(signal, VectorSignal)
-    ]
-    scope.assets_of_frames(dict.fromkeys(frame_id for found in of_frames for frame_id, _ in found))
-
+    _learn(scope, signals, first)
     ranks: dict[int, int] = {}
     complete = True
     for signal, found in zip(signals, first, strict=True):
-        assets, exhausted = _in_scope(signal, found, width, depth)
+        assets, exhausted = _in_scope(signal, scope, found, width, depth)
         complete = complete and exhausted
         for rank, asset_id in enumerate(assets):
             ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
-    frames = frames_of_assets(ranks)
+    frames = scope.frames_of(ranks)
     return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete)
 
 
-def _in_scope(signal: Signal, found: Found, width: int, depth: int) -> tuple[list[int], bool]:
+def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int) -> tuple[list[int], bool]:
     """The assets of the `depth` best in scope, best first, and whether these are all that there are."""
     while True:
-        assets = _assets(signal, found)
+        assets = _assets(signal, scope, found)
         if len(found) < width:
             return assets[:depth], len(assets) <= depth
         if len(assets) >= depth:
@@ -65,11 +60,20 @@ def _in_scope(signal: Signal, found: Found, width: int, depth: int) -> tuple[lis
             break
         width *= _WIDENING
         found = signal.best(width)
+        _learn(scope, [signal], [found])
     found = signal.best_in_scope(depth + 1)
-    return _assets(signal, found)[:depth], len(found) <= depth
+    return _assets(signal, scope, found)[:depth], len(found) <= depth
 
 
-def _assets(signal: Signal, found: Found) -> list[int]:
-    of = signal.assets_of([found_id for found_id, _ in found])
-    in_scope = (of.get(found_id) for found_id, _ in found)
+def _learn(scope: Scope, signals: Sequence[Signal], found: Sequence[Found]) -> None:
+    """One look at the database for what all of them found."""
+    frames, assets = set[int](), set[int]()
+    for signal, hits in zip(signals, found, strict=True):
+        (frames if signal.ranks_frames else assets).update(found_id for found_id, _ in hits)
+    scope.learn(frames, assets)
+
+
+def _assets(signal: Signal, scope: Scope, found: Found) -> list[int]:
+    asset_of = scope.asset_of_frame if signal.ranks_frames else scope.asset
+    in_scope = (asset_of(found_id) for found_id, _ in found)
     return list(dict.fromkeys(asset_id for asset_id in in_scope if asset_id is not None))

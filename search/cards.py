@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import prefetch_related_objects
 
 from captioning.selectors import captions_of
-from library.models import Asset
+from library.models import Asset, Frame
 from library.selectors import visible_assets
 
 #: What a ranking is called in front of people, in the order in which it is shown.
@@ -53,15 +52,20 @@ class Matched(Protocol):
 def cards_of(assets: Iterable[Asset], why: Mapping[int, Mapping[str, float]] | None = None) -> list[Card]:
     """One card per asset, in order, in two queries however many there are."""
     listed = list(assets)
-    prefetch_related_objects(listed, "frames")
-    first_frames = {asset.pk: next((frame.pk for frame in asset.frames.all()), None) for asset in listed}
-    captions = captions_of([frame_id for frame_id in first_frames.values() if frame_id is not None])
+    first_frames = _first_frames([asset.pk for asset in listed])
+    captions = captions_of(first_frames.values())
     cards = []
     for asset in listed:
-        caption = captions.get(first_frames[asset.pk] or 0)
+        caption = captions.get(first_frames.get(asset.pk, 0))
         reasons = reasons_of((why or {}).get(asset.pk, {}))
         cards.append(Card(asset, caption.text if caption else "", reasons))
     return cards
+
+
+def _first_frames(asset_ids: Sequence[int]) -> dict[int, int]:
+    """The frame that stands for each asset; those whose frames are not made yet are left out."""
+    frames = Frame.objects.filter(asset_id__in=asset_ids).order_by("-number")
+    return dict(frames.values_list("asset_id", "pk"))
 
 
 def cards_of_matches(viewer: AbstractBaseUser | AnonymousUser, matches: Sequence[Matched]) -> list[Card]:

@@ -30,13 +30,16 @@ class Calibration:
     floor: float
     ceiling: float
 
-    def worth(self, score: float) -> float:
-        """What a score adds to the fused score. Better than the ceiling adds more, so order is never lost."""
-        return self.weight * max(0.0, score - self.floor) / (self.ceiling - self.floor)
+    @property
+    def slope(self) -> float:
+        """What one unit of score above the floor adds to the fused score.
+
+        Also above the ceiling, so that the order of two very good hits is never lost.
+        """
+        return self.weight / (self.ceiling - self.floor)
 
 
-@dataclass(frozen=True)
-class Fused:
+class Fused(NamedTuple):
     """An asset with its fused score and what each signal added to it."""
 
     asset_id: int
@@ -55,15 +58,17 @@ def fuse(rankings: Mapping[str, Sequence[Hit]], weights: Weights) -> list[Fused]
     """
     why: dict[int, dict[str, float]] = {}
     for signal, hits in rankings.items():
-        calibration = weights[signal]
+        floor, slope = weights[signal].floor, weights[signal].slope
         for asset_id, score in hits:
-            worth = calibration.worth(score)
-            reasons = why.setdefault(asset_id, {})
+            reasons = why.get(asset_id)
+            if reasons is None:
+                reasons = why[asset_id] = {}
+            worth = (score - floor) * slope
             if worth > reasons.get(signal, 0.0):
                 reasons[signal] = worth
     # Rounded, so that what two processes add up in another order stays equal.
     fused = [Fused(asset_id, round(sum(reasons.values()), 6), reasons) for asset_id, reasons in why.items()]
-    fused.sort(key=lambda one: (-one.score, -one.asset_id))
+    fused.sort(key=lambda one: (one.score, one.asset_id), reverse=True)
     return fused
 
 

@@ -7,7 +7,7 @@ from typing import cast
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.text import slugify
 
@@ -22,6 +22,8 @@ from search.rows import EmbeddingRows
 
 _WRITER_TIMEOUT_S = 60.0
 _REBUILD_TIMEOUT_S = 5.0
+#: Per index; enough for a guess, and done in milliseconds.
+_ROWS_COUNTED = 1000
 
 
 def index(space: str) -> VectorIndex:
@@ -67,6 +69,7 @@ def rebuild_index(space: str | None = None, progress: Progress | None = None) ->
     with named_lock("index-rebuild", _REBUILD_TIMEOUT_S):
         for at, one in enumerate(chosen):
             generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
+        _count_for_the_planner()
     return generations
 
 
@@ -115,6 +118,17 @@ def _settle(space: str) -> None:
 
 def _of(space: str) -> QuerySet[Generation]:
     return Generation.objects.filter(space=space, model_id=active_model_id(space))
+
+
+def _count_for_the_planner() -> None:
+    """SQLite plans by guesses until it is told to count: it would walk through all public photos to check fifty.
+
+    PostgreSQL counts by itself.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA analysis_limit = {_ROWS_COUNTED}")
+            cursor.execute("ANALYZE")
 
 
 def _newest_number() -> int:

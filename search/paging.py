@@ -7,10 +7,11 @@ reaches everything, and nothing comes twice: a deeper look only adds behind what
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from search.fusion import Fused
 
-FIRST_DEPTH = 200
+FIRST_DEPTH = 100
 GROWTH = 4
 #: Nobody reads further, and every page costs as much as the whole ranking above it.
 LAST_DEPTH = 12_800
@@ -37,10 +38,9 @@ class Ranking:
 
 
 def tiered(fused: Sequence[Fused], ranks: Mapping[int, int], depth: int, *, complete: bool) -> Ranking:
-    """The fused results in the order in which pages give them."""
-    placed = sorted(
-        ((_tier(ranks[one.asset_id]), one) for one in fused), key=lambda pair: (pair[0], *_order(pair[1]))
-    )
+    """Fused results, which come best first, in the order in which pages give them."""
+    # Sorting keeps the order of equals, so only the tiers are left to be told apart.
+    placed = sorted(((_tier(ranks[one.asset_id]), one) for one in fused), key=itemgetter(0))
     return Ranking(depth, complete, [tier for tier, _ in placed], [one for _, one in placed])
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from django.db import connection
 from django.db.models import QuerySet
 
 from core.errors import EngineUnavailable
+from search.ids import any_of
 from search.index.base import Ids, Position, Rows
-from search.models import Embedding, Generation, IndexPosition
+from search.models import Embedding, Generation
 
 _CHUNK = 1000
 _NOTHING_YET = Position("", 0)
@@ -22,7 +24,10 @@ class EmbeddingRows:
     model_id: str
 
     def position(self) -> Position:
-        kept = IndexPosition.objects.values_list("token", "last_number").first()
+        # Asked several times in every search, so without the ORM, whose share of it is the greater.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT token, last_number FROM search_indexposition ORDER BY id LIMIT 1")
+            kept = cursor.fetchone()
         return Position(str(kept[0]), kept[1]) if kept else _NOTHING_YET
 
     def rows(self, after: int, up_to: int) -> Iterator[Rows]:
@@ -58,7 +63,7 @@ class EmbeddingRows:
 
     def _fetched(self, keys: Ids, up_to: int) -> Rows:
         """Rows deleted or numbered anew since their keys were listed are left out."""
-        found = self._numbered(up_to).filter(pk__in=keys.tolist()).order_by("frame_id")
+        found = self._numbered(up_to).filter(pk__in=any_of(keys.tolist())).order_by("frame_id")
         return _stacked(list(found.values_list("frame_id", "vector")))
 
 

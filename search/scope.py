@@ -4,12 +4,14 @@ No process keeps a list of who may see what: a photo made private or deleted is 
 after the commit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import numpy as np
+from django.db import connection
 from django.db.models import QuerySet
 
 from library.models import Asset, Frame
+from search.ids import any_of, listed
 from search.index.base import Ids
 
 
@@ -18,36 +20,73 @@ class Scope:
 
     def __init__(self, assets: QuerySet[Asset]) -> None:
         self._assets = assets.order_by()
-        self._asset_of: dict[int, int | None] = {}
-        self._pairs: list[tuple[int, int]] | None = None
+        self._frames: dict[int, int] = {}
+        self._asked_frames: set[int] = set()
+        self._asked_assets: set[int] = set()
+        self._in_scope: set[int] = set()
+        self._listed = False
 
-    def assets_of_frames(self, frame_ids: Iterable[int]) -> dict[int, int | None]:
-        """The asset of each of these frames (and maybe of others), None where it is deleted or out of scope."""
-        if unknown := [frame_id for frame_id in frame_ids if frame_id not in self._asset_of]:
-            self._asset_of.update(dict.fromkeys(unknown))
-            # By the frame's own key: a database never has to list the whole scope for it.
-            self._asset_of.update(self._assets.filter(frames__in=unknown).values_list("frames", "pk"))
-        return self._asset_of
+    def learn(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
+        """Asks about frames and assets that were not asked about before.
 
-    def among(self, asset_ids: Iterable[int]) -> dict[int, int | None]:
-        """Those of these assets that are in scope, each under its own id."""
-        return {pk: pk for pk in self._assets.filter(pk__in=list(asset_ids)).values_list("pk", flat=True)}
+        In two queries, not in a join: a database that has no statistics yet would walk through all public
+        assets and look for their frames in the list.
+        """
+        frames = set(frame_ids) - self._asked_frames
+        assets = set(asset_ids) - self._asked_assets
+        if frames or assets:
+            found = _frames_and_siblings(frames, assets)
+            self._frames.update(found)
+            self._asked_frames |= frames
+            self._asked_frames.update(frame_id for frame_id, _ in found)
+            assets.update(asset_id for _, asset_id in found)
+        if unknown := assets - self._asked_assets:
+            self._asked_assets |= unknown
+            self._in_scope.update(self._assets.filter(pk__in=any_of(unknown)).values_list("pk", flat=True))
+
+    def asset_of_frame(self, frame_id: int) -> int | None:
+        """The asset of a frame that was learned, None where it is deleted or out of scope."""
+        asset_id = self._frames.get(frame_id)
+        return asset_id if asset_id in self._in_scope else None
+
+    def asset(self, asset_id: int) -> int | None:
+        """An asset that was learned, None where it is deleted or out of scope."""
+        return asset_id if asset_id in self._in_scope else None
+
+    def frames_of(self, asset_ids: Container[int]) -> dict[int, int]:
+        """Every frame of these assets, which were learned, with its asset."""
+        return {frame_id: asset_id for frame_id, asset_id in self._frames.items() if asset_id in asset_ids}
 
     def all_frame_ids(self) -> Ids:
         """Every frame in scope. For scopes that proved to be narrow."""
-        return np.array([frame_id for frame_id, _ in self._all_pairs()], dtype=np.int64)
+        self._list_all()
+        in_scope = [frame_id for frame_id, asset_id in self._frames.items() if asset_id in self._in_scope]
+        return np.array(in_scope, dtype=np.int64)
 
     def all_asset_ids(self) -> list[int]:
         """Every asset in scope that has a frame. For scopes that proved to be narrow."""
-        return sorted({asset_id for _, asset_id in self._all_pairs()})
+        self._list_all()
+        return sorted({asset_id for asset_id in self._frames.values() if asset_id in self._in_scope})
 
-    def _all_pairs(self) -> list[tuple[int, int]]:
-        if self._pairs is None:
-            self._pairs = list(self._assets.filter(frames__isnull=False).values_list("frames", "pk"))
-            self._asset_of.update(self._pairs)
-        return self._pairs
+    def _list_all(self) -> None:
+        if self._listed:
+            return
+        self._listed = True
+        for frame_id, asset_id in self._assets.filter(frames__isnull=False).values_list("frames", "pk"):
+            if frame_id is not None:
+                self._frames[frame_id] = asset_id
+                self._in_scope.add(asset_id)
 
 
-def frames_of_assets(asset_ids: Iterable[int]) -> dict[int, int]:
-    """The asset of every frame of these assets, which the caller knows to be in scope."""
-    return dict(Frame.objects.filter(asset_id__in=list(asset_ids)).values_list("pk", "asset_id"))
+def _frames_and_siblings(frame_ids: Iterable[int], asset_ids: Iterable[int]) -> list[tuple[int, int]]:
+    """(frame id, asset id) of all frames of these assets and of the assets of these frames."""
+    (frames_sql, frames), (assets_sql, assets) = listed(frame_ids), listed(asset_ids)
+    table = Frame._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, asset_id FROM {table} WHERE asset_id IN "  # noqa: S608 - names of our own
+            f"(SELECT asset_id FROM {table} WHERE id IN ({frames_sql}) UNION {assets_sql})",
+            [frames, assets],
+        )
+        found: list[tuple[int, int]] = cursor.fetchall()
+    return found

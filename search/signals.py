@@ -1,6 +1,6 @@
 """The signals that a ranking is made of: nearness of vectors in one space, and words in common."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,26 +17,29 @@ Found = Sequence[tuple[int, float]]
 
 
 class Signal(Protocol):
-    """One way of ranking. What it ranks are frames or assets: `assets_of` says whose they are."""
+    """One way of ranking frames or assets."""
 
     @property
     def name(self) -> str: ...
 
+    @property
+    def ranks_frames(self) -> bool:
+        """Whether the ids that it finds are frames and not assets."""
+
     def best(self, k: int) -> Found:
-        """The k best of everything, whoever may see it; fewer only where there are no more."""
+        """k that are, near enough, the best of everything, whoever may see it; fewer only where there are no more."""
 
     def best_in_scope(self, k: int) -> Found:
         """The k best of the scope alone, however narrow it is."""
-
-    def assets_of(self, ids: Iterable[int]) -> Mapping[int, int | None]:
-        """The asset of each id; none for what is out of scope."""
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         """The score of every one of these frames or their assets (frame id -> asset id) that has one."""
 
 
 class VectorSignal:
-    """Nearness to a query's vector in one space. Ranks frames."""
+    """Nearness to a query's vector in one space."""
+
+    ranks_frames = True
 
     def __init__(self, space: str, engine: VectorIndex, query: Vectors, scope: Scope) -> None:
         self.name = space
@@ -48,9 +51,6 @@ class VectorSignal:
     def best_in_scope(self, k: int) -> Found:
         return _pairs(self._engine.search(self._query, k, self._scope.all_frame_ids()))
 
-    def assets_of(self, ids: Iterable[int]) -> Mapping[int, int | None]:
-        return self._scope.assets_of_frames(ids)
-
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         allowed = np.fromiter(frames, dtype=np.int64, count=len(frames))
         hits = self._engine.search(self._query, len(allowed), allowed)
@@ -58,22 +58,20 @@ class VectorSignal:
 
 
 class KeywordSignal:
-    """Words of the query in an asset's document. Ranks assets."""
+    """Words of the query in an asset's document."""
 
     name = KEYWORD
+    ranks_frames = False
 
     def __init__(self, words: Sequence[str], scope: Scope) -> None:
         self._question = keywords.ask(words)
         self._scope = scope
 
     def best(self, k: int) -> Found:
-        return self._question.best(k)
+        return self._question.promising(k)
 
     def best_in_scope(self, k: int) -> Found:
         return self._question.best(k, among=self._scope.all_asset_ids())
-
-    def assets_of(self, ids: Iterable[int]) -> Mapping[int, int | None]:
-        return self._scope.among(ids)
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         assets = sorted(set(frames.values()))

@@ -13,6 +13,9 @@ from django.db import connection
 from search.keywords import postgresql, sqlite
 from search.keywords.terms import PREFIX_MIN_CHARS, Term, Weighed
 
+_LEAST_SHARE = 0.01
+_PLENTY = 4
+
 
 @dataclass(frozen=True)
 class Question:
@@ -22,11 +25,40 @@ class Question:
 
     def best(self, limit: int, among: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """(asset id, score) of the `limit` best documents, of these assets or of all; newest first among equals."""
+        return self._ranked(self._telling(), limit, among)
+
+    def promising(self, limit: int) -> list[tuple[int, float]]:
+        """At least `limit` documents, if so many hold any of the words, that should be among the best.
+
+        Ranked by the rarest words that so many documents hold: a document of common words alone seldom wins, and
+        there are thousands of those. The scores are those of these words only.
+        """
+        telling = sorted(self._telling(), key=lambda term: term.holding)
+        chosen = 0
+        holding = 0
+        while chosen < len(telling) and holding < _PLENTY * limit:
+            holding += telling[chosen].holding
+            chosen += 1
+        found = self._ranked(telling[:chosen], limit)
+        # Words that mostly stand in the same documents: then all of them have to be asked.
+        return found if len(found) == limit or chosen == len(telling) else self._ranked(telling, limit)
+
+    def _telling(self) -> list[Weighed]:
+        """Words that make a difference: beside rarer ones, a word of nearly every document moves no score."""
         held = [term for term in self.terms if term.holding]
-        if not held or limit < 1 or (among is not None and not among):
+        least = _LEAST_SHARE * sum(term.weight for term in held)
+        return [term for term in held if term.weight >= least]
+
+    def _ranked(
+        self, terms: Sequence[Weighed], limit: int, among: Sequence[int] | None = None
+    ) -> list[tuple[int, float]]:
+        if not terms or limit < 1 or (among is not None and not among):
             return []
-        whole = sum(term.weight for term in self.terms)
-        return [(asset_id, score / whole) for asset_id, score in _engine().best(held, limit, among)]
+        whole = self._whole()
+        return [(asset_id, score / whole) for asset_id, score in _engine().best(terms, limit, among)]
+
+    def _whole(self) -> float:
+        return sum(term.weight for term in self.terms)
 
 
 def ask(words: Sequence[str]) -> Question:

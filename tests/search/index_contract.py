@@ -22,7 +22,7 @@ DIMENSION = 24
 
 def unit_vectors(count: int, seed: int, dimension: int = DIMENSION) -> Vectors:
     vectors = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 @dataclass

@@ -47,7 +47,7 @@ def sealed(rows: ListedRows, folder: Path, name: str = "first") -> FaissIndex:
 
 def finds_all(engine: FaissIndex, rows: ListedRows) -> bool:
     query = unit_vectors(1, 50)[0]
-    return engine.search(query, 10, EVERYTHING).frame_ids.tolist() == rows.truth(query, 10)
+    return bool(engine.search(query, 10, EVERYTHING).frame_ids.tolist() == rows.truth(query, 10))
 
 
 def test_a_sealed_generation_is_what_answers(rows: ListedRows, tmp_path: Path) -> None:
@@ -157,6 +157,8 @@ def test_a_reader_outlives_the_files_it_has_open(rows: ListedRows, tmp_path: Pat
 
 class TestVerification:
     """A generation that is wrong is never published, whatever made it so."""
+
+    break_it: Callable[[pytest.MonkeyPatch], None]
 
     def refused(self, rows: ListedRows, folder: Path, why: str) -> None:
         sealed(rows, folder)

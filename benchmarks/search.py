@@ -1,0 +1,157 @@
+"""Text search over HTTP: what it costs beside the models and the engine.
+
+    python benchmarks/search.py [--assets 10000] [--queries 200] [--limit-ms 15] [--json]
+
+Fills a database of its own with synthetic photos (captions and auto-tags from a vocabulary with the usual few
+common and many rare words, unit vectors around the nouns), seals most of the vectors and leaves some as the tail,
+starts gunicorn as `manage.py serve` does, and sends distinct queries, so that no cache helps. Each query is then
+encoded and looked up in the engine in this process: the difference of the two medians is what everything else
+costs, HTTP, Django, permissions, keywords, fusion and captions. Exits with 1 where that is over the limit.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+# Before anything loads numpy or torch: a web process computes on one core, as the stack starts it.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+WARM_UP = 20
+START_TIMEOUT_S = 120.0
+
+
+def main() -> int:
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
+        os.environ |= {
+            "VAR_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ALLOWED_HOSTS": "127.0.0.1",
+        }
+        for name in ("MEDIA_ROOT", "INDEX_DIR", "DATABASE_URL", "STATIC_ROOT", "HTTPS", "DEBUG"):
+            os.environ.pop(name, None)
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from benchmarks import synthetic
+
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        words = synthetic.fill(asked.assets)
+        queries = synthetic.queries(words, WARM_UP + asked.queries)
+        with _web_server() as port:
+            figures = _measured(port, queries)
+    figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
+    print(
+        json.dumps(figures)
+        if asked.json
+        else "\n".join(f"{name:>22} {value}" for name, value in figures.items())
+    )
+    return 0 if figures["overhead_p50_ms"] <= asked.limit_ms else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--assets", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--limit-ms", type=float, default=15.0)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _measured(port: int, queries: list[str]) -> dict[str, Any]:
+    """Each query over HTTP, then at once by itself, so that both see the same moods of the machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)
+    over_http, models, engine = [], [], []
+    for query in queries:
+        over_http.append(_asked(connection, query))
+        encoded, looked_up = _by_itself(query)
+        models.append(encoded)
+        engine.append(looked_up)
+    over_http, models, engine = over_http[WARM_UP:], models[WARM_UP:], engine[WARM_UP:]
+    inside = [encoded + looked_up for encoded, looked_up in zip(models, engine, strict=True)]
+    http_p50, inside_p50 = statistics.median(over_http), statistics.median(inside)
+    return {
+        "http_p50_ms": round(http_p50, 2),
+        "http_p95_ms": round(statistics.quantiles(over_http, n=20)[-1], 2),
+        "encode_p50_ms": round(statistics.median(models), 2),
+        "engine_p50_ms": round(statistics.median(engine), 2),
+        "encode_engine_p50_ms": round(inside_p50, 2),
+        "overhead_p50_ms": round(http_p50 - inside_p50, 2),
+    }
+
+
+def _asked(connection: http.client.HTTPConnection, query: str) -> float:
+    started = time.perf_counter()
+    connection.request("GET", f"/api/v1/search?{urlencode({'q': query, 'limit': 20})}")
+    response = connection.getresponse()
+    body = response.read()
+    took_ms = (time.perf_counter() - started) * 1000
+    if response.status != 200 or len(json.loads(body)["results"]) != 20:
+        raise SystemExit(f"{query!r} was answered with {response.status}: {body[:500]!r}")
+    return took_ms
+
+
+def _by_itself(query: str) -> tuple[float, float]:
+    """Milliseconds of the models and of the engine, with nothing around them."""
+    from search.index.base import EVERYTHING
+    from search.paging import FIRST_DEPTH
+    from search.services import embedder, index, spaces
+
+    started = time.perf_counter()
+    vectors = {space: embedder(space).embed_queries([query])[0] for space in spaces()}
+    encoded = time.perf_counter()
+    for space, vector in vectors.items():
+        index(space).search(vector, FIRST_DEPTH, EVERYTHING)
+    return (encoded - started) * 1000, (time.perf_counter() - encoded) * 1000
+
+
+@contextmanager
+def _web_server() -> Iterator[int]:
+    """gunicorn as the stack runs it, with one process, so that the warm-up reaches the one that is measured."""
+    from config.stack.ports import free_port
+
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command += ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--log-level", "warning"]
+    server = subprocess.Popen([*command, "--keep-alive", "60"], cwd=REPOSITORY)
+    try:
+        _wait_for(port, server)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("The web server did not start; see its messages above.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
