@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 _REDIS_TIMEOUT_S = 1.0
 _WORKERS_TIMEOUT_S = 1.0
-_KEEP_WORKERS_S = 5
+_ASK_EVERY_S = 5
+_REMEMBER_S = 30
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -73,14 +74,14 @@ def _models() -> str:
 
 
 def _workers() -> str:
-    """Every queue needs a worker. Asking takes a second, so the answer is kept for a few."""
-    served = cache.get("served-queues")
-    if served is None:
-        served = _served_queues()
-        cache.set("served-queues", served, _KEEP_WORKERS_S)
+    """Every queue needs a worker that answered lately: one whose machine is busy may miss a question."""
+    if cache.add("workers-asked", value=True, timeout=_ASK_EVERY_S):
+        for queue in _served_queues():
+            cache.set(f"queue-served-{queue}", value=True, timeout=_REMEMBER_S)
     needed = {stage.queue for stage in STAGES} | {
         stage.express_queue for stage in STAGES if stage.express_queue
     }
+    served = {queue for queue in needed if cache.get(f"queue-served-{queue}")}
     if missing := needed - served:
         raise QueueUnavailable(f"No worker serves {', '.join(sorted(missing))}.")
     return ", ".join(sorted(served))

@@ -25,7 +25,11 @@ BREACHES = {
     ),
     "a model imports a selector": ("library/models.py", "import library.selectors", "Inside library"),
     "a selector of the search writes": ("search/rows.py", "import search.indexing", "Inside search"),
-    "scoring reads a service": ("recommender/scoring/__init__.py", "import recommender.services", "Inside recomm"),
+    "scoring reads a service": (
+        "recommender/scoring/__init__.py",
+        "import recommender.services",
+        "Inside recomm",
+    ),
     "the pipeline claims": ("workers/pipeline.py", "import workers.claims", "Inside workers"),
     "a service imports a door": (
         "captioning/services.py",

@@ -30,7 +30,16 @@ def run(tmp_path: Path, *arguments: str, **variables: str) -> str:
     # Loading every plug-in that is installed takes longer than the tests.
     plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "SIGHTLINE_NO_SKIPS": "", "PYTHONPATH": str(REPOSITORY)}
     environment = {**os.environ, **plugins, **variables}
-    command = [sys.executable, "-m", "pytest", "-p", "pytest_django.plugin", "-p", "tests.conftest", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "pytest_django.plugin",
+        "-p",
+        "tests.conftest",
+        *arguments,
+    ]
     result = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
