@@ -80,15 +80,15 @@ def test_the_loss_is_lowest_for_pairs_that_match() -> None:
 def test_towers_come_back_as_they_were_saved(
     towers: DualTowers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dual.backbone, "weights_sha256", lambda: "backbone")
-    monkeypatch.setattr(dual.minilm, "weights_sha256", lambda: "text")
+    monkeypatch.setattr("captioning.vision.backbone.weights_sha256", lambda: "backbone")
+    monkeypatch.setattr("search.embedders.minilm.weights_sha256", lambda: "text")
     model_id = dual.save_towers(tmp_path, towers, SHAPE)
     manifest, again = dual.load_towers(tmp_path)
     assert (manifest["model_id"], manifest["dimension"]) == (model_id, SHAPE.dimension)
     for name, weight in towers.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-3)
 
-    monkeypatch.setattr(dual.minilm, "weights_sha256", lambda: "another")
+    monkeypatch.setattr("search.embedders.minilm.weights_sha256", lambda: "another")
     with pytest.raises(ModelUnavailable, match="other base weights"):
         dual.load_towers(tmp_path)
 
