@@ -13,6 +13,7 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from captioning.vision.tags import class_names, top_classes
 from core.devices import best_device, inference_dtype, keep_large_blocks
+from core.errors import ModelUnavailable
 
 
 class VisualCaptioner:
@@ -29,8 +30,13 @@ class VisualCaptioner:
             keep_large_blocks()
         tokenizer, lm = load_base(manifest.base, Path(cache_dir))
         self.model = VisualLanguageModel(lm, tokenizer, manifest.architecture)
-        with torch.no_grad():
-            self.model.load_trained_state(weights)
+        try:
+            with torch.no_grad():
+                self.model.load_trained_state(weights)
+        except (KeyError, RuntimeError) as error:
+            raise ModelUnavailable(
+                f"The weights in {checkpoint} do not fit its model.json: {error}"
+            ) from error
         self.model.merge()
         self.model.lm.to(inference_dtype(self.device))
         self.model.to(self.device).eval()

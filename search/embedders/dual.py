@@ -92,5 +92,7 @@ def load_towers(folder: Path) -> tuple[dict[str, Any], DualTowers]:
     try:
         towers.load_state_dict({name: weight.float() for name, weight in load_file(folder / WEIGHTS).items()})
     except RuntimeError as error:
-        raise ModelUnavailable(f"The weights in {folder} do not fit this version's towers: train anew.") from error
+        raise ModelUnavailable(
+            f"The weights in {folder} do not fit this version's towers: train anew."
+        ) from error
     return manifest, towers
