@@ -120,10 +120,10 @@ class TestRows:
         for _ in range(3):
             photo(alice)
         rows = EmbeddingRows("image", "fake-image")
-        numbers = sorted(Embedding.objects.filter(space="image").values_list("number", flat=True))
-        assert sum(map(len, rows.rows(numbers[0] or 0, numbers[1] or 0))) == 1
-        assert rows.count(numbers[1] or 0) == 2
-        assert len(rows.sample(10, numbers[1] or 0)) == 2
+        numbers = sorted(one.number or 0 for one in Embedding.objects.filter(space="image"))
+        assert sum(map(len, rows.rows(numbers[0], numbers[1]))) == 1
+        assert rows.count(numbers[1]) == 2
+        assert len(rows.sample(10, numbers[1])) == 2
 
     def test_nothing_numbered_yet(self, db: None) -> None:
         rows = EmbeddingRows("image", "fake-image")
