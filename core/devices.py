@@ -1,6 +1,8 @@
 """Which device a model runs on, and in which precision. One of the few places that import torch."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -31,6 +33,16 @@ def inference_dtype(device: torch.device) -> torch.dtype:
 def _multiplies_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Treat denormal floats as zero meanwhile: an optimizer's square roots of them are ten times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def keep_large_blocks() -> None:

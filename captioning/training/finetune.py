@@ -17,7 +17,7 @@ from captioning.training.features import cached_features
 from captioning.training.loop import Evaluate, finetune
 from captioning.vision.frames import Features
 from captioning.vision.tags import class_names, top_classes
-from core.devices import keep_large_blocks
+from core.devices import flushed_denormals, keep_large_blocks
 
 #: How captions are decoded unless somebody says otherwise; arguments of transformers' `generate`.
 DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False}
@@ -29,9 +29,9 @@ def finetune_and_export(
 ) -> Manifest | None:
     """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
     keep_large_blocks()
-    torch.set_flush_denormal(True)  # denormal moments make the optimizer's square roots ten times slower
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
-    progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
+    with flushed_denormals():
+        progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
     if not progress.finished:
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)

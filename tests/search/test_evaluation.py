@@ -28,6 +28,9 @@ def dataset(tmp_path: Path) -> Path:
 
 def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": ""}
+    environment.pop(
+        "SIGHTLINE_TEST_VAR"
+    )  # a folder of its own: the evaluation makes and drops a test database
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

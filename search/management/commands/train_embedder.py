@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
-        from core.devices import keep_large_blocks
+        from core.devices import flushed_denormals, keep_large_blocks
         from search.training.dual import DualConfig, train
 
         keep_large_blocks()
@@ -31,7 +31,8 @@ class Command(BaseCommand):
         chosen = {name: options[name] for name in ("epochs", "seed") if options[name] is not None}
         try:
             config = replace(DualConfig(), device=settings.DEVICE, **chosen)
-            best = train(read_dataset(options["dataset"]), config, run, settings.MODEL_CACHE_DIR)
+            with flushed_denormals():
+                best = train(read_dataset(options["dataset"]), config, run, settings.MODEL_CACHE_DIR)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = ", ".join(f"{name} {value:.3f}" for name, value in best.items())
