@@ -1,29 +1,49 @@
 """Searching over HTTP."""
 
-from datetime import datetime
-from typing import IO, Any, cast
+from datetime import UTC, datetime
+from typing import IO, Annotated, Any, cast
 
 from django.http import HttpRequest
 from ninja import Field, File, Query, Router
 from ninja.files import UploadedFile
+from pydantic import AfterValidator, StringConstraints
 
 from library.access import Anyone, viewer_of
 from library.models import Asset
 from library.selectors import AssetFilters
-from search.query import MAX_CHARS
+from search.query import MAX_CHARS, has_control
 from search.results import Paging, Results, as_results, refuse_unknown
 from search.services import search_picture, search_text
 from workers import pipeline
 
 router = Router(tags=["Search"], auth=Anyone())
 
+_TAG_MAX_CHARS = 64
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("this moment lies beyond the calendar") from error
+
+
+def _as_tag(tag: str) -> str:
+    if has_control(tag):
+        raise ValueError("a tag holds no control characters")
+    return tag
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Tag = Annotated[str, StringConstraints(max_length=_TAG_MAX_CHARS), AfterValidator(_as_tag)]
+
 
 class Narrowing(Paging):
     mine: bool | None = Field(None, description="true: only your own; false: only other people's")
     visibility: Asset.Visibility | None = None
-    tag: str | None = Field(None, max_length=64, description="Only assets that people gave this tag")
-    taken_after: datetime | None = None
-    taken_before: datetime | None = None
+    tag: Tag | None = Field(None, description="Only assets that people gave this tag")
+    taken_after: Moment | None = Field(None, description="Without a time zone it is UTC")
+    taken_before: Moment | None = Field(None, description="Without a time zone it is UTC")
 
     def filters(self) -> AssetFilters:
         return AssetFilters(

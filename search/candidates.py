@@ -5,7 +5,7 @@ Where too few of them are in scope a signal is asked more widely, and where the 
 listed and scanned exactly: so the cost follows what is found, and nothing in scope is cut off by what is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from search.fusion import Hit
@@ -13,7 +13,7 @@ from search.scope import Scope
 from search.signals import Found, Signal
 
 #: Ask for more than needed, since some hits will be out of scope.
-_SPARE = 1.5
+_SPARE = 1.25
 _WIDENING = 4
 _WIDEST = 5_000
 #: Below this share of hits in scope, listing the scope is cheaper than asking on.
@@ -35,17 +35,35 @@ class Candidates:
 def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
     """The `depth` best in scope of each signal, as one set of candidates."""
     width = int(depth * _SPARE)
-    first = [signal.best(width) for signal in signals]
-    _learn(scope, signals, first)
+    first = _first_look(signals, scope, width)
     ranks: dict[int, int] = {}
     complete = True
-    for signal, found in zip(signals, first, strict=True):
-        assets, exhausted = _in_scope(signal, scope, found, width, depth)
+    for signal in signals:
+        assets, exhausted = _in_scope(signal, scope, first[signal.name], width, depth)
         complete = complete and exhausted
         for rank, asset_id in enumerate(assets):
             ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
     frames = scope.frames_of(ranks)
     return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete)
+
+
+def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str, Found]:
+    """What each signal finds; what all of them found is checked in one query."""
+    of_frames = {signal.name: signal.best(width) for signal in signals if signal.ranks_frames}
+    scope.find(frame_ids=_ids(of_frames.values()))
+    # Afterwards, so that words are looked for in what the vectors found in the same go.
+    of_assets = {
+        signal.name: signal.best(width, beside=scope.found_assets)
+        for signal in signals
+        if not signal.ranks_frames
+    }
+    scope.find(asset_ids=_ids(of_assets.values()))
+    scope.check()
+    return of_frames | of_assets
+
+
+def _ids(found: Iterable[Found]) -> set[int]:
+    return {found_id for hits in found for found_id, _ in hits}
 
 
 def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int) -> tuple[list[int], bool]:
@@ -60,17 +78,10 @@ def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int
             break
         width *= _WIDENING
         found = signal.best(width)
-        _learn(scope, [signal], [found])
+        scope.find(**{"frame_ids" if signal.ranks_frames else "asset_ids": _ids([found])})
+        scope.check()
     found = signal.best_in_scope(depth + 1)
     return _assets(signal, scope, found)[:depth], len(found) <= depth
-
-
-def _learn(scope: Scope, signals: Sequence[Signal], found: Sequence[Found]) -> None:
-    """One look at the database for what all of them found."""
-    frames, assets = set[int](), set[int]()
-    for signal, hits in zip(signals, found, strict=True):
-        (frames if signal.ranks_frames else assets).update(found_id for found_id, _ in hits)
-    scope.learn(frames, assets)
 
 
 def _assets(signal: Signal, scope: Scope, found: Found) -> list[int]:

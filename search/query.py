@@ -16,7 +16,7 @@ def checked_text(text: str) -> str:
     if len(text) > MAX_CHARS:
         raise InvalidInput(f"The query is too long: at most {MAX_CHARS:,} characters.", field="q")
     text = text.strip(_BLANKS)
-    if _has_control(text):
+    if has_control(text):
         raise InvalidInput("The query holds control characters; use plain text on one line.", field="q")
     if not text.strip():
         raise InvalidInput("Say what to look for: the query is empty.", field="q")
@@ -29,6 +29,6 @@ def checked_limit(limit: int) -> int:
     return limit
 
 
-def _has_control(text: str) -> bool:
+def has_control(text: str) -> bool:
     """Control characters, and halves of characters that no database takes."""
     return any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text)

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from ninja import Field, Schema
 
 from core.errors import InvalidInput
-from library.selectors import thumbnail_url
-from search.cards import Card, cards_of_matches
+from library.selectors import thumbnail_url, visible_assets
+from search.cards import Card, cards_of
 from search.query import MAX_LIMIT
 from search.services import SearchPage
 
@@ -46,7 +46,9 @@ class Results(Schema):
 
 def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> dict[str, Any]:
     """A page of matches as `Results`; an asset that is gone since the search is left out."""
-    cards = {card.asset.pk: card for card in cards_of_matches(viewer, page.matches)}
+    told = visible_assets(viewer).only("title", "width_px", "height_px", "blurhash")
+    assets = told.in_bulk([match.asset_id for match in page.matches])
+    cards = {card.asset.pk: card for card in cards_of(assets.values())}
     results = [
         {
             "asset": _found_asset(cards[match.asset_id]),

@@ -4,69 +4,79 @@ No process keeps a list of who may see what: a photo made private or deleted is 
 after the commit.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Set
 
 import numpy as np
 from django.db import connection
 from django.db.models import QuerySet
 
 from library.models import Asset, Frame
-from search.ids import any_of, listed
+from search.ids import any_of, keys_in, listed
 from search.index.base import Ids
 
 
 class Scope:
-    """The assets that may be found in one search, and what was learned of them so far in this search."""
+    """The assets that may be found in one search, and what is known of them so far in this search."""
 
     def __init__(self, assets: QuerySet[Asset]) -> None:
         self._assets = assets.order_by()
-        self._frames: dict[int, int] = {}
-        self._asked_frames: set[int] = set()
-        self._asked_assets: set[int] = set()
+        self._asset_of: dict[int, int] = {}
+        self._found_frames: set[int] = set()
+        self._found_assets: set[int] = set()
+        self._checked: set[int] = set()
         self._in_scope: set[int] = set()
         self._listed = False
 
-    def learn(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
-        """Asks about frames and assets that were not asked about before.
-
-        In two queries, not in a join: a database that has no statistics yet would walk through all public
-        assets and look for their frames in the list.
-        """
-        frames = set(frame_ids) - self._asked_frames
-        assets = set(asset_ids) - self._asked_assets
+    def find(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
+        """Finds the assets of these frames, and all frames of those and of these assets."""
+        frames = set(frame_ids) - self._found_frames
+        assets = set(asset_ids) - self._found_assets
         if frames or assets:
             found = _frames_and_siblings(frames, assets)
-            self._frames.update(found)
-            self._asked_frames |= frames
-            self._asked_frames.update(frame_id for frame_id, _ in found)
-            assets.update(asset_id for _, asset_id in found)
-        if unknown := assets - self._asked_assets:
-            self._asked_assets |= unknown
-            self._in_scope.update(self._assets.filter(pk__in=any_of(unknown)).values_list("pk", flat=True))
+            self._asset_of.update(found)
+            self._found_frames |= frames
+            self._found_frames.update(frame_id for frame_id, _ in found)
+            self._found_assets |= assets
+            self._found_assets.update(asset_id for _, asset_id in found)
+
+    def check(self) -> None:
+        """Asks which of the assets found so far are in scope.
+
+        A query apart from finding them: joined, a database that has no statistics yet would walk through all
+        public assets and look for their frames in the list.
+        """
+        if unknown := self._found_assets - self._checked:
+            self._checked |= unknown
+            self._in_scope.update(keys_in(self._assets.filter(pk__in=any_of(unknown))))
+
+    @property
+    def found_assets(self) -> Set[int]:
+        """Assets found so far, in scope or not."""
+        return self._found_assets
 
     def asset_of_frame(self, frame_id: int) -> int | None:
-        """The asset of a frame that was learned, None where it is deleted or out of scope."""
-        asset_id = self._frames.get(frame_id)
+        """The asset of a frame that was found and checked, None where it is deleted or out of scope."""
+        asset_id = self._asset_of.get(frame_id)
         return asset_id if asset_id in self._in_scope else None
 
     def asset(self, asset_id: int) -> int | None:
-        """An asset that was learned, None where it is deleted or out of scope."""
+        """An asset that was found and checked, None where it is deleted or out of scope."""
         return asset_id if asset_id in self._in_scope else None
 
     def frames_of(self, asset_ids: Container[int]) -> dict[int, int]:
-        """Every frame of these assets, which were learned, with its asset."""
-        return {frame_id: asset_id for frame_id, asset_id in self._frames.items() if asset_id in asset_ids}
+        """Every frame of these assets, which were found, with its asset."""
+        return {frame_id: asset_id for frame_id, asset_id in self._asset_of.items() if asset_id in asset_ids}
 
     def all_frame_ids(self) -> Ids:
         """Every frame in scope. For scopes that proved to be narrow."""
         self._list_all()
-        in_scope = [frame_id for frame_id, asset_id in self._frames.items() if asset_id in self._in_scope]
+        in_scope = [frame_id for frame_id, asset_id in self._asset_of.items() if asset_id in self._in_scope]
         return np.array(in_scope, dtype=np.int64)
 
     def all_asset_ids(self) -> list[int]:
         """Every asset in scope that has a frame. For scopes that proved to be narrow."""
         self._list_all()
-        return sorted({asset_id for asset_id in self._frames.values() if asset_id in self._in_scope})
+        return sorted({asset_id for asset_id in self._asset_of.values() if asset_id in self._in_scope})
 
     def _list_all(self) -> None:
         if self._listed:
@@ -74,7 +84,7 @@ class Scope:
         self._listed = True
         for frame_id, asset_id in self._assets.filter(frames__isnull=False).values_list("frames", "pk"):
             if frame_id is not None:
-                self._frames[frame_id] = asset_id
+                self._asset_of[frame_id] = asset_id
                 self._in_scope.add(asset_id)
 
 

@@ -1,13 +1,16 @@
-"""The signals that a ranking is made of: nearness of vectors in one space, and words in common."""
+"""The signals that a ranking is made of: nearness of vectors in one space, and words in common.
 
-from collections.abc import Mapping, Sequence
+A signal lives for one search and remembers the scores that it has seen, so nothing is computed twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from search import keywords
 from search.fusion import Hit
-from search.index.base import EVERYTHING, Hits, VectorIndex, Vectors
+from search.index.base import EVERYTHING, Allowed, VectorIndex, Vectors
 from search.scope import Scope
 
 KEYWORD = "keyword"
@@ -26,8 +29,11 @@ class Signal(Protocol):
     def ranks_frames(self) -> bool:
         """Whether the ids that it finds are frames and not assets."""
 
-    def best(self, k: int) -> Found:
-        """k that are, near enough, the best of everything, whoever may see it; fewer only where there are no more."""
+    def best(self, k: int, beside: Collection[int] = ()) -> Found:
+        """k that are, near enough, the best of everything, whoever may see it; fewer only where there are no more.
+
+        beside: assets whose scores will be asked for as well, where that is cheaper in one go.
+        """
 
     def best_in_scope(self, k: int) -> Found:
         """The k best of the scope alone, however narrow it is."""
@@ -44,17 +50,25 @@ class VectorSignal:
     def __init__(self, space: str, engine: VectorIndex, query: Vectors, scope: Scope) -> None:
         self.name = space
         self._engine, self._query, self._scope = engine, query, scope
+        self._known: dict[int, float] = {}
 
-    def best(self, k: int) -> Found:
-        return _pairs(self._engine.search(self._query, k, EVERYTHING))
+    def best(self, k: int, beside: Collection[int] = ()) -> Found:
+        return self._search(k, EVERYTHING)
 
     def best_in_scope(self, k: int) -> Found:
-        return _pairs(self._engine.search(self._query, k, self._scope.all_frame_ids()))
+        return self._search(k, self._scope.all_frame_ids())
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
-        allowed = np.fromiter(frames, dtype=np.int64, count=len(frames))
-        hits = self._engine.search(self._query, len(allowed), allowed)
-        return [Hit(frames[frame_id], score) for frame_id, score in _pairs(hits)]
+        if missing := [frame_id for frame_id in frames if frame_id not in self._known]:
+            self._search(len(missing), np.array(missing, dtype=np.int64))
+        known = self._known
+        return [Hit(asset_id, known[frame_id]) for frame_id, asset_id in frames.items() if frame_id in known]
+
+    def _search(self, k: int, allowed: Allowed) -> Found:
+        hits = self._engine.search(self._query, k, allowed)
+        found = list(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
+        self._known.update(found)
+        return found
 
 
 class KeywordSignal:
@@ -66,17 +80,24 @@ class KeywordSignal:
     def __init__(self, words: Sequence[str], scope: Scope) -> None:
         self._question = keywords.ask(words)
         self._scope = scope
+        self._known: dict[int, float] = {}
+        self._asked: set[int] = set()
 
-    def best(self, k: int) -> Found:
-        return self._question.promising(k)
+    def best(self, k: int, beside: Collection[int] = ()) -> Found:
+        found = self._remember(self._question.promising(k, beside))
+        self._asked.update(beside)
+        return found[:k]
 
     def best_in_scope(self, k: int) -> Found:
-        return self._question.best(k, among=self._scope.all_asset_ids())
+        return self._remember(self._question.best(k, among=self._scope.all_asset_ids()))
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
-        assets = sorted(set(frames.values()))
-        return [Hit(asset_id, score) for asset_id, score in self._question.best(len(assets), among=assets)]
+        assets = set(frames.values())
+        if missing := assets - self._asked - self._known.keys():
+            self._remember(self._question.best(len(missing), among=missing))
+            self._asked |= missing
+        return [Hit(asset_id, self._known[asset_id]) for asset_id in assets & self._known.keys()]
 
-
-def _pairs(hits: Hits) -> Found:
-    return list(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
+    def _remember(self, found: Found) -> Found:
+        self._known.update(found)
+        return found

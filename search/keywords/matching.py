@@ -5,7 +5,7 @@ how firmly the document holds it (BM25's saturated term frequency, in [0, 1)), d
 So it lies in [0, 1) whatever the query: a document that holds the rare half of a query scores about a half.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -14,7 +14,7 @@ from search.keywords import postgresql, sqlite
 from search.keywords.terms import PREFIX_MIN_CHARS, Term, Weighed
 
 _LEAST_SHARE = 0.01
-_PLENTY = 4
+_PLENTY = 2
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,29 @@ class Question:
 
     terms: tuple[Weighed, ...]
 
-    def best(self, limit: int, among: Sequence[int] | None = None) -> list[tuple[int, float]]:
+    def best(self, limit: int, among: Collection[int] | None = None) -> list[tuple[int, float]]:
         """(asset id, score) of the `limit` best documents, of these assets or of all; newest first among equals."""
-        return self._ranked(self._telling(), limit, among)
+        return self._ranked(limit, among)
 
-    def promising(self, limit: int) -> list[tuple[int, float]]:
-        """At least `limit` documents, if so many hold any of the words, that should be among the best.
+    def promising(self, limit: int, beside: Collection[int] = ()) -> list[tuple[int, float]]:
+        """The `limit` best documents that hold one of the rarest words, and those of the assets `beside` too.
 
-        Ranked by the rarest words that so many documents hold: a document of common words alone seldom wins, and
-        there are thousands of those. The scores are those of these words only.
+        The rarest that plenty of documents hold, that is: one of common words alone seldom wins, and there are
+        thousands of those to look at. Fewer than the limit only where no more documents hold any of the words.
         """
-        telling = sorted(self._telling(), key=lambda term: term.holding)
-        chosen = 0
+        telling = self._telling()
+        rarest: list[Term] = []
         holding = 0
-        while chosen < len(telling) and holding < _PLENTY * limit:
-            holding += telling[chosen].holding
-            chosen += 1
-        found = self._ranked(telling[:chosen], limit)
-        # Words that mostly stand in the same documents: then all of them have to be asked.
-        return found if len(found) == limit or chosen == len(telling) else self._ranked(telling, limit)
+        for term in sorted(telling, key=lambda term: term.holding):
+            if holding >= _PLENTY * limit:
+                break
+            rarest.append(term.term)
+            holding += term.holding
+        if len(rarest) == len(telling):
+            return self._ranked(limit, beside=beside)
+        found = self._ranked(limit, rarest, beside)
+        # Too few where the rarest words mostly stand in the same documents.
+        return found if len(found) >= limit else self._ranked(limit, beside=beside)
 
     def _telling(self) -> list[Weighed]:
         """Words that make a difference: beside rarer ones, a word of nearly every document moves no score."""
@@ -50,12 +54,16 @@ class Question:
         return [term for term in held if term.weight >= least]
 
     def _ranked(
-        self, terms: Sequence[Weighed], limit: int, among: Sequence[int] | None = None
+        self,
+        limit: int,
+        among: Collection[int] | Collection[Term] | None = None,
+        beside: Collection[int] = (),
     ) -> list[tuple[int, float]]:
+        terms, whole = self._telling(), self._whole()
         if not terms or limit < 1 or (among is not None and not among):
             return []
-        whole = self._whole()
-        return [(asset_id, score / whole) for asset_id, score in _engine().best(terms, limit, among)]
+        found = _engine().best(terms, limit, among, beside)
+        return [(asset_id, score / whole) for asset_id, score in found]
 
     def _whole(self) -> float:
         return sum(term.weight for term in self.terms)

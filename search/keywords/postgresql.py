@@ -7,29 +7,35 @@ BM25 has and this has not is the length of documents.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.db import connection
 
-from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Term, Weighed
+from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Term, Weighed
 
 _GREATEST = max(FIELD_WEIGHTS)
 _TO_FREQUENCY = _GREATEST * math.pi**2 / 6
 #: In the order of PostgreSQL's array: D, C, B, A.
 _RANKS = "{" + ", ".join(str(weight / _GREATEST) for weight in reversed(FIELD_WEIGHTS)) + "}"
+_ALL = "/* narrowed */ true"
 _HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
 _BEST = f"""
-    SELECT asset_id, sum(weight * frequency / (frequency + {SATURATION})) AS score
-    FROM (
+    WITH held AS (
         SELECT asset_id, weight, ts_rank('{_RANKS}', words, term) * {_TO_FREQUENCY} AS frequency
         FROM (
             SELECT to_tsquery('english', word) AS term, weight
             FROM unnest(%s::text[], %s::float8[]) AS asked (word, weight)
         ) AS terms
         JOIN search_keyworddocument ON words @@ term
-        WHERE %s::bigint[] IS NULL OR asset_id = ANY(%s)
-    ) AS held
-    GROUP BY asset_id ORDER BY score DESC, asset_id DESC LIMIT %s
+        WHERE {_ALL}
+    ),
+    summed AS MATERIALIZED (
+        SELECT asset_id, sum(weight * frequency / (frequency + {SATURATION})) AS score FROM held GROUP BY asset_id
+    )
+    (SELECT asset_id, score FROM summed ORDER BY score DESC, asset_id DESC LIMIT %s)
+    UNION SELECT asset_id, score FROM summed WHERE asset_id = ANY(%s)
+    ORDER BY score DESC, asset_id DESC
 """  # noqa: S608 - numbers of our own
 
 
@@ -46,14 +52,29 @@ class TextSearch:
         return total, holding
 
     @staticmethod
-    def best(terms: Sequence[Weighed], limit: int, among: Sequence[int] | None) -> list[tuple[int, float]]:
-        """Best documents with their scores, not yet divided."""
+    def best(
+        terms: Sequence[Weighed], limit: int, among: Among, beside: Collection[int] = ()
+    ) -> list[tuple[int, float]]:
+        """The best documents among some, and those of `beside`, with their scores, not yet divided."""
         words, weights = [_query(one.term) for one in terms], [one.weight for one in terms]
+        narrowing, narrowed = _narrowing(among, beside)
         with connection.cursor() as cursor:
-            allowed = None if among is None else list(among)
-            cursor.execute(_BEST, [words, weights, allowed, allowed, limit])
+            cursor.execute(_BEST.replace(_ALL, narrowing), [words, weights, *narrowed, limit, list(beside)])
             found: list[tuple[int, float]] = cursor.fetchall()
         return found
+
+
+def _narrowing(among: Among, beside: Collection[int]) -> tuple[str, list[Any]]:
+    """A condition on documents and its parameters."""
+    if among is None:
+        return _ALL, []
+    any_word = [_query(one) for one in among if isinstance(one, Term)]
+    if any_word:
+        return "(words @@ to_tsquery('english', %s) OR asset_id = ANY(%s))", [
+            " | ".join(any_word),
+            list(beside),
+        ]
+    return "asset_id = ANY(%s)", [list(among)]
 
 
 def _query(term: Term) -> str:

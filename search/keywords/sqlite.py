@@ -6,11 +6,12 @@ word is ranked by itself and its rank turned from FTS5's weight to ours, which i
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.db import connection
 
-from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Term, Weighed
+from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Term, Weighed
 
 _FIELDS = ", ".join(map(str, FIELD_WEIGHTS))
 # The lesser of the two: should another process add documents between counting and ranking, FTS5's weight may
@@ -20,8 +21,19 @@ _RANKED = f"""
     FROM search_keyword_fts WHERE search_keyword_fts MATCH %s
 """  # noqa: S608 - numbers of our own
 # The plus keeps SQLite from asking the index once per id: words first, then the ids.
-_AMONG = " AND +rowid IN (SELECT value FROM json_each(%s))"
+_NARROWED = " AND +rowid IN (SELECT id FROM allowed)"
+# Materialized: SQLite folds a single SELECT into the sum, where bm25() may not be called.
+_SUMMED = """
+    summed AS MATERIALIZED (SELECT asset_id, sum(score) AS score FROM ranked GROUP BY asset_id)
+    SELECT asset_id, score FROM (SELECT * FROM summed ORDER BY score DESC, asset_id DESC LIMIT %s)
+    UNION SELECT asset_id, score FROM summed WHERE asset_id IN (SELECT id FROM beside)
+    ORDER BY score DESC, asset_id DESC
+"""
+_HOLDING_ANY = "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s"
+_HOLDING_ANY_OR_BESIDE = _HOLDING_ANY + " UNION SELECT id FROM beside"  # noqa: S608 - no value in it
 _HOLDING = "(SELECT count(*) FROM search_keyword_fts WHERE search_keyword_fts MATCH %s)"
+# FTS5's own table of document lengths: one small row for each document, so the quickest to count.
+_ALL = "(SELECT count(*) FROM search_keyword_fts_docsize)"
 _LEAST_FTS5_WEIGHT = 1e-6
 
 
@@ -31,30 +43,44 @@ class Fts5:
     @staticmethod
     def count_holding(terms: Sequence[Term]) -> tuple[int, list[int]]:
         """How many documents there are, and how many hold each word."""
-        counts = ["(SELECT count(*) FROM search_keyworddocument)", *[_HOLDING] * len(terms)]
+        counts = [_ALL, *[_HOLDING] * len(terms)]
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(counts)}", [_quoted(term) for term in terms])
             total, *holding = cursor.fetchone()
         return total, holding
 
     @staticmethod
-    def best(terms: Sequence[Weighed], limit: int, among: Sequence[int] | None) -> list[tuple[int, float]]:
-        """Best documents with their scores, not yet divided."""
-        ranked = _RANKED if among is None else _RANKED + _AMONG
-        narrowed = [] if among is None else [json.dumps(list(among))]
-        parameters: list[float | str | int] = []
+    def best(
+        terms: Sequence[Weighed], limit: int, among: Among, beside: Collection[int] = ()
+    ) -> list[tuple[int, float]]:
+        """The best documents among some, and those of `beside`, with their scores, not yet divided."""
+        narrowing, parameters = _narrowing(among, beside)
+        ranked = _RANKED if among is None else _RANKED + _NARROWED
         for one in terms:
             parameters += [one.weight / _fts5_weight(one) / (SATURATION + 1), one.weight, _quoted(one.term)]
-            parameters += narrowed
         with connection.cursor() as cursor:
             cursor.execute(
-                # Materialized: SQLite folds a single SELECT into the sum, where bm25() may not be called.
-                f"WITH ranked AS MATERIALIZED ({' UNION ALL '.join([ranked] * len(terms))}) "  # noqa: S608 - the pieces above
-                "SELECT asset_id, sum(score) FROM ranked GROUP BY asset_id ORDER BY 2 DESC, 1 DESC LIMIT %s",
+                f"WITH {narrowing} ranked AS MATERIALIZED ({' UNION ALL '.join([ranked] * len(terms))}), {_SUMMED}",
                 [*parameters, limit],
             )
             found: list[tuple[int, float]] = cursor.fetchall()
         return found
+
+
+def _narrowing(among: Among, beside: Collection[int]) -> tuple[str, list[Any]]:
+    """Ids of documents as tables of their own, made once for all words, and their parameters."""
+    tables, parameters = (
+        "beside (id) AS MATERIALIZED (SELECT value FROM json_each(%s)),",
+        [json.dumps(list(beside))],
+    )
+    if among is None:
+        return tables, parameters
+    words = [_quoted(one) for one in among if isinstance(one, Term)]
+    if words:
+        allowed, given = _HOLDING_ANY_OR_BESIDE, " OR ".join(words)
+    else:
+        allowed, given = "SELECT value FROM json_each(%s)", json.dumps(list(among))
+    return f"{tables} allowed (id) AS MATERIALIZED ({allowed}),", [*parameters, given]
 
 
 def _fts5_weight(one: Weighed) -> float:

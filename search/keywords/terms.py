@@ -1,6 +1,7 @@
 """The words of a query as both databases weigh them. Plain Python."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 PREFIX_MIN_CHARS = 2
@@ -16,6 +17,10 @@ class Term:
 
     word: str
     prefix: bool = False
+
+
+#: Which documents to rank: of these assets, holding any of these words, or all.
+Among = Collection[int] | Collection[Term] | None
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,51 @@ class TestMatching:
         assert found("cup", limit=1) == [best]
 
 
+class TestPromising:
+    """The quick look that finds candidates in a large library."""
+
+    def library(self, alice: User) -> list[int]:
+        """Many dogs, some of them on a beach, one of those running."""
+        assets = [stored(alice) for _ in range(60)]
+        texts = ["a cat"] * 30 + ["a dog"] * 10 + ["a dog on a beach"] * 19 + ["a dog running on a beach"]
+        KeywordDocument.objects.bulk_create(
+            KeywordDocument(asset=asset, captions=text) for asset, text in zip(assets, texts, strict=True)
+        )
+        return [asset.pk for asset in assets]
+
+    def test_ranks_by_all_words_what_holds_the_rarest(self, alice: User) -> None:
+        ids = self.library(alice)
+        question = keywords.ask(["dog", "running", "beach"])
+        found = question.promising(3)
+        assert found == question.best(3)
+        assert found[0][0] == ids[-1]
+        assert {asset_id for asset_id, _ in found} <= set(ids[40:])
+
+    def test_goes_on_to_common_words_where_rare_ones_give_too_few(self, alice: User) -> None:
+        ids = self.library(alice)
+        question = keywords.ask(["dog", "running", "beach"])
+        assert len(question.promising(25)) == 25
+        assert {asset_id for asset_id, _ in question.promising(25)} >= set(ids[40:])
+        assert question.promising(100) == question.best(100)
+        assert len(question.promising(100)) == 30
+
+    def test_scores_others_beside_them_in_one_go(self, alice: User) -> None:
+        ids = self.library(alice)
+        question = keywords.ask(["dog", "running", "beach"])
+        known = dict(question.best(60))
+        found = question.promising(3, beside=[ids[0], ids[35]])
+        assert dict(found) == {asset_id: known[asset_id] for asset_id in (*dict(question.best(3)), ids[35])}
+        assert found[-1][0] == ids[35]
+
+    def test_where_rare_words_stand_in_the_same_few_documents(self, alice: User) -> None:
+        both = [words(stored(alice), captions="cup saucer") for _ in range(5)]
+        for _ in range(20):
+            words(stored(alice), captions="table")
+        question = keywords.ask(["cup", "saucer", "table"])
+        assert len(question.promising(8)) == 8
+        assert {asset_id for asset_id, _ in question.promising(2)} <= set(both)
+
+
 class TestTheIndexFollowsTheTable:
     def test_updates(self, alice: User) -> None:
         asset = stored(alice)

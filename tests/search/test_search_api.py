@@ -1,0 +1,267 @@
+"""/api/v1/search as a client sees it."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
+from django.test import Client
+from PIL import Image
+
+from core import backends
+from core.errors import QueueUnavailable
+from library.models import Asset
+from search.services import rebuild_index
+from tests.fakes import PALETTE, FakeImageEmbedder
+from tests.search.photos import many, photo
+from workers import pipeline
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/search"
+BY_PICTURE = "/api/v1/search/image"
+
+
+def ask(client: Client, **asked: Any) -> Any:
+    return client.get(URL, asked)
+
+
+def ids(answer: Any) -> list[int]:
+    assert answer.status_code == 200, answer.content
+    return [result["asset"]["id"] for result in answer.json()["results"]]
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def refused(answer: Any, field: str, status: int = 400) -> str:
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert [error["field"] for error in problem["errors"]] == [field]
+    return str(problem["detail"])
+
+
+def test_the_shape_of_an_answer(client: Client, alice: User) -> None:
+    asset = photo(alice, "a red picture", title="Poppies")
+    answer = ask(client, q="red").json()
+    assert answer["next"] is None
+    assert isinstance(answer["took_ms"], int)
+    (result,) = answer["results"]
+    assert result["asset"] == {
+        "id": asset.pk,
+        "title": "Poppies",
+        "caption": "a red picture",
+        "thumbnail": f"/media/asset/{asset.pk}/thumbnail/320",
+        "width": 400,
+        "height": 300,
+        "blurhash": "",
+    }
+    assert set(result["why"]) == {"image", "caption", "keyword"}
+    assert result["score"] == pytest.approx(sum(result["why"].values()), abs=0.001)
+
+
+def test_strangers_see_public_photos_and_owners_their_own_too(client: Client, alice: User, bob: User) -> None:
+    public, private = photo(alice, "a red picture"), photo(alice, "a red picture", visibility="private")
+    assert ids(ask(client, q="red")) == [public.pk]
+    assert ids(ask(signed_in(bob), q="red")) == [public.pk]
+    assert set(ids(ask(signed_in(alice), q="red"))) == {public.pk, private.pk}
+
+
+def test_a_wrong_key_is_no_stranger(client: Client, alice: User) -> None:
+    assert client.get(URL, {"q": "red"}, headers={"Authorization": "Bearer nonsense"}).status_code == 401
+
+
+def test_pages_go_on_where_the_last_one_ended(client: Client, alice: User) -> None:
+    many(alice, 130, "a red picture")
+    whole = ids(ask(client, q="red", limit=100))
+    seen: list[int] = []
+    cursor = None
+    while True:
+        answer = ask(client, q="red", limit=30, **({"cursor": cursor} if cursor else {}))
+        seen += ids(answer)
+        cursor = answer.json()["next"]
+        if cursor is None:
+            break
+    assert seen[:100] == whole
+    assert sorted(seen) == sorted(Asset.objects.values_list("pk", flat=True))
+
+
+def test_filters(alice: User, bob: User) -> None:
+    mine = photo(bob, "a red picture", visibility="private", tags=["sea"], taken_at="2024-05-01T12:00:00Z")
+    photo(alice, "a red picture")
+    client = signed_in(bob)
+    for asked in (
+        {"mine": "true"},
+        {"visibility": "private"},
+        {"tag": "Sea"},
+        {"taken_after": "2024-05-01T00:00:00Z", "taken_before": "2024-05-02T00:00:00Z"},
+        {"taken_after": "2024-05-01T00:00:00"},
+    ):
+        assert ids(ask(client, q="red", **asked)) == [mine.pk], asked
+
+
+class TestBadQuestions:
+    @pytest.mark.parametrize("query", ["", " ", "x" * 1001, "x" * 10_240, "a\x00b", "a\x1bb", "a\nb"])
+    def test_queries(self, client: Client, db: None, query: str) -> None:
+        refused(ask(client, q=query), "q")
+
+    def test_no_query_at_all(self, client: Client, db: None) -> None:
+        refused(ask(client), "q")
+
+    @pytest.mark.parametrize("limit", ["-1", "0", "101", "many", "1.5", "9" * 400])
+    def test_limits(self, client: Client, db: None, limit: str) -> None:
+        refused(ask(client, q="red", limit=limit), "limit")
+
+    @pytest.mark.parametrize("name", ["Mine", "colour", "q[]", "\u00fc"])
+    def test_unknown_filters(self, client: Client, db: None, name: str) -> None:
+        detail = refused(ask(client, q="red", **{name: "x"}), name)
+        assert "tag" in detail
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("mine", "perhaps"),
+            ("visibility", "secret"),
+            ("tag", "x" * 65),
+            ("tag", "a\x00b"),
+            ("taken_after", "yesterday"),
+            ("taken_after", "0001-01-01T00:00:00+14:00"),
+            ("taken_before", "9999-12-31T23:59:59-14:00"),
+        ],
+    )
+    def test_wrong_values(self, client: Client, db: None, name: str, value: str) -> None:
+        refused(ask(client, q="red", **{name: value}), name)
+
+    @pytest.mark.parametrize("cursor", ["x", "W10:abc", "a" * 5000, "\u2603", "null", ":::"])
+    def test_cursors_that_were_never_given_out(self, client: Client, db: None, cursor: str) -> None:
+        refused(ask(client, q="red", cursor=cursor), "cursor")
+
+    def test_a_cursor_of_another_search(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        cursor = ask(client, q="red", limit=1).json()["next"]
+        assert cursor
+        refused(ask(client, q="blue", limit=1, cursor=cursor), "cursor")
+        refused(ask(client, q="red", limit=1, tag="x", cursor=cursor), "cursor")
+
+    def test_a_cursor_that_was_tampered_with(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        cursor = ask(client, q="red", limit=1).json()["next"]
+        refused(ask(client, q="red", cursor=cursor[:-1] + ("a" if cursor[-1] != "a" else "b")), "cursor")
+
+
+class TestAway:
+    """What is away is said: 503, and when to come back. Never an empty result."""
+
+    def away(self, answer: Any) -> None:
+        assert answer.status_code == 503, answer.content
+        assert int(answer["Retry-After"]) > 0
+        assert answer["Content-Type"] == "application/problem+json"
+
+    def test_a_damaged_index(self, client: Client, alice: User, settings: Any) -> None:
+        photo(alice)
+        rebuild_index()
+        for file in settings.INDEX_DIR.rglob("frame_ids.npy"):
+            file.unlink()
+        backends.clear()
+        self.away(ask(client, q="red"))
+
+    def test_a_missing_model(self, client: Client, alice: User, settings: Any) -> None:
+        photo(alice)
+        settings.EMBEDDER_MODEL_IDS = {**settings.EMBEDDER_MODEL_IDS, "image": "one that is not installed"}
+        self.away(ask(client, q="red"))
+
+    def test_the_database(self, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        def down(*args: object) -> None:
+            raise OperationalError("connection refused by 10.0.0.7")
+
+        photo(alice)
+        monkeypatch.setattr("search.rows.EmbeddingRows.position", down)
+        answer = ask(client, q="red")
+        self.away(answer)
+        assert b"10.0.0.7" not in answer.content
+
+
+class TestByPicture:
+    @pytest.fixture(autouse=True)
+    def _worker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stands for the interactive worker, which tests/workers start for real."""
+
+        def encode(picture: Image.Image) -> Any:
+            colour = tuple(np.asarray(picture.convert("RGB").resize((1, 1))).ravel().tolist())
+            name = min(
+                PALETTE,
+                key=lambda one: sum((a - b) ** 2 for a, b in zip(PALETTE[one][0], colour, strict=True)),
+            )
+            return FakeImageEmbedder().embed_queries([name])[0]
+
+        monkeypatch.setattr(pipeline, "encode_query_image", encode)
+
+    def send(self, client: Client, content: bytes, **asked: str) -> Any:
+        query = "&".join(f"{name}={value}" for name, value in asked.items())
+        return client.post(f"{BY_PICTURE}?{query}", {"file": SimpleUploadedFile("query.jpg", content)})
+
+    def test_photos_that_look_like_it_come_first_and_it_is_not_stored(
+        self, client: Client, alice: User
+    ) -> None:
+        red, blue = photo(alice, "something", looks="red"), photo(alice, "something", looks="blue")
+        assert ids(self.send(client, coloured("red"))) == [red.pk, blue.pk]
+        answer = self.send(client, coloured("blue"))
+        assert ids(answer) == [blue.pk, red.pk]
+        assert set(answer.json()["results"][0]["why"]) == {"image"}
+        assert Asset.objects.count() == 2
+
+    def test_pages(self, client: Client, alice: User) -> None:
+        many(alice, 5, "a red picture")
+        first = self.send(client, coloured("red"), limit="3")
+        rest = self.send(client, coloured("red"), limit="3", cursor=first.json()["next"])
+        assert len({*ids(first), *ids(rest)}) == 5
+        assert rest.json()["next"] is None
+
+    @pytest.mark.parametrize("content", [b"", b"just text", b"\xff\xd8\xff\xe0 cut off"])
+    def test_what_is_no_picture(self, client: Client, db: None, content: bytes) -> None:
+        answer = self.send(client, content)
+        assert answer.status_code in {400, 415}
+        assert answer["Content-Type"] == "application/problem+json"
+
+    def test_no_file_at_all(self, client: Client, db: None) -> None:
+        refused(client.post(BY_PICTURE, {}), "file")
+
+    def test_too_many_bytes_or_pixels(self, client: Client, db: None, settings: Any) -> None:
+        settings.UPLOAD_MAX_PIXELS = 100
+        assert self.send(client, coloured("red")).status_code == 413
+        settings.UPLOAD_MAX_BYTES = 10
+        refused(self.send(client, coloured("red")), "file", status=413)
+
+    def test_unknown_parameters(self, client: Client, db: None) -> None:
+        refused(self.send(client, coloured("red"), q="red"), "q")
+
+    def test_workers_that_are_away(self, client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(picture: Image.Image) -> None:
+            raise QueueUnavailable("No worker described the picture within 20 s.")
+
+        monkeypatch.setattr(pipeline, "encode_query_image", away)
+        answer = self.send(client, coloured("red"))
+        assert answer.status_code == 503
+        assert answer["Retry-After"]
+
+
+def coloured(name: str) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (60, 40), PALETTE[name][0]).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def test_a_search_costs_few_queries_however_many_photos_there_are(
+    client: Client, alice: User, django_assert_max_num_queries: Any
+) -> None:
+    many(alice, 150, "a red picture")
+    rebuild_index()
+    ask(client, q="warm up")
+    with django_assert_max_num_queries(14):
+        assert len(ids(ask(client, q="a red picture of something", limit=50))) == 50
