@@ -3,7 +3,7 @@
     python benchmarks/fresh_upload.py --dataset $DATASETS/flickr8k [--bulk 300] [--uploads 8] [--json]
 
 The bulk import is `manage.py import_media` of the same owner; the uploads go the way of the upload page. Fails where
-the median during the import is more than --most (2) times the idle one.
+the median during the import, or the fastest, is more than --most (2) times the idle one.
 """
 
 import argparse
@@ -44,6 +44,8 @@ def main() -> int:
         "idle_median_s": round(statistics.median(idle), 2),
         "busy_median_s": round(statistics.median(busy), 2),
         "ratio": round(statistics.median(busy) / statistics.median(idle), 2),
+        # Other programs on the machine only ever add time: of both, the fastest is what it takes by itself.
+        "ratio_of_fastest": round(min(busy) / min(idle), 2),
         "bulk_left_at_the_end": bulk_left,
         "cores": os.cpu_count(),
     }
@@ -55,7 +57,7 @@ def main() -> int:
     if bulk_left == 0:
         print("The import ended before the uploads did: give a larger --bulk.", file=sys.stderr)
         return 1
-    return 1 if result["ratio"] > arguments.most else 0
+    return 1 if max(result["ratio"], result["ratio_of_fastest"]) > arguments.most else 0
 
 
 def parsed() -> argparse.Namespace:
