@@ -157,7 +157,9 @@ def bare_pace_apart(arguments: argparse.Namespace) -> float:
     ]
     command += ["--bare-limit", str(arguments.bare_limit)]
     note("The bare loop ...")
-    told = subprocess.run(command, env={**os.environ, **threads}, check=True, capture_output=True, text=True)
+    told = subprocess.run(
+        command, env={**os.environ, **threads}, check=True, stdout=subprocess.PIPE, text=True
+    )
     return float(json.loads(told.stdout.splitlines()[-1])["photos_per_s"])
 
 

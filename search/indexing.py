@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -142,6 +143,7 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     return lambda done, _: progress(min(before + done, total), total)
 
 
+@cache
 def _folder_name(model_id: str) -> str:
     """Readable, and never the same for two models."""
     digest = hashlib.blake2b(model_id.encode(), digest_size=4).hexdigest()

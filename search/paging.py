@@ -11,10 +11,10 @@ from operator import itemgetter
 
 from search.fusion import Fused
 
-FIRST_DEPTH = 100
+FIRST_DEPTH = 64
 GROWTH = 4
 #: Nobody reads further, and every page costs as much as the whole ranking above it.
-LAST_DEPTH = 12_800
+LAST_DEPTH = 16_384
 
 
 @dataclass(frozen=True)
