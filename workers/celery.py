@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -48,7 +49,12 @@ app.conf.update(
             "schedule": SWEEP_INTERVAL_S,
             # While nobody works the sweeps must not pile up: a late one is worth nothing.
             "options": {"queue": "cpu", "expires": SWEEP_INTERVAL_S},
-        }
+        },
+        "clean_storage": {
+            "task": "workers.clean_storage",
+            "schedule": crontab(hour=4, minute=0),
+            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
     },
 )
 

@@ -7,10 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.errors import ModelUnavailable, NotFound
+from library import storage
 from library.asset_store import delete_asset
 from library.models import Asset
 from tests.workers.conftest import MakeAssets, MakeFrames
 from workers import claims, pipeline, selectors, services
+from workers.celery import app
 from workers.models import StageRun
 from workers.tasks import upkeep
 
@@ -104,3 +106,13 @@ def test_a_page_of_assets_costs_as_many_queries_as_one(make_assets: MakeAssets) 
 def test_an_unknown_job_is_not_found(db: None) -> None:
     with pytest.raises(NotFound):
         selectors.job_with_id(7)
+
+
+def test_every_night_the_files_of_a_deleted_account_go(make_pictures: MakeFrames) -> None:
+    (frame,) = make_pictures("red")
+    content = frame.asset.sha256
+    frame.asset.owner.delete()
+    assert content in set(storage.stored_hashes())
+    upkeep.clean_storage()
+    assert content not in set(storage.stored_hashes())
+    assert app.conf.beat_schedule["clean_storage"]["task"] == upkeep.clean_storage.name

@@ -4,6 +4,7 @@ import logging
 from contextlib import suppress
 
 from core.errors import ModelUnavailable
+from library import storage_sweep
 from workers import jobs, messages, pipeline, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
@@ -37,6 +38,12 @@ def run_jobs() -> None:
     services.heal()
     while jobs.run_next() is not None:
         pass
+
+
+@app.task(name="workers.clean_storage", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
+def clean_storage() -> None:
+    """Every night: remove the stored files that no row speaks of, such as those of a deleted account."""
+    _log.info("Cleaned the storage: %s", storage_sweep.sweep())
 
 
 @app.task(name="workers.warm_up")
