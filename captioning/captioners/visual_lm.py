@@ -7,7 +7,7 @@ likeliest ImageNet classes follow as text: the classifier knows things that few 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,13 @@ class Architecture:
     tags_in_prompt: int = 3
     lora_rank: int = 16
     lora_alpha: int = 32
+
+
+class Sample(NamedTuple):
+    """A drawn caption: its token ids without the end token, and whether the model did end it."""
+
+    ids: list[int]
+    ended: bool
 
 
 class Projector(nn.Module):
@@ -129,6 +136,40 @@ class VisualLanguageModel(nn.Module):
         written = (scores.isfinite() & (scores < 0)).float()
         means = (scores.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)
         return [text.strip() for text in texts], means.exp().tolist()
+
+    @torch.no_grad()
+    def sample(
+        self, grid: Tensor, tags: Sequence[Sequence[str]], *, count: int, max_new_tokens: int
+    ) -> list[list[Sample]]:
+        """`count` captions for each of N pictures, drawn from the model's own distribution.
+
+        grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
+        """
+        embeds, mask = self._left_padded_prompts(grid, tags)
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        output = self.lm(inputs_embeds=embeds, attention_mask=mask, position_ids=places, logits_to_keep=1)
+        output.past_key_values.batch_repeat_interleave(count)
+        logits = output.logits[:, -1].repeat_interleave(count, dim=0)
+        mask, place = mask.repeat_interleave(count, dim=0), places[:, -1:].repeat_interleave(count, dim=0)
+        end = self.tokenizer.eos_token_id
+        drawn = torch.empty((len(mask), 0), dtype=torch.long, device=grid.device)
+        while True:
+            token = logits.float().softmax(dim=-1).multinomial(1)
+            drawn = torch.cat([drawn, token], dim=1)
+            if drawn.shape[1] == max_new_tokens or (drawn == end).any(dim=1).all():
+                break
+            mask, place = torch.cat([mask, torch.ones_like(token)], dim=1), place + 1
+            logits = self.lm(
+                inputs_embeds=self.embed_text(token),
+                attention_mask=mask,
+                position_ids=place,
+                past_key_values=output.past_key_values,
+            ).logits[:, -1]
+        samples = [
+            Sample(ids[: ids.index(end)], ended=True) if end in ids else Sample(ids, ended=False)
+            for ids in drawn.tolist()
+        ]
+        return [samples[start : start + count] for start in range(0, len(samples), count)]
 
     def _left_padded_prompts(self, grid: Tensor, tags: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         prompts = [self.prompt_ids(names) for names in tags]

@@ -28,6 +28,7 @@ class Batch:
 
     grid: (B, 81, 1280). ids: (B, T). positions: (B, V+T). mask: bool (B, 1, V+T, V+T), true where attended.
     rows, sources, targets: (K,), predict target k at position `sources[k]` of sequence `rows[k]`.
+    weights: (K,), how much target k counts; below zero it is to become less likely.
     """
 
     grid: Tensor
@@ -37,6 +38,7 @@ class Batch:
     rows: Tensor
     sources: Tensor
     targets: Tensor
+    weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,20 @@ class BatchSource:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return -(-len(self.images) // self.config.images_per_batch)
+        return -(-len(self._order(0)) // self.config.images_per_batch)
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, without the first `skip` (a resumed run has had them)."""
-        order = list(range(len(self.images)))
-        random.Random(f"{self.config.seed}:{number}").shuffle(order)
+        order = self._order(number)
         size = self.config.images_per_batch
         for start in range(skip * size, len(order), size):
             chosen = order[start : start + size]
             yield self._batch(chosen, random.Random(f"{self.config.seed}:{number}:{start}"))
+
+    def _order(self, number: int) -> list[int]:
+        order = list(range(len(self.images)))
+        random.Random(f"{self.config.seed}:{number}").shuffle(order)
+        return order[: self.config.images_per_epoch]
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = [(index, self._view_of(index, choose)) for index in chosen]
@@ -92,10 +98,7 @@ class BatchSource:
         return choose.choice(others) if others and choose.random() < 0.5 else "plain"
 
     def _sequence(self, index: int, view: str, choose: random.Random) -> _Sequence:
-        names = class_names()
-        tags = [names[k][0] for k in self.tags[view][index]]
-        if choose.random() < self.config.tag_dropout:
-            tags = []
+        tags = self._tags_of(index, view, choose)
         captions = list(self.images[index].captions)
         choose.shuffle(captions)
         encoded = [
@@ -105,6 +108,12 @@ class BatchSource:
             for text in captions[: self.config.captions_per_image]
         ]
         return packed(self.model.prompt_ids(tags), encoded, self.model.projector.count, self._pad)
+
+    def _tags_of(self, index: int, view: str, choose: random.Random) -> list[str]:
+        if choose.random() < self.config.tag_dropout:
+            return []
+        names = class_names()
+        return [names[k][0] for k in self.tags[view][index]]
 
     @property
     def _pad(self) -> int:
@@ -128,8 +137,13 @@ def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: i
     return _Sequence(ids, segments, positions, sources, targets)
 
 
-def collate(grid: Tensor, sequences: Sequence[_Sequence], pad: int) -> Batch:
-    """Pad to the longest and build the mask: causal, and blind to other captions of the same picture."""
+def collate(
+    grid: Tensor, sequences: Sequence[_Sequence], pad: int, weights: Sequence[float] | None = None
+) -> Batch:
+    """Pad to the longest and build the mask: causal, and blind to other captions of the same picture.
+
+    `weights`: one for each target, in order; all count one where there are none.
+    """
     length = max(len(s.segments) for s in sequences)
     visual = len(sequences[0].segments) - len(sequences[0].ids)
     ids = torch.tensor([s.ids + [pad] * (length - visual - len(s.ids)) for s in sequences])
@@ -139,6 +153,7 @@ def collate(grid: Tensor, sequences: Sequence[_Sequence], pad: int) -> Batch:
     same = segments[:, :, None] == segments[:, None, :]
     prefix = (segments[:, None, :] == 0) & (segments[:, :, None] >= 0)
     rows = torch.tensor([row for row, s in enumerate(sequences) for _ in s.targets])
+    targets = torch.tensor([k for s in sequences for k in s.targets])
     return Batch(
         grid=grid,
         ids=ids,
@@ -146,5 +161,6 @@ def collate(grid: Tensor, sequences: Sequence[_Sequence], pad: int) -> Batch:
         mask=((same | prefix) & causal)[:, None],
         rows=rows,
         sources=torch.tensor([k for s in sequences for k in s.sources]),
-        targets=torch.tensor([k for s in sequences for k in s.targets]),
+        targets=targets,
+        weights=torch.ones(len(targets)) if weights is None else torch.tensor(weights),
     )

@@ -5,27 +5,37 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from captioning.captioners.checkpoint import read_manifest
 from captioning.captioners.language_model import PACKAGED
 from captioning.captioners.visual_lm import Architecture
 from core.errors import InvalidInput
 
 T = TypeVar("T")
+OBJECTIVES = ("cross_entropy", "cider")
 
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Configuration of one run; saved beside its checkpoint."""
+    """Configuration of one run; saved beside its checkpoint.
+
+    objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
+    start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
+    captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
+    """
 
     base: str = PACKAGED
+    objective: str = "cross_entropy"
+    start_from: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
     images_per_batch: int = 16
+    images_per_epoch: int | None = None
     captions_per_image: int = 5
     learning_rate: float = 5e-4
     projector_learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 100
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     dropout: float = 0.1
     tag_dropout: float = 0.1
     max_caption_tokens: int = 32
@@ -35,6 +45,19 @@ class FinetuneConfig:
     device: str = "auto"
     evaluation_images: int = 200
     checkpoint_every_s: int = 300
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InvalidInput(
+                f"Unknown objective {self.objective!r}; allowed: {', '.join(OBJECTIVES)}.", field="set"
+            )
+
+    def resolved(self) -> Self:
+        """With the base and architecture of the checkpoint it starts from; ModelUnavailable if there is none."""
+        if not self.start_from:
+            return self
+        start = read_manifest(Path(self.start_from))
+        return replace(self, base=start.base, architecture=start.architecture)
 
     def to_json(self) -> str:
         """As saved in `config.json`."""

@@ -29,6 +29,7 @@ def finetune_and_export(
 ) -> Manifest | None:
     """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
     keep_large_blocks()
+    config = config.resolved()
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
     with flushed_denormals():
         progress = finetune(dataset, config, run_dir, cache_dir, evaluate)

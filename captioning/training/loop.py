@@ -1,4 +1,4 @@
-"""Fine-tuning of the captioner: read it from top to bottom."""
+"""Fine-tuning of the captioner, on human captions or on its own samples: read it from top to bottom."""
 
 import math
 import time
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from captioning.captioners.checkpoint import load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource
@@ -20,6 +21,7 @@ from captioning.training.checkpoint import TrainingState, load_training_state, s
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset
 from captioning.training.features import cached_features
+from captioning.training.self_critical import SelfCriticalBatches
 from captioning.training.stopping import StopOnSignal
 from core.devices import best_device, inference_dtype
 
@@ -38,7 +40,10 @@ class Progress:
 
 
 def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
-    """The base with fresh adapters and projector, seeded; adapters in float32, the frozen base in the fast dtype."""
+    """The base with adapters and projector; adapters in float32, the frozen base in the fast dtype.
+
+    Fresh and seeded, or those of the checkpoint that `config.start_from` names.
+    """
     torch.manual_seed(config.seed)
     device = best_device(config.device)
     tokenizer, lm = load_base(config.base, cache_dir)
@@ -54,6 +59,10 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
             weight.requires_grad_(True)
         elif not name.startswith("projector."):
             weight.requires_grad_(False)
+    if config.start_from:
+        _, weights = load_checkpoint(Path(config.start_from))
+        with torch.no_grad():
+            model.load_trained_state(weights)
     return model.to(device)
 
 
@@ -66,7 +75,8 @@ def finetune(
 ) -> Progress:
     """Train until the epochs are done or Ctrl-C, which leaves a checkpoint that the next call resumes from.
 
-    `evaluate(model, epoch)` is called after each epoch; the weights of the best score are kept in run_dir/best.
+    `evaluate(model, epoch)` is called after each epoch, and before the first of a run that starts from a
+    checkpoint; the weights of the best score are kept in run_dir/best.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(config.to_json())
@@ -74,7 +84,8 @@ def finetune(
     paths = [image.path for image in images]
     views = {view: cached_features(paths, cache_dir / "features", view=view) for view in config.views}
     model = build_model(config, cache_dir)
-    source = BatchSource(images, views, model, config)
+    batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
+    source = batches(images, views, model, config)
     optimizer, schedule = _optimizer(model, config, total_steps=len(source) * config.epochs)
     progress = Progress()
     if state := load_training_state(run_dir):
@@ -82,6 +93,8 @@ def finetune(
         progress = Progress(**state.progress)
     run = _Run(model, optimizer, schedule, config, run_dir, progress)
     with StopOnSignal() as stop:
+        if evaluate and config.start_from and progress.step == 0:
+            run.keep_if_best(evaluate(model, 0))
         while progress.epoch < config.epochs:
             run.epoch(source, stop)
             if stop.requested:
@@ -96,7 +109,7 @@ def finetune(
 
 
 def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy in nats per caption token."""
+    """Mean of the weighed cross-entropies of the caption tokens, in nats."""
     device = model.projector.place.device
     visual = model.projector(batch.grid.to(device))
     embeds = torch.cat([visual.to(model.lm.dtype), model.embed_text(batch.ids.to(device))], dim=1)
@@ -107,7 +120,10 @@ def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0
         use_cache=False,
     ).last_hidden_state
     logits = model.lm.get_output_embeddings()(hidden[batch.rows.to(device), batch.sources.to(device)])
-    return functional.cross_entropy(logits.float(), batch.targets.to(device), label_smoothing=label_smoothing)
+    losses = functional.cross_entropy(
+        logits.float(), batch.targets.to(device), label_smoothing=label_smoothing, reduction="none"
+    )
+    return (losses * batch.weights.to(device)).mean()
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -16,8 +16,8 @@ from captioning.captioners.visual_lm import Architecture
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset
-from captioning.training.finetune import finetune_and_export
-from captioning.training.loop import finetune
+from captioning.training.finetune import dev_cider, finetune_and_export
+from captioning.training.loop import build_model, finetune
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
@@ -92,6 +92,39 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     assert broken.progress["step"] == whole.progress["step"] == 6
     for name, weight in whole.weights.items():
         torch.testing.assert_close(broken.weights[name], weight, msg=name)
+
+
+def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_worse(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    taught = config.with_overrides(["epochs=20"])
+    start = finetune_and_export(dataset, taught, tmp_path / "taught", cache, tmp_path / "start")
+    goes_on = FinetuneConfig(
+        objective="cider",
+        start_from=str(tmp_path / "start"),
+        epochs=3,
+        images_per_batch=2,
+        max_caption_tokens=12,
+        learning_rate=1e-3,
+        projector_learning_rate=1e-3,
+        views=("plain",),
+        dropout=0.0,
+        device="cpu",
+    )
+    result = finetune_and_export(dataset, goes_on, tmp_path / "run", cache, tmp_path / "out")
+    assert start is not None
+    assert result is not None
+    assert (result.base, result.architecture) == (config.base, config.architecture)
+    began = dev_cider(dataset.split("dev"), goes_on, cache)(build_model(goes_on.resolved(), cache), 0)
+    best, last = load_training_state(tmp_path / "run" / "best"), load_training_state(tmp_path / "run")
+    assert best is not None
+    assert best.progress["best_score"] >= began
+    assert last is not None
+    assert last.progress["step"] == 6
+    assert not all(
+        torch.equal(weight, last.weights[name])
+        for name, weight in build_model(goes_on.resolved(), cache).trained_state().items()
+    )
 
 
 def _interrupt_once_training(run: Path) -> None:

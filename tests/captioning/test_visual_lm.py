@@ -75,6 +75,22 @@ def test_training_and_generation_see_the_same_model(model: VisualLanguageModel) 
     assert all(0 < confidence <= 1 for confidence in confidences)
 
 
+def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel) -> None:
+    """With a distribution as sharp as this, every sample is the greedy caption, also behind left padding."""
+    with torch.no_grad():
+        model.lm.base_model.model.model.norm.weight.mul_(1e6)
+    torch.manual_seed(2)
+    grid = torch.randn(2, 81, 1280)
+    tags = [["dog"], ["red ball", "beach"]]
+    texts, _ = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    samples = model.sample(grid, tags, count=3, max_new_tokens=6)
+    assert [len(drawn) for drawn in samples] == [3, 3]
+    for text, drawn in zip(texts, samples, strict=True):
+        assert {model.tokenizer.decode(sample.ids, skip_special_tokens=True).strip() for sample in drawn} == {
+            text
+        }
+
+
 def test_only_adapters_and_projector_learn(model: VisualLanguageModel) -> None:
     names = model.trained_state()
     assert all("lora_" in name or name.startswith("projector.") for name in names)
