@@ -1,0 +1,52 @@
+"""The shipped models on real photographs: what people type finds what they mean."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from captioning.training.dataset import CaptionedImage
+from config.demo.photos import demo_photos
+from core import backends
+from search.evaluation.ingest import ingest
+from search.evaluation.modes import HYBRID, evaluate_modes
+
+pytestmark = [pytest.mark.models, pytest.mark.django_db]
+
+#: By the place of the photo in the demo; the other five photos are there to be mistaken for these.
+QUERIES = {
+    1: "an astronaut",
+    2: "a cat",
+    3: "a cup of coffee",
+    4: "a motorcycle",
+    5: "a rocket",
+    6: "a man with a camera",
+    7: "coins",
+    10: "a brick wall",
+    14: "a Chinese temple",
+    15: "a flower",
+}
+
+
+@pytest.fixture
+def shipped_models(settings: Settings, tmp_path: Path) -> Iterator[None]:
+    settings.BACKBONE = "captioning.vision.backbone.EfficientNetLite2"
+    settings.CAPTIONER = "captioning.captioners.visual.VisualCaptioner"
+    settings.CAPTIONER_MODEL_ID = None
+    settings.EMBEDDERS = {
+        "image": "search.embedders.dual.DualEncoder",
+        "caption": "search.embedders.sentence.SentenceEncoder",
+    }
+    settings.EMBEDDER_MODEL_IDS = {}
+    settings.MODEL_CACHE_DIR = tmp_path
+    yield
+    backends.clear()
+
+
+def test_eight_of_ten_plain_queries_find_their_photo_first(shipped_models: None, tmp_path: Path) -> None:
+    photos = sorted(demo_photos(tmp_path / "photos").iterdir())
+    asked = {number: (query,) for number, query in QUERIES.items()}
+    queries = ingest([CaptionedImage(path, asked.get(at, ())) for at, path in enumerate(photos, start=1)])
+    assert len(queries) == len(QUERIES)
+    assert evaluate_modes(queries)[HYBRID]["r1"] >= 0.8
