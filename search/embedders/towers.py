@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
+from search.embedders.querybank import Querybank
 from search.embedders.zero_shot import ZeroShot
 
 
@@ -23,11 +24,18 @@ class TowerShape:
     dropout: float = 0.2
     #: How much of a score is the classifier's zero-shot knowledge; calib finds 0.1 and 0.15 level.
     zero_shot_share: float = 0.15
+    querybank_sentences: int = 2000
+    querybank_axes: int = 64
+
+    @property
+    def joint_dimension(self) -> int:
+        """Length of the members' vectors and the zero-shot one side by side."""
+        return self.members * self.member_dimension + TEXT_WIDTH
 
     @property
     def dimension(self) -> int:
-        """Length of the joint vector."""
-        return self.members * self.member_dimension + TEXT_WIDTH
+        """Length of a vector of the space."""
+        return self.joint_dimension + 1
 
 
 class AttentionPool(nn.Module):
@@ -57,7 +65,7 @@ class DualTowers(nn.Module):
     """Several pairs of towers that learned apart and the zero-shot knowledge, read as one space.
 
     The vectors of all stand side by side, scaled so that the cosine of two joint vectors is the weighed mean of
-    the members' cosines: an ensemble at the price of one look-up.
+    the members' cosines: an ensemble at the price of one look-up. The querybank adds what evens out hubs.
     """
 
     def __init__(self, shape: TowerShape) -> None:
@@ -65,14 +73,20 @@ class DualTowers(nn.Module):
         self.image_towers = nn.ModuleList(ImageTower(shape) for _ in range(shape.members))
         self.text_towers = nn.ModuleList(TextTower(shape) for _ in range(shape.members))
         self.zero_shot = ZeroShot()
+        self.querybank = Querybank(shape.querybank_sentences, shape.querybank_axes, shape.joint_dimension)
         self.share = shape.zero_shot_share
 
     def images(self, grid: Tensor, logits: Tensor) -> Tensor:
         """Grid (N, 81, 1280) and class scores (N, 1000) -> unit vectors (N, dimension)."""
-        return self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
+        joint = self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
+        return self.querybank.images(joint)
 
     def texts(self, states: Tensor, mask: Tensor) -> Tensor:
         """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, dimension)."""
+        return self.querybank.texts(self.joint_texts(states, mask))
+
+    def joint_texts(self, states: Tensor, mask: Tensor) -> Tensor:
+        """The same before hubs are taken down, as the querybank is filled: unit vectors (N, joint_dimension)."""
         members = [tower(states, mask) for tower in self.text_towers]
         return self._joint(members, self.zero_shot.texts(sentence_means(states, mask)))
 

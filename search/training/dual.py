@@ -108,6 +108,7 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
     with StopOnSignal() as stop:
         while run.epoch < config.epochs:
             run.train_epoch(learn)
+            fill_querybank(run.average, learn.words, device)
             figures = evaluate(run.average, check, device)
             if mean_recall(figures) > mean_recall(run.best):
                 run.best = figures
@@ -146,6 +147,18 @@ def token_states(texts: Sequence[str], batch: int = 256) -> TokenStates:
     rows = [pieces[at] for at in range(len(texts))]
     return TokenStates(
         nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
+    )
+
+
+@torch.no_grad()
+def fill_querybank(towers: DualTowers, words: TokenStates, device: torch.device, batch: int = 500) -> None:
+    """Captions for the bank, evenly over the split; of a small split some come twice."""
+    towers.eval()
+    size, count = towers.querybank.size, len(words.lengths)
+    rows = [at * count // size for at in range(size)]
+    parts = [words.rows(rows[at : at + batch]) for at in range(0, size, batch)]
+    towers.querybank.build(
+        torch.cat([towers.joint_texts(states.to(device), mask.to(device)) for states, mask in parts])
     )
 
 

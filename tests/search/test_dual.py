@@ -1,5 +1,6 @@
 """The towers and their training, at toy size."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,16 @@ import torch
 
 from core.errors import ModelUnavailable
 from search.embedders import dual
+from search.embedders.querybank import Querybank
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.embedders.zero_shot import ZeroShot
 from search.evaluation.fitting import fitted, fused_matrix
 from search.training.dual import contrastive_loss, soft_targets
 from search.training.recall import recall_at
 
-SHAPE = TowerShape(members=2, member_dimension=16, heads=2, zero_shot_share=0.25)
+SHAPE = TowerShape(
+    members=2, member_dimension=16, heads=2, zero_shot_share=0.25, querybank_sentences=20, querybank_axes=8
+)
 
 
 @pytest.fixture
@@ -41,7 +45,8 @@ def test_joint_vectors_have_unit_length_and_mix_the_members_cosines(towers: Dual
         -1
     )
     expected = 0.75 * (members[0] + members[1]) / 2 + 0.25 * zero_shot
-    torch.testing.assert_close((images * texts).sum(-1), expected)
+    # An empty bank is near to no picture, so the number that texts spend on it only shrinks all scores alike.
+    torch.testing.assert_close((images * texts).sum(-1), expected / math.sqrt(2))
 
 
 @torch.no_grad()
@@ -50,6 +55,33 @@ def test_padding_behind_a_text_changes_nothing(towers: DualTowers) -> None:
     padded = torch.cat([states, torch.randn(1, 3, 384)], dim=1)
     mask = torch.tensor([[True] * 4 + [False] * 3])
     torch.testing.assert_close(towers.texts(padded, mask), towers.texts(states, mask[:, :4]))
+
+
+@torch.no_grad()
+def test_a_hub_comes_behind_the_picture_that_is_near_to_this_text_only() -> None:
+    torch.manual_seed(0)
+    hub, own = torch.eye(12)[0], torch.eye(12)[1]
+    texts = torch.nn.functional.normalize(hub + 0.2 * torch.randn(40, 12), dim=-1)
+    asked = torch.nn.functional.normalize(hub + 0.9 * own, dim=-1)
+    pictures = torch.stack([own, hub])
+    bank = Querybank(sentences=40, axes=12, dimension=12)
+    bank.build(texts)
+    torch.testing.assert_close(
+        bank.closeness(pictures), ((30 * pictures @ texts.T).logsumexp(-1) - math.log(40)) / 30
+    )
+
+    assert float(asked @ own) < float(asked @ hub)
+    near, far = bank.images(pictures) @ bank.texts(asked[None])[0]
+    assert float(near) > float(far)
+    torch.testing.assert_close(bank.images(pictures).norm(dim=-1), torch.ones(2))
+
+
+@torch.no_grad()
+def test_a_bank_of_fewer_sentences_than_axes_is_as_exact() -> None:
+    texts = torch.nn.functional.normalize(torch.randn(3, 12), dim=-1)
+    bank = Querybank(sentences=3, axes=8, dimension=12)
+    bank.build(texts)
+    torch.testing.assert_close(bank.coordinates @ bank.axes + bank.mean, texts)
 
 
 @torch.no_grad()
