@@ -5,7 +5,8 @@ text, as in LLaVA (Liu et al. 2023) and, with a frozen model, Frozen (Tsimpoukel
 likeliest ImageNet classes follow as text: the classifier knows things that few captions speak of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -148,28 +149,53 @@ class VisualLanguageModel(nn.Module):
         embeds, mask = self._left_padded_prompts(grid, tags)
         places = (mask.cumsum(dim=1) - 1).clamp(min=0)
         output = self.lm(inputs_embeds=embeds, attention_mask=mask, position_ids=places, logits_to_keep=1)
-        output.past_key_values.batch_repeat_interleave(count)
-        logits = output.logits[:, -1].repeat_interleave(count, dim=0)
-        mask, place = mask.repeat_interleave(count, dim=0), places[:, -1:].repeat_interleave(count, dim=0)
+        cache, logits = output.past_key_values, output.logits[:, -1]
+        cache.batch_repeat_interleave(count)
+        logits, mask, place = (
+            each.repeat_interleave(count, dim=0) for each in (logits, mask, places[:, -1:])
+        )
         end = self.tokenizer.eos_token_id
-        drawn = torch.empty((len(mask), 0), dtype=torch.long, device=grid.device)
-        while True:
-            token = logits.float().softmax(dim=-1).multinomial(1)
-            drawn = torch.cat([drawn, token], dim=1)
-            if drawn.shape[1] == max_new_tokens or (drawn == end).any(dim=1).all():
+        samples = [Sample([], ended=False) for _ in range(len(mask))]
+        unfinished = list(range(len(samples)))
+        for length in range(1, max_new_tokens + 1):
+            token = _drawn(logits)
+            going_on = []
+            for row, drawn in enumerate(token[:, 0].tolist()):
+                number = unfinished[row]
+                if drawn == end:
+                    samples[number] = samples[number]._replace(ended=True)
+                else:
+                    samples[number].ids.append(drawn)
+                    going_on.append(row)
+            if not going_on or length == max_new_tokens:
                 break
+            if len(going_on) < len(unfinished):  # who has ended costs nothing more
+                rows = torch.tensor(going_on, device=grid.device)
+                cache.batch_select_indices(rows)
+                token, mask, place = token[rows], mask[rows], place[rows]
+                unfinished = [unfinished[row] for row in going_on]
             mask, place = torch.cat([mask, torch.ones_like(token)], dim=1), place + 1
             logits = self.lm(
                 inputs_embeds=self.embed_text(token),
                 attention_mask=mask,
                 position_ids=place,
-                past_key_values=output.past_key_values,
+                past_key_values=cache,
             ).logits[:, -1]
-        samples = [
-            Sample(ids[: ids.index(end)], ended=True) if end in ids else Sample(ids, ended=False)
-            for ids in drawn.tolist()
-        ]
         return [samples[start : start + count] for start in range(0, len(samples), count)]
+
+    @contextmanager
+    def merged(self) -> Iterator[None]:
+        """Adapters folded in for a while: to write a lot without their cost. The base comes back bit for bit."""
+        bases = [module.base_layer.weight for module in self.lm.modules() if hasattr(module, "base_layer")]
+        kept = [weight.detach().clone() for weight in bases]
+        self.lm.merge_adapter()
+        try:
+            yield
+        finally:
+            self.lm.unmerge_adapter()
+            with torch.no_grad():
+                for weight, before in zip(bases, kept, strict=True):
+                    weight.copy_(before)
 
     def _left_padded_prompts(self, grid: Tensor, tags: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         prompts = [self.prompt_ids(names) for names in tags]
@@ -186,3 +212,10 @@ class VisualLanguageModel(nn.Module):
             sequence[row] = sequence[row].roll(shift, dims=0)
             mask[row, :shift] = 0
         return sequence, mask
+
+
+def _drawn(logits: Tensor) -> Tensor:
+    """One token id for each row of (N, V) logits, by inverse transform: `multinomial` draws V numbers to pick one."""
+    cumulative = logits.float().softmax(dim=-1).cumsum(dim=-1)
+    level = torch.rand((len(logits), 1), device=logits.device) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, level).clamp(max=logits.shape[-1] - 1)

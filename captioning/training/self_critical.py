@@ -96,12 +96,13 @@ class SelfCriticalBatches(BatchSource):
         grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
         tags = [self._tags_of(index, view, choose) for index, view in picked]
         self.model.eval()
-        samples = self.model.sample(
-            grid.to(self.model.projector.place.device),
-            tags,
-            count=self.config.captions_per_image,
-            max_new_tokens=self.config.max_caption_tokens,
-        )
+        with self.model.merged():
+            samples = self.model.sample(
+                grid.to(self.model.projector.place.device),
+                tags,
+                count=self.config.captions_per_image,
+                max_new_tokens=self.config.max_caption_tokens,
+            )
         self.model.train()
         sequences, weights = [], []
         for index, names, written in zip(chosen, tags, samples, strict=True):

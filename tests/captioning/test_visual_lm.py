@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from captioning.captioners import visual_lm
 from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import Architecture, VisualLanguageModel
@@ -89,6 +90,45 @@ def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel
         assert {model.tokenizer.decode(sample.ids, skip_special_tokens=True).strip() for sample in drawn} == {
             text
         }
+
+
+def test_a_sample_that_ends_leaves_the_others_undisturbed(
+    model: VisualLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(2)
+    grid = torch.randn(2, 81, 1280)
+    tags = [["dog"], ["red ball", "beach"]]
+    texts, _ = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    steps: list[int] = []
+
+    def greedy(logits: Tensor) -> Tensor:
+        steps.append(len(logits))
+        token = logits.argmax(dim=-1, keepdim=True)
+        if len(steps) == 2:
+            token[0] = model.tokenizer.eos_token_id
+        return token
+
+    monkeypatch.setattr(visual_lm, "_drawn", greedy)
+    first, second = model.sample(grid, tags, count=2, max_new_tokens=6)
+    assert steps == [4, 4, 3, 3, 3, 3]
+    assert [(len(sample.ids), sample.ended) for sample in first] == [(1, True), (6, False)]
+    whole = [first[1], *second]
+    assert [model.tokenizer.decode(sample.ids).strip() for sample in whole] == [texts[0], texts[1], texts[1]]
+
+
+def test_folding_the_adapters_in_for_a_while_says_the_same_and_leaves_the_base_as_it_was(
+    model: VisualLanguageModel,
+) -> None:
+    torch.manual_seed(2)
+    grid, tags = torch.randn(1, 81, 1280), [["dog"]]
+    before = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    with model.merged():
+        assert model.generate(grid, tags, max_new_tokens=6, do_sample=False)[0] == before[0]
+    model.lm.bfloat16()  # where taking the adapters off again does not give back what was there
+    kept = {name: weight.clone() for name, weight in model.lm.state_dict().items()}
+    with model.merged():
+        pass
+    assert all(torch.equal(weight, kept[name]) for name, weight in model.lm.state_dict().items())
 
 
 def test_only_adapters_and_projector_learn(model: VisualLanguageModel) -> None:
