@@ -11,7 +11,6 @@ from captioning.captioners.checkpoint import load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
-from captioning.vision.tags import class_names, top_classes
 from core.devices import best_device, inference_dtype, keep_large_blocks
 from core.errors import ModelUnavailable
 
@@ -20,11 +19,10 @@ class VisualCaptioner:
     """A checkpoint of `captioning.captioners.visual_lm`, adapters merged, in the device's fast precision."""
 
     def __init__(self, checkpoint: str, cache_dir: str, device: str | None = None, **decoding: Any) -> None:
-        """`decoding` overrides the checkpoint's own arguments of transformers' `generate`."""
+        """`decoding` overrides the checkpoint's own arguments of `VisualLanguageModel.generate`."""
         manifest, weights = load_checkpoint(Path(checkpoint))
         self.model_id = manifest.model_id
         self.decoding = {"do_sample": False, "max_new_tokens": 24, **manifest.decoding, **decoding}
-        self.tag_count = manifest.architecture.tags_in_prompt
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
@@ -43,8 +41,8 @@ class VisualCaptioner:
 
     def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
         """One draft per frame, in order."""
-        names = class_names()
-        tags = [[names[k][0] for k in row] for row in top_classes(frames.features.logits, self.tag_count)]
         grid = torch.from_numpy(frames.features.grid).float().to(self.device)
-        texts, confidences = self.model.generate(grid, tags, **self.decoding)
+        scores = self.model.concept_scores(frames.features)
+        hints = self.model.hints(frames.features.logits, scores)
+        texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
         return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]

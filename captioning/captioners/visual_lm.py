@@ -1,20 +1,27 @@
 """A language model that reads pictures: visual tokens in front of the sentence it is to write.
 
 The grid of backbone features is pooled, projected into the language model's embedding space and put before the
-text, as in LLaVA (Liu et al. 2023) and, with a frozen model, Frozen (Tsimpoukelli et al. 2021). The names of the
-likeliest ImageNet classes follow as text: the classifier knows things that few captions speak of.
+text, as in LLaVA (Liu et al. 2023) and, with a frozen model, Frozen (Tsimpoukelli et al. 2021). Hints follow as
+text: the names of the likeliest ImageNet classes, since the classifier knows things that few captions speak of, and
+the words that the concept head reads from the features.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
+from captioning.vision.frames import Features
+from captioning.vision.tags import class_names, top_classes
 
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -26,8 +33,14 @@ class Architecture:
     visual_side: int = 4
     projector_width: int = 1024
     tags_in_prompt: int = 3
+    concepts_in_prompt: int = 8
+    #: The words that the concept head knows; training takes them from its captions.
+    concepts: tuple[str, ...] = ()
     lora_rank: int = 16
     lora_alpha: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
 
 
 class Sample(NamedTuple):
@@ -64,7 +77,7 @@ class Projector(nn.Module):
 
 
 class VisualLanguageModel(nn.Module):
-    """Projector and language model with its low-rank adapters (LoRA, Hu et al. 2021)."""
+    """Projector, concept head, and language model with its low-rank adapters (LoRA, Hu et al. 2021)."""
 
     def __init__(self, lm: Any, tokenizer: Any, architecture: Architecture, *, dropout: float = 0.1) -> None:
         super().__init__()
@@ -76,6 +89,8 @@ class VisualLanguageModel(nn.Module):
         self.projector = Projector(
             architecture, embedding.shape[1], float(embedding.detach().float().std()), dropout
         )
+        self.concepts = ConceptHead(len(architecture.concepts)) if architecture.concepts else None
+        self._column = {word: at for at, word in enumerate(architecture.concepts)}
         config = LoraConfig(
             r=architecture.lora_rank,
             lora_alpha=architecture.lora_alpha,
@@ -91,8 +106,12 @@ class VisualLanguageModel(nn.Module):
         self.lm.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The weights that training changes, by name: what a checkpoint holds."""
-        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
+        """The weights that belong to this model and not to its base, by name: what a checkpoint holds."""
+        return {
+            name: weight.detach()
+            for name, weight in self.state_dict().items()
+            if "lora_" in name or name.startswith(("projector.", "concepts."))
+        }
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
         """Put back what `trained_state` gave. KeyError names weights that are missing or too many."""
@@ -107,20 +126,55 @@ class VisualLanguageModel(nn.Module):
         embedded: Tensor = self.lm.get_input_embeddings()(ids)
         return embedded
 
-    def prompt_ids(self, tags: Sequence[str]) -> list[int]:
-        """Tokens that follow the visual ones: the class names, and the line break that starts the caption."""
-        ids: list[int] = self.tokenizer.encode(", ".join(tags) + "\n", add_special_tokens=False)
+    @torch.inference_mode()
+    def concept_scores(self, features: Features) -> Tensor | None:
+        """Scores (N, C) of the words that the concept head knows; None where the model has no such head."""
+        if self.concepts is None:
+            return None
+        grid = torch.from_numpy(features.grid.astype(np.float32)).to(self.projector.place.device)
+        scores: Tensor = self.concepts(pooled_grid(grid))
+        return scores
+
+    def hints(self, logits: NDArray[np.float32], scores: Tensor | None) -> list[list[str]]:
+        """For each of N pictures the names of its likeliest classes and its most striking words.
+
+        logits: class scores (N, 1000). scores: what `concept_scores` gave.
+        """
+        names, words = class_names(), self.architecture.concepts
+        hints = [
+            [names[k][0] for k in row]
+            for row in top_classes(logits, self.architecture.tags_in_prompt).tolist()
+        ]
+        if self.concepts is not None and scores is not None:
+            striking = self.concepts.striking(scores, self.architecture.concepts_in_prompt)
+            for named, row in zip(hints, striking.tolist(), strict=True):
+                named += [words[k] for k in row]
+        return hints
+
+    def prompt_ids(self, hints: Sequence[str]) -> list[int]:
+        """Tokens that follow the visual ones: the hints, and the line break that starts the caption."""
+        ids: list[int] = self.tokenizer.encode(", ".join(hints) + "\n", add_special_tokens=False)
         return ids
 
     @torch.inference_mode()
     def generate(
-        self, grid: Tensor, tags: Sequence[Sequence[str]], **decoding: Any
+        self,
+        grid: Tensor,
+        hints: Sequence[Sequence[str]],
+        scores: Tensor | None = None,
+        *,
+        concept_agreement: float = 0.0,
+        **decoding: Any,
     ) -> tuple[list[str], list[float]]:
         """Captions of N pictures and the geometric mean of their token probabilities.
 
-        grid: (N, 81, 1280) on the model's device. decoding: arguments of transformers' `generate`.
+        grid: (N, 81, 1280) on the model's device. scores: what `concept_scores` gave; with them the beams are ranked
+        by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
+        arguments of transformers' `generate`.
         """
-        embeds, mask = self._left_padded_prompts(grid, tags)
+        embeds, mask = self._left_padded_prompts(grid, hints)
+        ranked = scores is not None and concept_agreement > 0
+        beams = decoding.get("num_beams", 1) if ranked else 1
         output = self.lm.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -128,25 +182,40 @@ class VisualLanguageModel(nn.Module):
             pad_token_id=self.tokenizer.eos_token_id,
             return_dict_in_generate=True,
             output_scores=True,
+            num_return_sequences=beams,
             **decoding,
         )
         texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
-        scores = self.lm.compute_transition_scores(
+        steps = self.lm.compute_transition_scores(
             output.sequences, output.scores, getattr(output, "beam_indices", None), normalize_logits=True
         ).float()
-        written = (scores.isfinite() & (scores < 0)).float()
-        means = (scores.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)
-        return [text.strip() for text in texts], means.exp().tolist()
+        written = (steps.isfinite() & (steps < 0)).float()
+        means = (steps.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)
+        best = torch.arange(len(texts), device=means.device)
+        if scores is not None and beams > 1:
+            ranks = output.sequences_scores.float() + concept_agreement * self._agreement(texts, scores)
+            best = best[::beams] + ranks.view(-1, beams).argmax(dim=1)
+        return [texts[k].strip() for k in best.tolist()], means[best].exp().tolist()
+
+    def _agreement(self, texts: Sequence[str], scores: Tensor) -> Tensor:
+        """How much likelier than elsewhere the words of each text are here, in nats; texts go by pictures."""
+        assert self.concepts is not None
+        lifts, beams = self.concepts.lifts(scores), len(texts) // len(scores)
+        known = [
+            [self._column[word] for word in set(re.findall(r"\w+", text.lower())) if word in self._column]
+            for text in texts
+        ]
+        return torch.stack([lifts[at // beams, columns].sum() for at, columns in enumerate(known)])
 
     @torch.no_grad()
     def sample(
-        self, grid: Tensor, tags: Sequence[Sequence[str]], *, count: int, max_new_tokens: int
+        self, grid: Tensor, hints: Sequence[Sequence[str]], *, count: int, max_new_tokens: int
     ) -> list[list[Sample]]:
         """`count` captions for each of N pictures, drawn from the model's own distribution.
 
         grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
         """
-        embeds, mask = self._left_padded_prompts(grid, tags)
+        embeds, mask = self._left_padded_prompts(grid, hints)
         places = (mask.cumsum(dim=1) - 1).clamp(min=0)
         output = self.lm(inputs_embeds=embeds, attention_mask=mask, position_ids=places, logits_to_keep=1)
         cache, logits = output.past_key_values, output.logits[:, -1]
@@ -197,8 +266,8 @@ class VisualLanguageModel(nn.Module):
                 for weight, before in zip(bases, kept, strict=True):
                     weight.copy_(before)
 
-    def _left_padded_prompts(self, grid: Tensor, tags: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        prompts = [self.prompt_ids(names) for names in tags]
+    def _left_padded_prompts(self, grid: Tensor, hints: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        prompts = [self.prompt_ids(names) for names in hints]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(

@@ -6,7 +6,7 @@ work, is computed once for all of them.
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.vision.frames import Features
-from captioning.vision.tags import class_names, top_classes
+
+#: For each view, for each picture, the words that stand before its caption.
+Hints = Mapping[str, Sequence[list[str]]]
 
 _SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -57,6 +59,7 @@ class BatchSource:
         self,
         images: Sequence[CaptionedImage],
         views: dict[str, Features],
+        hints: Hints,
         model: VisualLanguageModel,
         config: FinetuneConfig,
     ) -> None:
@@ -64,9 +67,7 @@ class BatchSource:
         self.views = views
         self.model = model
         self.config = config
-        self.tags = {
-            view: top_classes(f.logits, config.architecture.tags_in_prompt) for view, f in views.items()
-        }
+        self.hints = hints
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -98,7 +99,7 @@ class BatchSource:
         return choose.choice(others) if others and choose.random() < 0.5 else "plain"
 
     def _sequence(self, index: int, view: str, choose: random.Random) -> _Sequence:
-        tags = self._tags_of(index, view, choose)
+        hints = self._hints_of(index, view, choose)
         captions = list(self.images[index].captions)
         choose.shuffle(captions)
         encoded = [
@@ -107,13 +108,10 @@ class BatchSource:
             ]
             for text in captions[: self.config.captions_per_image]
         ]
-        return packed(self.model.prompt_ids(tags), encoded, self.model.projector.count, self._pad)
+        return packed(self.model.prompt_ids(hints), encoded, self.model.projector.count, self._pad)
 
-    def _tags_of(self, index: int, view: str, choose: random.Random) -> list[str]:
-        if choose.random() < self.config.tag_dropout:
-            return []
-        names = class_names()
-        return [names[k][0] for k in self.tags[view][index]]
+    def _hints_of(self, index: int, view: str, choose: random.Random) -> list[str]:
+        return [] if choose.random() < self.config.hint_dropout else self.hints[view][index]
 
     @property
     def _pad(self) -> int:

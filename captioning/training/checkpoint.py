@@ -18,7 +18,7 @@ PROGRESS = "progress.json"
 
 @dataclass
 class TrainingState:
-    """Weights, optimizer with schedule and random state, and where the run stood."""
+    """Weights, optimizer with schedule, average and random state, and where the run stood."""
 
     weights: dict[str, Tensor]
     optimizer: dict[str, Any] | None
@@ -26,10 +26,16 @@ class TrainingState:
 
     @classmethod
     def capture(
-        cls, model: VisualLanguageModel, optimizer: Any, schedule: Any, progress: dict[str, Any]
+        cls,
+        model: VisualLanguageModel,
+        optimizer: Any,
+        schedule: Any,
+        average: dict[str, Tensor],
+        progress: dict[str, Any],
     ) -> Self:
-        """The state of a run between two steps."""
+        """The state of a run between two steps; `average` is the mean of its weights so far."""
         held = {
+            "average": average,
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "rng": torch.get_rng_state(),
@@ -41,13 +47,16 @@ class TrainingState:
         """What is kept of the best epoch: not to go on from, but to ship."""
         return cls(model.trained_state(), None, dict(progress))
 
-    def restore(self, model: VisualLanguageModel, optimizer: Any, schedule: Any) -> None:
+    def restore(
+        self, model: VisualLanguageModel, optimizer: Any, schedule: Any, average: dict[str, Tensor]
+    ) -> None:
         """Put the state back into freshly built objects of the same configuration."""
         with torch.no_grad():
             model.load_trained_state(self.weights)
         if self.optimizer is not None:
             optimizer.load_state_dict(self.optimizer["optimizer"])
             schedule.load_state_dict(self.optimizer["schedule"])
+            average.update(self.optimizer["average"])
             torch.set_rng_state(self.optimizer["rng"])
 
 

@@ -1,6 +1,7 @@
 """Everything a fine-tuning run can be told, with defaults that suit two CPU cores."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,6 +22,7 @@ class FinetuneConfig:
     objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
+    ema: how much of the running mean of the weights, which is what is evaluated and kept, each step leaves.
     """
 
     base: str = PACKAGED
@@ -37,9 +39,10 @@ class FinetuneConfig:
     warmup_steps: int = 100
     label_smoothing: float = 0.0
     dropout: float = 0.1
-    tag_dropout: float = 0.1
+    hint_dropout: float = 0.1
     max_caption_tokens: int = 32
     gradient_clip: float = 1.0
+    ema: float = 0.98
     views: tuple[str, ...] = ("plain", "mirror", "crop")
     seed: int = 0
     device: str = "auto"
@@ -52,10 +55,14 @@ class FinetuneConfig:
                 f"Unknown objective {self.objective!r}; allowed: {', '.join(OBJECTIVES)}.", field="set"
             )
 
-    def resolved(self) -> Self:
-        """With the base and architecture of the checkpoint it starts from; ModelUnavailable if there is none."""
+    def resolved(self, concepts: Sequence[str] = ()) -> Self:
+        """With the base and architecture of the checkpoint it starts from, else with these concepts to be learned.
+
+        ModelUnavailable if there is no such checkpoint.
+        """
         if not self.start_from:
-            return self
+            learned = concepts if self.architecture.concepts_in_prompt else ()
+            return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
         start = read_manifest(Path(self.start_from))
         return replace(self, base=start.base, architecture=start.architecture)
 

@@ -11,16 +11,16 @@ from captioning.captioners.checkpoint import Manifest, save_checkpoint
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.evaluation.metrics import score_captions
 from captioning.training.checkpoint import load_training_state
+from captioning.training.concepts import concept_vocabulary
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
 from captioning.training.loop import Evaluate, finetune
 from captioning.vision.frames import Features
-from captioning.vision.tags import class_names, top_classes
 from core.devices import flushed_denormals, keep_large_blocks
 
-#: How captions are decoded unless somebody says otherwise; arguments of transformers' `generate`.
-DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False}
+#: How captions are decoded unless somebody says otherwise; arguments of `generate`. The agreement is chosen on calib.
+DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False, "concept_agreement": 0.1}
 _SHOWN = 4
 
 
@@ -29,7 +29,7 @@ def finetune_and_export(
 ) -> Manifest | None:
     """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
     keep_large_blocks()
-    config = config.resolved()
+    config = config.resolved(concept_vocabulary(dataset.split("train")))
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
     with flushed_denormals():
         progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
@@ -66,12 +66,10 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
 
 def greedy_captions(model: VisualLanguageModel, features: Features, batch: int = 50) -> list[str]:
     """The quickest captions of N pictures."""
-    names, device = class_names(), model.projector.place.device
-    tags = [
-        [names[k][0] for k in row] for row in top_classes(features.logits, model.architecture.tags_in_prompt)
-    ]
+    device = model.projector.place.device
+    hints = model.hints(features.logits, model.concept_scores(features))
     captions: list[str] = []
     for start in range(0, len(features), batch):
         grid = torch.from_numpy(np.asarray(features.grid[start : start + batch])).float().to(device)
-        captions += model.generate(grid, tags[start : start + batch], max_new_tokens=24, do_sample=False)[0]
+        captions += model.generate(grid, hints[start : start + batch], max_new_tokens=24, do_sample=False)[0]
     return captions

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource
 from captioning.training.checkpoint import TrainingState, load_training_state, save_training_state
+from captioning.training.concepts import learned_hints
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset
 from captioning.training.features import cached_features
@@ -76,7 +77,8 @@ def finetune(
     """Train until the epochs are done or Ctrl-C, which leaves a checkpoint that the next call resumes from.
 
     `evaluate(model, epoch)` is called after each epoch, and before the first of a run that starts from a
-    checkpoint; the weights of the best score are kept in run_dir/best.
+    checkpoint, with the running mean of the weights (Polyak & Juditsky 1992), which is steadier than the last step
+    of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(config.to_json())
@@ -85,23 +87,24 @@ def finetune(
     views = {view: cached_features(paths, cache_dir / "features", view=view) for view in config.views}
     model = build_model(config, cache_dir)
     batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
-    source = batches(images, views, model, config)
+    hints = learned_hints(model, images, views, config)
+    source = batches(images, views, hints, model, config)
     optimizer, schedule = _optimizer(model, config, total_steps=len(source) * config.epochs)
     progress = Progress()
+    average = {name: weight.clone() for name, weight in model.trained_state().items()}
     if state := load_training_state(run_dir):
-        state.restore(model, optimizer, schedule)
+        state.restore(model, optimizer, schedule, average)
         progress = Progress(**state.progress)
-    run = _Run(model, optimizer, schedule, config, run_dir, progress)
+    run = _Run(model, optimizer, schedule, average, config, run_dir, progress)
     with StopOnSignal() as stop:
         if evaluate and config.start_from and progress.step == 0:
-            run.keep_if_best(evaluate(model, 0))
+            run.keep_if_best(evaluate)
         while progress.epoch < config.epochs:
             run.epoch(source, stop)
             if stop.requested:
                 run.save()
                 return progress
-            if evaluate:
-                run.keep_if_best(evaluate(model, progress.epoch))
+            run.keep_if_best(evaluate)
             run.save()
     progress.finished = True
     run.save()
@@ -137,6 +140,7 @@ class _Run:
     model: VisualLanguageModel
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    average: dict[str, Tensor]
     config: FinetuneConfig
     run_dir: Path
     progress: Progress
@@ -175,17 +179,33 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
         self.progress.step_in_epoch += 1
+        kept = min(self.config.ema, self.progress.step / (self.progress.step + 10))
+        for name, weight in self.model.trained_state().items():
+            self.average[name].lerp_(weight, 1 - kept)
         return float(loss.detach())
 
-    def keep_if_best(self, score: float) -> None:
-        if score > self.progress.best_score:
-            self.progress.best_score = score
-            save_training_state(
-                self.run_dir / "best", TrainingState.weights_only(self.model, vars(self.progress))
-            )
+    def keep_if_best(self, evaluate: Evaluate | None) -> None:
+        with self._averaged():
+            epoch = self.progress.epoch
+            score = evaluate(self.model, epoch) if evaluate else float(epoch)
+            if score > self.progress.best_score:
+                self.progress.best_score = score
+                state = TrainingState.weights_only(self.model, vars(self.progress))
+                save_training_state(self.run_dir / "best", state)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        here = {name: weight.clone() for name, weight in self.model.trained_state().items()}
+        self.model.load_trained_state(self.average)
+        try:
+            yield
+        finally:
+            self.model.load_trained_state(here)
 
     def save(self) -> None:
-        state = TrainingState.capture(self.model, self.optimizer, self.schedule, vars(self.progress))
+        state = TrainingState.capture(
+            self.model, self.optimizer, self.schedule, self.average, vars(self.progress)
+        )
         save_training_state(self.run_dir, state)
 
 

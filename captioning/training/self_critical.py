@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from captioning.captioners.visual_lm import Sample, VisualLanguageModel
-from captioning.training.batches import Batch, BatchSource, collate, packed
+from captioning.training.batches import Batch, BatchSource, Hints, collate, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import Features
@@ -85,31 +85,32 @@ class SelfCriticalBatches(BatchSource):
         self,
         images: Sequence[CaptionedImage],
         views: dict[str, Features],
+        hints: Hints,
         model: VisualLanguageModel,
         config: FinetuneConfig,
     ) -> None:
-        super().__init__(images, views, model, config)
+        super().__init__(images, views, hints, model, config)
         self.reward = CiderD([[words_of(text) for text in image.captions] for image in self.images])
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = [(index, self._view_of(index, choose)) for index in chosen]
         grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
-        tags = [self._tags_of(index, view, choose) for index, view in picked]
+        hints = [self._hints_of(index, view, choose) for index, view in picked]
         self.model.eval()
         with self.model.merged():
             samples = self.model.sample(
                 grid.to(self.model.projector.place.device),
-                tags,
+                hints,
                 count=self.config.captions_per_image,
                 max_new_tokens=self.config.max_caption_tokens,
             )
         self.model.train()
         sequences, weights = [], []
-        for index, names, written in zip(chosen, tags, samples, strict=True):
+        for index, words, written in zip(chosen, hints, samples, strict=True):
             gains = advantages([self._rewarded(index, sample) for sample in written])
             sequences.append(
                 packed(
-                    self.model.prompt_ids(names),
+                    self.model.prompt_ids(words),
                     [s.ids for s in written],
                     self.model.projector.count,
                     self._pad,
