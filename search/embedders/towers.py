@@ -18,12 +18,12 @@ from search.embedders.zero_shot import ZeroShot
 class TowerShape:
     """What has to be known to rebuild the towers that a checkpoint's weights fit."""
 
-    members: int = 3
+    members: int = 2
     member_dimension: int = 256
     heads: int = 8
     dropout: float = 0.2
-    #: How much of a score is the classifier's zero-shot knowledge; calib finds 0.1 and 0.15 level.
-    zero_shot_share: float = 0.15
+    #: How much of a score is the classifier's zero-shot knowledge; calib finds 0.15 and 0.2 level, rare things need it.
+    zero_shot_share: float = 0.2
     querybank_sentences: int = 2000
     querybank_axes: int = 64
 

@@ -46,7 +46,7 @@ def score_matrices(
 def fitted(scores: Scores, owners: NDArray[np.int64]) -> dict[str, Calibration]:
     """The best of all mixtures in steps of 1/40, none of a signal below 2/40.
 
-    Floor and ceiling of a signal are the 50th and 99.9th percentile of its scores.
+    Floor and ceiling of a signal are the 90th and 99.9th percentile of its scores: what hardly matches adds nothing.
     """
     bounds = {signal: _bounds(matrix) for signal, matrix in scores.items()}
     mixtures = [
@@ -81,5 +81,5 @@ def _mixtures(signals: int, steps: int) -> Iterator[tuple[int, ...]]:
 
 
 def _bounds(matrix: NDArray[np.float32]) -> Calibration:
-    middle, top = (float(value) for value in np.quantile(matrix, (0.5, 0.999)))
-    return Calibration(weight=1.0, floor=round(middle, 3), ceiling=round(max(top, middle + 0.1), 3))
+    floor, top = (float(value) for value in np.quantile(matrix, (0.9, 0.999)))
+    return Calibration(weight=1.0, floor=round(floor, 3), ceiling=round(max(top, floor + 0.1), 3))
