@@ -79,8 +79,8 @@ def exif_of(
     return exif
 
 
-def located_picture(seed: int = 0, latitude: float = 48.25, longitude: float = -4.5) -> bytes:
-    """A photograph that says where it was taken, and with which camera."""
+def located_picture(seed: int = 0, latitude: float = 68.25, longitude: float = -4.5) -> bytes:
+    """A photograph that says where it was taken, and with which camera; no time of day reads like its latitude."""
     base, gps = ExifTags.Base, ExifTags.GPS
     exif = exif_of(
         {base.Make: "Canon", base.Model: "Canon EOS 5D"},

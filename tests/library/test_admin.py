@@ -21,7 +21,7 @@ def test_staff_see_neither_place_nor_secret(alice: User, carol: User) -> None:
     page = client.get(f"{ASSETS}{asset.pk}/change/").content.decode()
     assert "Canon EOS 5D" in page
     assert "sea" in page
-    assert "48.2" not in page
+    assert "68.2" not in page
     keys = client.get(f"/admin/library/apikey/{key.pk}/change/").content.decode()
     assert "script" in keys
     assert key.secret_sha256 not in keys
