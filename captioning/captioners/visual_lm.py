@@ -23,6 +23,8 @@ from captioning.vision.backbone import CHANNELS, GRID_SIDE
 from captioning.vision.frames import Features
 from captioning.vision.tags import class_names, top_classes
 
+#: What ends the prompt, by style. The styles differ in length only; training shows which sentences they stand for.
+STYLES = {"normal": "\n", "short": "\nBriefly:\n", "detailed": "\nIn detail:\n"}
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -151,9 +153,9 @@ class VisualLanguageModel(nn.Module):
                 named += [words[k] for k in row]
         return hints
 
-    def prompt_ids(self, hints: Sequence[str]) -> list[int]:
-        """Tokens that follow the visual ones: the hints, and the line break that starts the caption."""
-        ids: list[int] = self.tokenizer.encode(", ".join(hints) + "\n", add_special_tokens=False)
+    def prompt_ids(self, hints: Sequence[str], style: str = "normal") -> list[int]:
+        """Tokens that follow the visual ones: the hints, and how long a caption is wanted (one of `STYLES`)."""
+        ids: list[int] = self.tokenizer.encode(", ".join(hints) + STYLES[style], add_special_tokens=False)
         return ids
 
     @torch.inference_mode()
@@ -163,6 +165,7 @@ class VisualLanguageModel(nn.Module):
         hints: Sequence[Sequence[str]],
         scores: Tensor | None = None,
         *,
+        style: str = "normal",
         concept_agreement: float = 0.0,
         **decoding: Any,
     ) -> tuple[list[str], list[float]]:
@@ -172,7 +175,7 @@ class VisualLanguageModel(nn.Module):
         by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self._left_padded_prompts(grid, hints)
+        embeds, mask = self._left_padded_prompts(grid, hints, style)
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
         output = self.lm.generate(
@@ -266,8 +269,10 @@ class VisualLanguageModel(nn.Module):
                 for weight, before in zip(bases, kept, strict=True):
                     weight.copy_(before)
 
-    def _left_padded_prompts(self, grid: Tensor, hints: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        prompts = [self.prompt_ids(names) for names in hints]
+    def _left_padded_prompts(
+        self, grid: Tensor, hints: Sequence[Sequence[str]], style: str = "normal"
+    ) -> tuple[Tensor, Tensor]:
+        prompts = [self.prompt_ids(names, style) for names in hints]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(

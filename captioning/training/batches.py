@@ -44,7 +44,9 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Sequence:
+class PackedCaptions:
+    """One picture as a sequence: its prompt, then its captions; what `collate` makes batches of."""
+
     ids: list[int]
     segments: list[int]
     positions: list[int]
@@ -89,7 +91,11 @@ class BatchSource:
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = [(index, self._view_of(index, choose)) for index in chosen]
         grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
-        return collate(grid, [self._sequence(index, view, choose) for index, view in picked], self._pad)
+        sequences = [self._sequence(index, view, choose, self._style(choose)) for index, view in picked]
+        return collate(grid, sequences, self._pad)
+
+    def _style(self, choose: random.Random) -> str:
+        return choose.choice(("short", "detailed")) if choose.random() < self.config.style_share else "normal"
 
     def _view_of(self, index: int, choose: random.Random) -> str:
         if any(_SIDED.search(caption) for caption in self.images[index].captions):
@@ -98,9 +104,9 @@ class BatchSource:
         others = [view for view in self.views if view != "plain"]
         return choose.choice(others) if others and choose.random() < 0.5 else "plain"
 
-    def _sequence(self, index: int, view: str, choose: random.Random) -> _Sequence:
+    def _sequence(self, index: int, view: str, choose: random.Random, style: str) -> PackedCaptions:
         hints = self._hints_of(index, view, choose)
-        captions = list(self.images[index].captions)
+        captions = in_style(self.images[index].captions, style)
         choose.shuffle(captions)
         encoded = [
             self.model.tokenizer.encode(tidy_caption(text), add_special_tokens=False)[
@@ -108,7 +114,7 @@ class BatchSource:
             ]
             for text in captions[: self.config.captions_per_image]
         ]
-        return packed(self.model.prompt_ids(hints), encoded, self.model.projector.count, self._pad)
+        return packed(self.model.prompt_ids(hints, style), encoded, self.model.projector.count, self._pad)
 
     def _hints_of(self, index: int, view: str, choose: random.Random) -> list[str]:
         return [] if choose.random() < self.config.hint_dropout else self.hints[view][index]
@@ -118,7 +124,14 @@ class BatchSource:
         return int(self.model.tokenizer.eos_token_id)
 
 
-def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: int) -> _Sequence:
+def in_style(captions: Sequence[str], style: str) -> list[str]:
+    """Those of a picture's captions that show a style: the two shortest, the two longest, or all for `normal`."""
+    if style == "normal":
+        return list(captions)
+    return sorted(captions, key=len, reverse=style == "detailed")[:2]
+
+
+def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: int) -> PackedCaptions:
     """One picture's sequence: visual tokens (segment 0), the prompt (segment 0), then captions 1, 2, ..."""
     ids, segments = list(prompt), [0] * (visual + len(prompt))
     positions = list(range(len(segments)))
@@ -132,11 +145,11 @@ def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: i
         positions += range(prefix, prefix + len(caption))
         sources += [prefix - 1, *range(start, start + len(caption))]
         targets += [*caption, end]
-    return _Sequence(ids, segments, positions, sources, targets)
+    return PackedCaptions(ids, segments, positions, sources, targets)
 
 
 def collate(
-    grid: Tensor, sequences: Sequence[_Sequence], pad: int, weights: Sequence[float] | None = None
+    grid: Tensor, sequences: Sequence[PackedCaptions], pad: int, weights: Sequence[float] | None = None
 ) -> Batch:
     """Pad to the longest and build the mask: causal, and blind to other captions of the same picture.
 

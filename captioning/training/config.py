@@ -22,6 +22,7 @@ class FinetuneConfig:
     objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
+    style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
     ema: how much of the running mean of the weights, which is what is evaluated and kept, each step leaves.
     """
 
@@ -40,6 +41,7 @@ class FinetuneConfig:
     label_smoothing: float = 0.0
     dropout: float = 0.1
     hint_dropout: float = 0.1
+    style_share: float = 0.25
     max_caption_tokens: int = 32
     gradient_clip: float = 1.0
     ema: float = 0.98

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from captioning.captioners.visual_lm import Sample, VisualLanguageModel
-from captioning.training.batches import Batch, BatchSource, Hints, collate, packed
+from captioning.training.batches import Batch, BatchSource, Hints, PackedCaptions, collate, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import Features
@@ -27,6 +28,8 @@ _LONGEST_NGRAM = 4
 _LENGTH_SIGMA = 6.0
 #: Counts as a word, so that a sentence broken off ("a dog on a") is worth less than a whole one.
 _END = "<end>"
+#: Of a word that people wrote, beside the gains of the samples: styles are taught, since nothing rewards them.
+_TAUGHT_WEIGHT = 0.5
 
 NGrams = Counter[tuple[str, ...]]
 
@@ -93,8 +96,21 @@ class SelfCriticalBatches(BatchSource):
         self.reward = CiderD([[words_of(text) for text in image.captions] for image in self.images])
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
-        picked = [(index, self._view_of(index, choose)) for index in chosen]
-        grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
+        picked = [(index, self._view_of(index, choose), self._style(choose)) for index in chosen]
+        picked.sort(key=lambda one: one[2] != "normal")
+        written = [(index, view) for index, view, style in picked if style == "normal"]
+        grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view, _ in picked])).float()
+        sequences, weights = self._sampled(grid[: len(written)], written, choose)
+        for index, view, style in picked[len(written) :]:
+            sequences.append(self._sequence(index, view, choose, style))
+            weights += [_TAUGHT_WEIGHT] * len(sequences[-1].targets)
+        return collate(grid, sequences, self._pad, weights)
+
+    def _sampled(
+        self, grid: Tensor, picked: Sequence[tuple[int, str]], choose: random.Random
+    ) -> tuple[list[PackedCaptions], list[float]]:
+        if not picked:
+            return [], []
         hints = [self._hints_of(index, view, choose) for index, view in picked]
         self.model.eval()
         with self.model.merged():
@@ -105,20 +121,15 @@ class SelfCriticalBatches(BatchSource):
                 max_new_tokens=self.config.max_caption_tokens,
             )
         self.model.train()
-        sequences, weights = [], []
-        for index, words, written in zip(chosen, hints, samples, strict=True):
+        sequences: list[PackedCaptions] = []
+        weights: list[float] = []
+        for (index, _), words, written in zip(picked, hints, samples, strict=True):
             gains = advantages([self._rewarded(index, sample) for sample in written])
-            sequences.append(
-                packed(
-                    self.model.prompt_ids(words),
-                    [s.ids for s in written],
-                    self.model.projector.count,
-                    self._pad,
-                )
-            )
+            prompt, ids = self.model.prompt_ids(words), [sample.ids for sample in written]
+            sequences.append(packed(prompt, ids, self.model.projector.count, self._pad))
             for sample, gain in zip(written, gains, strict=True):
                 weights += [gain] * len(sample.ids) + [gain if sample.ended else 0.0]
-        return collate(grid, sequences, self._pad, weights)
+        return sequences, weights
 
     def _rewarded(self, index: int, sample: Sample) -> float:
         text = self.model.tokenizer.decode(sample.ids, skip_special_tokens=True)

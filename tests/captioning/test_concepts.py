@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_of_several_beams_the_one_that_agrees_with_the_picture_is_taken(
 
     monkeypatch.setattr(model, "_agreement", last_beam)
     grid, hints = torch.randn(2, 81, 1280), [["dog"], ["beach"]]
-    beams = {"num_beams": 3, "max_new_tokens": 6, "do_sample": False}
+    beams: dict[str, Any] = {"num_beams": 3, "max_new_tokens": 6, "do_sample": False}
     plain, _ = model.generate(grid, hints, scores, **beams)
     assert seen == []
     chosen, _ = model.generate(grid, hints, scores, concept_agreement=100.0, **beams)
