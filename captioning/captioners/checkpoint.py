@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.language_model import PACKAGED, base_sha256
-from captioning.captioners.visual_lm import Architecture
 from captioning.vision import backbone
 from core.errors import ModelUnavailable
 from core.packages import file_sha256

@@ -9,7 +9,6 @@ the words that the concept head reads from the features.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,31 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from captioning.captioners.adaptation import adapted, is_mergeable
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.concepts import ConceptHead, pooled_grid
-from captioning.vision.backbone import CHANNELS, GRID_SIDE
+from captioning.captioners.projectors import Projector
 from captioning.vision.frames import Features
 from captioning.vision.tags import class_names, top_classes
 
 #: What ends the prompt, by style. The styles differ in length only; training shows which sentences they stand for.
 STYLES = {"normal": "\n", "short": "\nBriefly:\n", "detailed": "\nIn detail:\n"}
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What has to be known to rebuild the module that a checkpoint's weights fit."""
-
-    visual_side: int = 4
-    projector_width: int = 1024
-    tags_in_prompt: int = 3
-    concepts_in_prompt: int = 8
-    #: The words that the concept head knows; training takes them from its captions.
-    concepts: tuple[str, ...] = ()
-    lora_rank: int = 16
-    lora_alpha: int = 32
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
 
 
 class Sample(NamedTuple):
@@ -52,68 +35,53 @@ class Sample(NamedTuple):
     ended: bool
 
 
-class Projector(nn.Module):
-    """Grid features (N, 81, 1280) -> visual tokens (N, visual_side ** 2 + 1, hidden); the last is the whole picture."""
+class VisualLanguageModel(nn.Module):
+    """Projector, concept head, and a language model adapted as the architecture says."""
 
     def __init__(
-        self, architecture: Architecture, hidden: int, output_scale: float, dropout: float = 0.1
+        self,
+        lm: Any,
+        tokenizer: Any,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.1,
+        adapter_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.side = architecture.visual_side
-        self.count = self.side**2 + 1
-        width = architecture.projector_width
-        self.norm = nn.LayerNorm(CHANNELS)
-        self.mlp = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(CHANNELS, width), nn.GELU(), nn.Linear(width, hidden)
-        )
-        self.place = nn.Parameter(torch.zeros(self.count, hidden))
-        self.scale = nn.LayerNorm(hidden)
-        nn.init.constant_(self.scale.weight, output_scale)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        square = grid.transpose(1, 2).reshape(len(grid), CHANNELS, GRID_SIDE, GRID_SIDE)
-        pooled = functional.adaptive_avg_pool2d(square, self.side).flatten(2).transpose(1, 2)
-        tokens = torch.cat([pooled, grid.mean(dim=1, keepdim=True)], dim=1)
-        projected: Tensor = self.scale(self.mlp(self.norm(tokens)) + self.place)
-        return projected
-
-
-class VisualLanguageModel(nn.Module):
-    """Projector, concept head, and language model with its low-rank adapters (LoRA, Hu et al. 2021)."""
-
-    def __init__(self, lm: Any, tokenizer: Any, architecture: Architecture, *, dropout: float = 0.1) -> None:
-        super().__init__()
-        from peft import LoraConfig, get_peft_model
-
         embedding = lm.get_input_embeddings().weight
+        given = {id(weight) for weight in (*lm.parameters(), *lm.buffers())}
         self.architecture = architecture
         self.tokenizer = tokenizer
         self.projector = Projector(
             architecture, embedding.shape[1], float(embedding.detach().float().std()), dropout
         )
         self.concepts = ConceptHead(len(architecture.concepts)) if architecture.concepts else None
+        if self.concepts is not None:
+            self.concepts.requires_grad_(requires_grad=False)  # taught by itself, before the language model
         self._column = {word: at for at, word in enumerate(architecture.concepts)}
-        config = LoraConfig(
-            r=architecture.lora_rank,
-            lora_alpha=architecture.lora_alpha,
-            target_modules=list(LORA_TARGETS),
-            task_type="CAUSAL_LM",
-        )
-        self.lm: Any = get_peft_model(lm, config)
+        self.lm: Any = adapted(lm, architecture, adapter_dropout)
+        self._trained = [
+            name
+            for name, weight in self.state_dict(keep_vars=True).items()
+            if id(weight) not in given or weight.requires_grad
+        ]
+
+    @property
+    def network(self) -> Any:
+        """The causal language model itself, out of peft's wrapping."""
+        return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
 
     def merge(self) -> None:
-        """Fold the adapters into the language model: same outputs, plain speed. Can't be undone."""
-        self.lm = self.lm.merge_and_unload()
+        """Fold into the language model what can be folded: same outputs, plain speed. Can't be undone."""
+        if is_mergeable(self.architecture):
+            self.lm = self.lm.merge_and_unload()
         # Generation hands the head a strided slice; without this, PyTorch would copy the head for every row of it.
         self.lm.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
 
     def trained_state(self) -> dict[str, Tensor]:
         """The weights that belong to this model and not to its base, by name: what a checkpoint holds."""
-        return {
-            name: weight.detach()
-            for name, weight in self.state_dict().items()
-            if "lora_" in name or name.startswith(("projector.", "concepts."))
-        }
+        held = self.state_dict()
+        return {name: held[name].detach() for name in self._trained}
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
         """Put back what `trained_state` gave. KeyError names weights that are missing or too many."""
@@ -127,6 +95,32 @@ class VisualLanguageModel(nn.Module):
         """Token ids (..., T) -> embeddings (..., T, hidden)."""
         embedded: Tensor = self.lm.get_input_embeddings()(ids)
         return embedded
+
+    def hidden_states(self, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        """What the last layer makes of B sequences: (B, L, hidden).
+
+        embeds: (B, L, hidden). mask: bool (B, 1, L, L), true where attended. positions: (B, L).
+        """
+        prefix = self._prefix(len(embeds))
+        if prefix is not None:
+            before = torch.ones(
+                *mask.shape[:3], prefix.get_seq_length(), dtype=torch.bool, device=mask.device
+            )
+            mask, positions = torch.cat([before, mask], dim=3), positions + prefix.get_seq_length()
+        additive = torch.zeros(mask.shape, dtype=self.lm.dtype, device=mask.device)
+        additive.masked_fill_(~mask, torch.finfo(self.lm.dtype).min)
+        hidden: Tensor = self.network.model(
+            inputs_embeds=embeds,
+            attention_mask=additive,
+            position_ids=positions,
+            past_key_values=prefix,
+            use_cache=False,
+        ).last_hidden_state
+        return hidden
+
+    def _prefix(self, count: int) -> Any:
+        """The learned keys and values before `count` sequences, as a cache; None where the method has none."""
+        return self.lm.get_prompt(count) if self.architecture.method == "prefix" else None
 
     @torch.inference_mode()
     def concept_scores(self, features: Features) -> Tensor | None:
@@ -178,7 +172,13 @@ class VisualLanguageModel(nn.Module):
         embeds, mask = self._left_padded_prompts(grid, hints, style)
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
-        output = self.lm.generate(
+        prefix = self._prefix(len(embeds) * decoding.get("num_beams", 1))
+        if prefix is not None:
+            length = prefix.get_seq_length()
+            mask = functional.pad(mask, (length, 0), value=1)
+            embeds = functional.pad(embeds, (0, 0, length, 0))  # `generate` cuts off what the cache has already
+            decoding["past_key_values"] = prefix
+        output = self.network.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
             eos_token_id=self.tokenizer.eos_token_id,
@@ -189,7 +189,7 @@ class VisualLanguageModel(nn.Module):
             **decoding,
         )
         texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
-        steps = self.lm.compute_transition_scores(
+        steps = self.network.compute_transition_scores(
             output.sequences, output.scores, getattr(output, "beam_indices", None), normalize_logits=True
         ).float()
         written = (steps.isfinite() & (steps < 0)).float()
@@ -219,8 +219,17 @@ class VisualLanguageModel(nn.Module):
         grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
         """
         embeds, mask = self._left_padded_prompts(grid, hints)
-        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        output = self.lm(inputs_embeds=embeds, attention_mask=mask, position_ids=places, logits_to_keep=1)
+        prefix = self._prefix(len(embeds))
+        if prefix is not None:
+            mask = functional.pad(mask, (prefix.get_seq_length(), 0), value=1)
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        output = self.network(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=places,
+            past_key_values=prefix,
+            logits_to_keep=1,
+        )
         cache, logits = output.past_key_values, output.logits[:, -1]
         cache.batch_repeat_interleave(count)
         logits, mask, place = (
@@ -247,7 +256,7 @@ class VisualLanguageModel(nn.Module):
                 token, mask, place = token[rows], mask[rows], place[rows]
                 unfinished = [unfinished[row] for row in going_on]
             mask, place = torch.cat([mask, torch.ones_like(token)], dim=1), place + 1
-            logits = self.lm(
+            logits = self.network(
                 inputs_embeds=self.embed_text(token),
                 attention_mask=mask,
                 position_ids=place,
@@ -258,6 +267,9 @@ class VisualLanguageModel(nn.Module):
     @contextmanager
     def merged(self) -> Iterator[None]:
         """Adapters folded in for a while: to write a lot without their cost. The base comes back bit for bit."""
+        if not is_mergeable(self.architecture):
+            yield
+            return
         bases = [module.base_layer.weight for module in self.lm.modules() if hasattr(module, "base_layer")]
         kept = [weight.detach().clone() for weight in bases]
         self.lm.merge_adapter()

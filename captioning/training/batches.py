@@ -21,6 +21,8 @@ from captioning.vision.frames import Features
 #: For each view, for each picture, the words that stand before its caption.
 Hints = Mapping[str, Sequence[list[str]]]
 
+#: Batches are sorted by length within so many of them: little padding, and still at random.
+_POOL = 8
 _SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
@@ -41,6 +43,21 @@ class Batch:
     sources: Tensor
     targets: Tensor
     weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    def pieces(self, most: int | None) -> "list[Batch]":
+        """The same in batches of at most so many pictures; None: as it is."""
+        if most is None or most >= len(self):
+            return [self]
+        return [self._rows(start, min(start + most, len(self))) for start in range(0, len(self), most)]
+
+    def _rows(self, start: int, stop: int) -> "Batch":
+        mine = (self.rows >= start) & (self.rows < stop)
+        pictures = {name: getattr(self, name)[start:stop] for name in ("grid", "ids", "positions", "mask")}
+        targets = {name: getattr(self, name)[mine] for name in ("sources", "targets", "weights")}
+        return Batch(**pictures, rows=self.rows[mine] - start, **targets)
 
 
 @dataclass(frozen=True)
@@ -70,23 +87,37 @@ class BatchSource:
         self.model = model
         self.config = config
         self.hints = hints
+        self._length = [sum(map(len, image.captions)) for image in images]
 
     def __len__(self) -> int:
-        """Batches per epoch."""
-        return -(-len(self._order(0)) // self.config.images_per_batch)
+        """Steps per epoch, of `accumulate` batches each."""
+        return -(-len(self._chosen(0)) // self.config.accumulate)
 
-    def epoch(self, number: int, *, skip: int = 0) -> Iterator[Batch]:
-        """Batches of one epoch, without the first `skip` (a resumed run has had them)."""
-        order = self._order(number)
-        size = self.config.images_per_batch
-        for start in range(skip * size, len(order), size):
-            chosen = order[start : start + size]
-            yield self._batch(chosen, random.Random(f"{self.config.seed}:{number}:{start}"))
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
+        """The batches of each step of one epoch, without the first `skip` steps (a resumed run has had them)."""
+        chosen, size = self._chosen(number), self.config.accumulate
+        for start in range(skip * size, len(chosen), size):
+            yield [
+                self._batch(chosen[at], random.Random(f"{self.config.seed}:{number}:{at}"))
+                for at in range(start, min(start + size, len(chosen)))
+            ]
 
-    def _order(self, number: int) -> list[int]:
+    def _chosen(self, number: int) -> list[list[int]]:
+        """Pictures of each batch of one epoch: at random, but those of a batch have about as much said of them."""
+        choose = random.Random(f"{self.config.seed}:{number}")
         order = list(range(len(self.images)))
-        random.Random(f"{self.config.seed}:{number}").shuffle(order)
-        return order[: self.config.images_per_epoch]
+        choose.shuffle(order)
+        order = order[: self.config.images_per_epoch]
+        size = self.config.images_per_batch
+        pool = size * _POOL
+        by_length = [
+            index
+            for start in range(0, len(order), pool)
+            for index in sorted(order[start : start + pool], key=self._length.__getitem__)
+        ]
+        batches = [by_length[start : start + size] for start in range(0, len(by_length), size)]
+        choose.shuffle(batches)
+        return batches
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = [(index, self._view_of(index, choose)) for index in chosen]

@@ -1,9 +1,10 @@
 """Training state on disk: enough to go on exactly where a run stopped, written atomically, weights in safetensors."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,30 +17,35 @@ OPTIMIZER = "optimizer.pt"
 PROGRESS = "progress.json"
 
 
+class Stateful(Protocol):
+    """An optimizer, a schedule, a rank budget: what has a state to go on from."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Put it back."""
+
+
 @dataclass
 class TrainingState:
-    """Weights, optimizer with schedule, average and random state, and where the run stood."""
+    """Weights, the state of what moves them, their average, random state, and where the run stood."""
 
     weights: dict[str, Tensor]
-    optimizer: dict[str, Any] | None
+    held: dict[str, Any] | None
     progress: dict[str, Any]
 
     @classmethod
     def capture(
         cls,
         model: VisualLanguageModel,
-        optimizer: Any,
-        schedule: Any,
+        movers: Mapping[str, Stateful],
         average: dict[str, Tensor],
         progress: dict[str, Any],
     ) -> Self:
         """The state of a run between two steps; `average` is the mean of its weights so far."""
-        held = {
-            "average": average,
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "rng": torch.get_rng_state(),
-        }
+        states = {name: mover.state_dict() for name, mover in movers.items()}
+        held = {"movers": states, "average": average, "rng": torch.get_rng_state()}
         return cls(model.trained_state(), held, dict(progress))
 
     @classmethod
@@ -48,16 +54,16 @@ class TrainingState:
         return cls(model.trained_state(), None, dict(progress))
 
     def restore(
-        self, model: VisualLanguageModel, optimizer: Any, schedule: Any, average: dict[str, Tensor]
+        self, model: VisualLanguageModel, movers: Mapping[str, Stateful], average: dict[str, Tensor]
     ) -> None:
         """Put the state back into freshly built objects of the same configuration."""
         with torch.no_grad():
             model.load_trained_state(self.weights)
-        if self.optimizer is not None:
-            optimizer.load_state_dict(self.optimizer["optimizer"])
-            schedule.load_state_dict(self.optimizer["schedule"])
-            average.update(self.optimizer["average"])
-            torch.set_rng_state(self.optimizer["rng"])
+        if self.held is not None:
+            for name, mover in movers.items():
+                mover.load_state_dict(self.held["movers"][name])
+            average.update(self.held["average"])
+            torch.set_rng_state(self.held["rng"])
 
 
 def save_training_state(folder: Path, state: TrainingState) -> None:
@@ -66,8 +72,8 @@ def save_training_state(folder: Path, state: TrainingState) -> None:
     step = state.progress["step"]
     weights = {name: weight.detach().cpu().contiguous() for name, weight in state.weights.items()}
     save_file(weights, folder / f"{step}-{WEIGHTS}")
-    if state.optimizer is not None:
-        torch.save(state.optimizer, folder / f"{step}-{OPTIMIZER}")
+    if state.held is not None:
+        torch.save(state.held, folder / f"{step}-{OPTIMIZER}")
     scratch = folder / f"{PROGRESS}.new"
     scratch.write_text(json.dumps(state.progress))
     scratch.replace(folder / PROGRESS)
@@ -81,6 +87,6 @@ def load_training_state(folder: Path) -> TrainingState | None:
     if not (folder / PROGRESS).is_file():
         return None
     progress = json.loads((folder / PROGRESS).read_text("utf-8"))
-    optimizer_file = folder / f"{progress['step']}-{OPTIMIZER}"
-    optimizer = torch.load(optimizer_file, weights_only=True) if optimizer_file.is_file() else None
-    return TrainingState(load_file(folder / f"{progress['step']}-{WEIGHTS}"), optimizer, progress)
+    held_file = folder / f"{progress['step']}-{OPTIMIZER}"
+    held = torch.load(held_file, weights_only=True) if held_file.is_file() else None
+    return TrainingState(load_file(folder / f"{progress['step']}-{WEIGHTS}"), held, progress)

@@ -4,15 +4,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_origin
 
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import read_manifest
 from captioning.captioners.language_model import PACKAGED
-from captioning.captioners.visual_lm import Architecture
+from captioning.training.features import VIEWS
 from core.errors import InvalidInput
 
 T = TypeVar("T")
-OBJECTIVES = ("cross_entropy", "cider")
+#: Words that a key may have as its value; those of the architecture are checked where it is.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "objective": ("cross_entropy", "cider"),
+    "optimizer": ("adamw", "adafactor", "sgd"),
+    "schedule": ("cosine", "linear", "constant"),
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,8 @@ class FinetuneConfig:
     objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
+    accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
+    without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
     style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
     ema: how much of the running mean of the weights, which is what is evaluated and kept, each step leaves.
     """
@@ -31,15 +39,20 @@ class FinetuneConfig:
     start_from: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
+    patience: int | None = None
     images_per_batch: int = 16
+    accumulate: int = 1
     images_per_epoch: int | None = None
     captions_per_image: int = 5
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
     learning_rate: float = 5e-4
     projector_learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 100
     label_smoothing: float = 0.0
     dropout: float = 0.1
+    adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
     style_share: float = 0.25
     max_caption_tokens: int = 32
@@ -52,16 +65,33 @@ class FinetuneConfig:
     checkpoint_every_s: int = 300
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise InvalidInput(
-                f"Unknown objective {self.objective!r}; allowed: {', '.join(OBJECTIVES)}.", field="set"
+        for key, allowed in CHOICES.items():
+            _must(
+                getattr(self, key) in allowed,
+                f"Unknown {key} {getattr(self, key)!r}; allowed: {', '.join(allowed)}.",
             )
+        for view in self.views:
+            _must(view in VIEWS, f"Unknown view {view!r}; allowed: {', '.join(VIEWS)}.")
+        _must("plain" in self.views, "views must have plain among them: it is shown half of the time.")
+        for key in ("epochs", "images_per_batch", "accumulate", "captions_per_image", "evaluation_images"):
+            _must(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}.")
+        for key in ("label_smoothing", "dropout", "adapter_dropout", "hint_dropout", "style_share", "ema"):
+            _must(0 <= getattr(self, key) <= 1, f"{key} is a share from 0 to 1, not {getattr(self, key)}.")
 
     def resolved(self, concepts: Sequence[str] = ()) -> Self:
         """With the base and architecture of the checkpoint it starts from, else with these concepts to be learned.
 
-        ModelUnavailable if there is no such checkpoint.
+        ModelUnavailable if there is no such checkpoint; InvalidInput for a combination that can't be run.
         """
+        if self.objective == "cider":
+            _must(
+                bool(self.start_from),
+                "objective=cider needs start_from=CHECKPOINT: samples of a model that can't write teach nothing.",
+            )
+            _must(
+                self.captions_per_image >= 2,
+                "objective=cider needs captions_per_image of 2 or more, to compare.",
+            )
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
@@ -99,10 +129,23 @@ class FinetuneConfig:
         return self.from_dict(values)
 
 
+def _must(right: bool, otherwise: str) -> None:
+    if not right:
+        raise InvalidInput(otherwise, field="set")
+
+
 def _filled(kind: type[T], values: dict[str, Any]) -> T:
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    for key in values:
+    for key, value in values.items():
         _check_key(key, known)
+        wanted: Any = known[key].type
+        if wanted is float and isinstance(value, int):
+            continue
+        if get_origin(wanted) is tuple:
+            fits = isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+        else:
+            fits = isinstance(value, wanted) and not isinstance(value, bool)
+        _must(fits, f"{key} must be {getattr(wanted, '__name__', wanted)}, not {value!r}.")
     return kind(**values)
 
 

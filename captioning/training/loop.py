@@ -1,27 +1,32 @@
 """Fine-tuning of the captioner, on human captions or on its own samples: read it from top to bottom."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from captioning.captioners.adaptation import trains_base_weights
 from captioning.captioners.checkpoint import load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource
-from captioning.training.checkpoint import TrainingState, load_training_state, save_training_state
+from captioning.training.checkpoint import (
+    Stateful,
+    TrainingState,
+    load_training_state,
+    save_training_state,
+)
 from captioning.training.concepts import learned_hints
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset
 from captioning.training.features import cached_features
+from captioning.training.optimization import Backward, RankBudget, make_optimizer, make_schedule
 from captioning.training.self_critical import SelfCriticalBatches
 from captioning.training.stopping import StopOnSignal
 from core.devices import best_device, inference_dtype
@@ -37,6 +42,7 @@ class Progress:
     step_in_epoch: int = 0
     step: int = 0
     best_score: float = -1.0
+    best_epoch: int = 0
     finished: bool = False
 
 
@@ -51,15 +57,17 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
     lm.set_attn_implementation(
         "eager"
     )  # short sequences with a mask of their own: several times faster on a CPU
+    precision = torch.float32 if trains_base_weights(config.architecture) else inference_dtype(device)
     model = VisualLanguageModel(
-        lm.to(inference_dtype(device)), tokenizer, config.architecture, dropout=config.dropout
+        lm.to(precision),
+        tokenizer,
+        config.architecture,
+        dropout=config.dropout,
+        adapter_dropout=config.adapter_dropout,
     )
-    for name, weight in model.named_parameters():
-        if "lora_" in name:
+    for weight in model.parameters():
+        if weight.requires_grad:
             weight.data = weight.data.float()
-            weight.requires_grad_(True)
-        elif not name.startswith("projector."):
-            weight.requires_grad_(False)
     if config.start_from:
         _, weights = load_checkpoint(Path(config.start_from))
         with torch.no_grad():
@@ -89,17 +97,12 @@ def finetune(
     batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
     hints = learned_hints(model, images, views, config)
     source = batches(images, views, hints, model, config)
-    optimizer, schedule = _optimizer(model, config, total_steps=len(source) * config.epochs)
-    progress = Progress()
-    average = {name: weight.clone() for name, weight in model.trained_state().items()}
-    if state := load_training_state(run_dir):
-        state.restore(model, optimizer, schedule, average)
-        progress = Progress(**state.progress)
-    run = _Run(model, optimizer, schedule, average, config, run_dir, progress)
+    run = _Run(model, config, run_dir, total_steps=len(source) * config.epochs)
+    progress = run.resume()
     with StopOnSignal() as stop:
         if evaluate and config.start_from and progress.step == 0:
             run.keep_if_best(evaluate)
-        while progress.epoch < config.epochs:
+        while progress.epoch < config.epochs and not run.is_out_of_patience:
             run.epoch(source, stop)
             if stop.requested:
                 run.save()
@@ -116,12 +119,7 @@ def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0
     device = model.projector.place.device
     visual = model.projector(batch.grid.to(device))
     embeds = torch.cat([visual.to(model.lm.dtype), model.embed_text(batch.ids.to(device))], dim=1)
-    hidden = model.lm.base_model.model.model(
-        inputs_embeds=embeds,
-        attention_mask=_additive(batch.mask.to(device), model.lm.dtype),
-        position_ids=batch.positions.to(device),
-        use_cache=False,
-    ).last_hidden_state
+    hidden = model.hidden_states(embeds, batch.mask.to(device), batch.positions.to(device))
     logits = model.lm.get_output_embeddings()(hidden[batch.rows.to(device), batch.sources.to(device)])
     losses = functional.cross_entropy(
         logits.float(), batch.targets.to(device), label_smoothing=label_smoothing, reduction="none"
@@ -129,21 +127,29 @@ def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0
     return (losses * batch.weights.to(device)).mean()
 
 
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(
-        ~mask, torch.finfo(dtype).min
-    )
-
-
-@dataclass
 class _Run:
-    model: VisualLanguageModel
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    average: dict[str, Tensor]
-    config: FinetuneConfig
-    run_dir: Path
-    progress: Progress
+    """What a step changes, and how it is saved."""
+
+    def __init__(
+        self, model: VisualLanguageModel, config: FinetuneConfig, run_dir: Path, *, total_steps: int
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.run_dir = run_dir
+        self.progress = Progress()
+        self.average = {name: weight.clone() for name, weight in model.trained_state().items()}
+        self.optimizer = make_optimizer(model, config)
+        self.schedule = make_schedule(self.optimizer, config, total_steps)
+        adaptive = config.architecture.method == "adalora"
+        self.ranks = RankBudget(model, total_steps) if adaptive else None
+        self.backward = Backward(model, lambda model, batch: loss_of(model, batch, config.label_smoothing))
+
+    def resume(self) -> Progress:
+        """Go on where the run in this folder stands, if there is one."""
+        if state := load_training_state(self.run_dir):
+            state.restore(self.model, self._movers, self.average)
+            self.progress = Progress(**state.progress)
+        return self.progress
 
     def epoch(self, source: BatchSource, stop: StopOnSignal) -> None:
         self.model.train()
@@ -152,8 +158,8 @@ class _Run:
         with tqdm(
             total=len(source), initial=done, desc=f"epoch {self.progress.epoch + 1}", mininterval=5
         ) as bar:
-            for batch in source.epoch(self.progress.epoch, skip=done):
-                loss = self._step(batch)
+            for batches in source.epoch(self.progress.epoch, skip=done):
+                loss = self._step(batches)
                 smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
                 bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
                 bar.update()
@@ -165,24 +171,23 @@ class _Run:
         self.progress.epoch += 1
         self.progress.step_in_epoch = 0
 
-    def _step(self, batch: Batch) -> float:
-        device = self.model.projector.place.device
-        dtype = inference_dtype(device)
-        mixed: Any = torch.autocast(device.type, dtype) if dtype is not torch.float32 else nullcontext()
-        with mixed:
-            loss = loss_of(self.model, batch, self.config.label_smoothing)
-        loss.backward()
+    def _step(self, batches: list[Batch]) -> float:
+        loss = self.backward(batches)
+        if self.ranks:
+            self.ranks.regularize()
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         torch.nn.utils.clip_grad_norm_(weights, self.config.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
+        if self.ranks:
+            self.ranks.allocate(self.progress.step)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
         self.progress.step_in_epoch += 1
         kept = min(self.config.ema, self.progress.step / (self.progress.step + 10))
         for name, weight in self.model.trained_state().items():
             self.average[name].lerp_(weight, 1 - kept)
-        return float(loss.detach())
+        return loss
 
     def keep_if_best(self, evaluate: Evaluate | None) -> None:
         with self._averaged():
@@ -190,8 +195,15 @@ class _Run:
             score = evaluate(self.model, epoch) if evaluate else float(epoch)
             if score > self.progress.best_score:
                 self.progress.best_score = score
+                self.progress.best_epoch = epoch
                 state = TrainingState.weights_only(self.model, vars(self.progress))
                 save_training_state(self.run_dir / "best", state)
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the last epochs brought nothing better, and the configuration says when that is enough."""
+        patience = self.config.patience
+        return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -203,28 +215,10 @@ class _Run:
             self.model.load_trained_state(here)
 
     def save(self) -> None:
-        state = TrainingState.capture(
-            self.model, self.optimizer, self.schedule, self.average, vars(self.progress)
-        )
+        state = TrainingState.capture(self.model, self._movers, self.average, vars(self.progress))
         save_training_state(self.run_dir, state)
 
-
-def _optimizer(
-    model: VisualLanguageModel, config: FinetuneConfig, total_steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    adapters = [weight for name, weight in model.named_parameters() if "lora_" in name]
-    projector = list(model.projector.parameters())
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": adapters, "lr": config.learning_rate},
-            {"params": projector, "lr": config.projector_learning_rate},
-        ],
-        weight_decay=config.weight_decay,
-        betas=(0.9, 0.98),
-    )
-
-    def scale(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
-        return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps)))))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
+    @property
+    def _movers(self) -> dict[str, Stateful]:
+        movers: dict[str, Stateful] = {"optimizer": self.optimizer, "schedule": self.schedule}
+        return movers | ({"ranks": self.ranks} if self.ranks else {})

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import load_checkpoint, save_checkpoint
 from captioning.captioners.concepts import ConceptHead, pooled_grid
-from captioning.captioners.visual_lm import Architecture
 from captioning.training.concepts import ConceptData, concept_vocabulary, learned_hints
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage

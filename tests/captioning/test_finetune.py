@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.visual import VisualCaptioner
-from captioning.captioners.visual_lm import Architecture
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from captioning.captioners.visual_lm import STYLES, Architecture
+from captioning.captioners.architecture import Architecture
+from captioning.captioners.visual_lm import STYLES
 from captioning.training.batches import BatchSource, in_style
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage

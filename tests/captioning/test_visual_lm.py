@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from captioning.captioners import visual_lm
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
 from captioning.captioners.visual import VisualCaptioner
-from captioning.captioners.visual_lm import Architecture, VisualLanguageModel
+from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, collate, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.loop import build_model, loss_of

@@ -1,0 +1,43 @@
+"""What has to be known to rebuild the module that a checkpoint's weights fit."""
+
+from dataclasses import dataclass
+
+from captioning.vision.backbone import GRID_SIDE
+from core.errors import InvalidInput
+
+#: How the language model is taught to read pictures; `captioning.captioners.adaptation` says what each one is.
+METHODS = ("lora", "adalora", "prefix", "bottleneck", "top_layers", "full", "projector_only")
+PROJECTORS = ("mlp", "linear", "resampler")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shapes and kinds, saved in `model.json`.
+
+    lora_rank, lora_alpha: of `lora` and `adalora`. prefix_length: of `prefix`. bottleneck_width: of `bottleneck`.
+    top_layers: how many layers next to the output `top_layers` trains. concepts: the words that the concept head
+    knows; training takes them from its captions.
+    """
+
+    visual_side: int = 4
+    projector: str = "mlp"
+    projector_width: int = 1024
+    tags_in_prompt: int = 3
+    concepts_in_prompt: int = 8
+    concepts: tuple[str, ...] = ()
+    method: str = "lora"
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    prefix_length: int = 16
+    bottleneck_width: int = 64
+    top_layers: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
+        if not 1 <= self.visual_side <= GRID_SIDE:
+            raise InvalidInput(f"visual_side is from 1 to {GRID_SIDE}, not {self.visual_side}.", field="set")
+        for key, allowed in (("method", METHODS), ("projector", PROJECTORS)):
+            if getattr(self, key) not in allowed:
+                raise InvalidInput(
+                    f"Unknown {key} {getattr(self, key)!r}; allowed: {', '.join(allowed)}.", field="set"
+                )
