@@ -176,7 +176,9 @@ class VisualLanguageModel(nn.Module):
         if prefix is not None:
             length = prefix.get_seq_length()
             mask = functional.pad(mask, (length, 0), value=1)
-            embeds = functional.pad(embeds, (0, 0, length, 0))  # `generate` cuts off what the cache has already
+            embeds = functional.pad(
+                embeds, (0, 0, length, 0)
+            )  # `generate` cuts off what the cache has already
             decoding["past_key_values"] = prefix
         output = self.network.generate(
             inputs_embeds=embeds,

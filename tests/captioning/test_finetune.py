@@ -127,6 +127,36 @@ def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_wo
     )
 
 
+def test_it_stops_when_nothing_gets_better(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    scores = [0.1, 0.3, 0.2, 0.25, 0.9]
+    patient = config.with_overrides(["epochs=5", "patience=2"])
+    progress = finetune(dataset, patient, tmp_path, cache, lambda model, epoch: scores[epoch - 1])
+    assert (progress.epoch, progress.best_epoch, progress.best_score) == (4, 2, 0.3)
+    assert progress.finished
+
+
+def test_what_is_kept_is_the_mean_of_the_weights(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    last = config.with_overrides(["epochs=2", "ema=0"])
+    finetune(dataset, last, tmp_path / "last", cache)
+    newest, best = (load_training_state(folder) for folder in (tmp_path / "last", tmp_path / "last" / "best"))
+    mean = config.with_overrides(["epochs=2", "ema=0.5"])
+    finetune(dataset, mean, tmp_path / "mean", cache)
+    same, kept = (load_training_state(folder) for folder in (tmp_path / "mean", tmp_path / "mean" / "best"))
+    assert newest is not None
+    assert best is not None
+    assert same is not None
+    assert kept is not None
+    name = "projector.place"
+    torch.testing.assert_close(best.weights[name], newest.weights[name])
+    torch.testing.assert_close(same.weights[name], newest.weights[name])  # the mean moves nothing
+    assert not torch.equal(kept.weights[name], newest.weights[name])
+    assert kept.weights[name].norm() < newest.weights[name].norm()  # it started at zero
+
+
 def _interrupt_once_training(run: Path) -> None:
     while not (run / "progress.json").is_file():
         time.sleep(0.005)
