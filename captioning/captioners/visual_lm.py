@@ -169,7 +169,7 @@ class VisualLanguageModel(nn.Module):
         by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self._left_padded_prompts(grid, hints, style)
+        embeds, mask = self._left_padded_prompts(grid, hints, [style] * len(hints))
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
         prefix = self._prefix(len(embeds) * decoding.get("num_beams", 1))
@@ -214,13 +214,19 @@ class VisualLanguageModel(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, grid: Tensor, hints: Sequence[Sequence[str]], *, count: int, max_new_tokens: int
+        self,
+        grid: Tensor,
+        hints: Sequence[Sequence[str]],
+        styles: Sequence[str] | None = None,
+        *,
+        count: int,
+        max_new_tokens: int,
     ) -> list[list[Sample]]:
         """`count` captions for each of N pictures, drawn from the model's own distribution.
 
         grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
         """
-        embeds, mask = self._left_padded_prompts(grid, hints)
+        embeds, mask = self._left_padded_prompts(grid, hints, styles or ["normal"] * len(hints))
         prefix = self._prefix(len(embeds))
         if prefix is not None:
             mask = functional.pad(mask, (prefix.get_seq_length(), 0), value=1)
@@ -284,9 +290,9 @@ class VisualLanguageModel(nn.Module):
                     weight.copy_(before)
 
     def _left_padded_prompts(
-        self, grid: Tensor, hints: Sequence[Sequence[str]], style: str = "normal"
+        self, grid: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
-        prompts = [self.prompt_ids(names, style) for names in hints]
+        prompts = [self.prompt_ids(*each) for each in zip(hints, styles, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from captioning.captioners.visual_lm import Sample, VisualLanguageModel
-from captioning.training.batches import Batch, BatchSource, Hints, PackedCaptions, collate, packed
+from captioning.training.batches import Batch, BatchSource, Hints, collate, in_style, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import Features
@@ -28,8 +27,8 @@ _LONGEST_NGRAM = 4
 _LENGTH_SIGMA = 6.0
 #: Counts as a word, so that a sentence broken off ("a dog on a") is worth less than a whole one.
 _END = "<end>"
-#: Of a word that people wrote, beside the gains of the samples: styles are taught, since nothing rewards them.
-_TAUGHT_WEIGHT = 0.5
+#: In words. CIDEr-D alone forgives twice the length too easily for a style to be learned.
+_STYLE_LENGTH_SIGMA = 2.5
 
 NGrams = Counter[tuple[str, ...]]
 
@@ -42,15 +41,24 @@ class CiderD:
 
     def __init__(self, references: Sequence[Sequence[str]]) -> None:
         """`references`: for each picture the words, separated by blanks, of every human caption."""
-        self._counted = [[_ngrams(text) for text in texts] for texts in references]
-        self._documents = Counter(gram for counts in self._counted for gram in set().union(*counts))
+        self._references = references
+        counted = [[_ngrams(text) for text in texts] for texts in references]
+        self._documents = Counter(gram for counts in counted for gram in set().union(*counts))
         self._log_corpus = math.log(len(references))
 
-    def score(self, picture: int, text: str) -> float:
-        """How well `text` says what people said of the picture with this number."""
+    def score(self, picture: int, text: str, style: str = "normal") -> float:
+        """How well `text` says what people said of the picture with this number.
+
+        In another style than `normal` it is held against the captions that show it, and has to be about as long.
+        """
+        references = in_style(self._references[picture], style)
         guess = self._weighed(_ngrams(text))
-        truths = [self._weighed(counts) for counts in self._counted[picture]]
-        return 10.0 * sum(guess.likeness(truth) for truth in truths) / len(truths)
+        truths = [self._weighed(_ngrams(reference)) for reference in references]
+        cider = 10.0 * sum(guess.likeness(truth) for truth in truths) / len(truths)
+        if style == "normal":
+            return cider
+        off = len(text.split()) - sum(len(reference.split()) for reference in references) / len(references)
+        return cider * math.exp(-(off**2) / (2 * _STYLE_LENGTH_SIGMA**2))
 
     def _weighed(self, counts: NGrams) -> "_Weighed":
         vectors: list[dict[tuple[str, ...], float]] = [{} for _ in range(_LONGEST_NGRAM)]
@@ -97,43 +105,31 @@ class SelfCriticalBatches(BatchSource):
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = [(index, self._view_of(index, choose), self._style(choose)) for index in chosen]
-        picked.sort(key=lambda one: one[2] != "normal")
-        written = [(index, view) for index, view, style in picked if style == "normal"]
         grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view, _ in picked])).float()
-        sequences, weights = self._sampled(grid[: len(written)], written, choose)
-        for index, view, style in picked[len(written) :]:
-            sequences.append(self._sequence(index, view, choose, style))
-            weights += [_TAUGHT_WEIGHT] * len(sequences[-1].targets)
-        return collate(grid, sequences, self._pad, weights)
-
-    def _sampled(
-        self, grid: Tensor, picked: Sequence[tuple[int, str]], choose: random.Random
-    ) -> tuple[list[PackedCaptions], list[float]]:
-        if not picked:
-            return [], []
-        hints = [self._hints_of(index, view, choose) for index, view in picked]
+        hints = [self._hints_of(index, view, choose) for index, view, _ in picked]
+        styles = [style for _, _, style in picked]
         self.model.eval()
         with self.model.merged():
             samples = self.model.sample(
                 grid.to(self.model.projector.place.device),
                 hints,
+                styles,
                 count=self.config.captions_per_image,
                 max_new_tokens=self.config.max_caption_tokens,
             )
         self.model.train()
-        sequences: list[PackedCaptions] = []
-        weights: list[float] = []
-        for (index, _), words, written in zip(picked, hints, samples, strict=True):
-            gains = advantages([self._rewarded(index, sample) for sample in written])
-            prompt, ids = self.model.prompt_ids(words), [sample.ids for sample in written]
+        sequences, weights = [], []
+        for index, words, style, written in zip(chosen, hints, styles, samples, strict=True):
+            gains = advantages([self._rewarded(index, sample, style) for sample in written])
+            prompt, ids = self.model.prompt_ids(words, style), [sample.ids for sample in written]
             sequences.append(packed(prompt, ids, self.model.projector.count, self._pad))
             for sample, gain in zip(written, gains, strict=True):
                 weights += [gain] * len(sample.ids) + [gain if sample.ended else 0.0]
-        return sequences, weights
+        return collate(grid, sequences, self._pad, weights)
 
-    def _rewarded(self, index: int, sample: Sample) -> float:
+    def _rewarded(self, index: int, sample: Sample, style: str) -> float:
         text = self.model.tokenizer.decode(sample.ids, skip_special_tokens=True)
-        return self.reward.score(index, words_of(text, ended=sample.ended))
+        return self.reward.score(index, words_of(text, ended=sample.ended), style)
 
 
 def advantages(rewards: Sequence[float]) -> list[float]:

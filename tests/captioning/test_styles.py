@@ -14,7 +14,7 @@ from captioning.training.batches import BatchSource, in_style
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.training.loop import build_model, loss_of
-from captioning.training.self_critical import SelfCriticalBatches
+from captioning.training.self_critical import CiderD, SelfCriticalBatches, words_of
 from captioning.vision.frames import Features
 from tests.captioning.tiny import save_tiny_lm
 
@@ -48,8 +48,8 @@ def test_a_style_is_shown_by_the_shortest_or_the_longest_captions() -> None:
     assert in_style(CAPTIONS[:1], "short") == [CAPTIONS[0]]
 
 
-def test_samples_and_taught_styles_share_a_batch_and_keep_to_their_pictures(
-    config: FinetuneConfig, tmp_path: Path
+def test_samples_of_every_style_share_a_batch(
+    config: FinetuneConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build_model(config, tmp_path)
     count = 12
@@ -58,23 +58,29 @@ def test_samples_and_taught_styles_share_a_batch_and_keep_to_their_pictures(
     hints = {"plain": [[f"word{n}"] for n in range(count)]}
     images = [CaptionedImage(Path(f"{n}.png"), CAPTIONS) for n in range(count)]
     source = SelfCriticalBatches(images, features, hints, model, config)
+    asked: list[tuple[int, str]] = []
+
+    def noted(index: int, text: str, style: str) -> float:
+        asked.append((index, style))
+        return float(len(asked))
+
+    monkeypatch.setattr(source.reward, "score", noted)
     batch = source._batch(range(count), random.Random(0))
 
-    kinds = set()
+    told = dict(asked)
+    assert set(told.values()) == set(STYLES)
     for row in range(count):
         text = model.tokenizer.decode(batch.ids[row])
-        assert text.startswith(f"word{int(batch.grid[row, 0, 0])}\n")
-        style = next((s for s in ("short", "detailed") if STYLES[s] in text), "normal")
-        kinds.add(style)
-        weights = batch.weights[batch.rows == row]
-        if style == "normal":
-            assert 0.5 not in weights.tolist()
-        else:
-            assert all(caption in text for caption in in_style(CAPTIONS, style))
-            assert set(weights.tolist()) == {0.5}
-    assert kinds == set(STYLES)
+        assert text.startswith(f"word{int(batch.grid[row, 0, 0])}{STYLES[told[row]]}")
     assert loss_of(model, batch).isfinite()
-    assert source._sampled(batch.grid[:0], [], random.Random(0)) == ([], [])
+
+
+def test_a_style_is_rewarded_for_its_captions_and_their_length() -> None:
+    reward = CiderD([[words_of(text) for text in CAPTIONS], ["a boat on a lake"], ["two men climb a rock"]])
+    short, long = words_of("A red dog."), words_of("Two children play with a ball on the beach.")
+    assert reward.score(0, short, "short") > 3 * reward.score(0, long, "short")
+    assert reward.score(0, long, "detailed") > 3 * reward.score(0, short, "detailed")
+    assert reward.score(0, long, "normal") == reward.score(0, long)
 
 
 def test_the_prompt_decides_which_sentence_is_written(config: FinetuneConfig, tmp_path: Path) -> None:
