@@ -17,6 +17,7 @@ T = TypeVar("T")
 CHOICES: dict[str, tuple[str, ...]] = {
     "objective": ("cross_entropy", "cider"),
     "optimizer": ("adamw", "adafactor", "sgd"),
+    "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
 }
 
@@ -31,6 +32,7 @@ class FinetuneConfig:
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
     style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
+    tracker: where curves and captions are shown while it runs, beside history.jsonl and curves.png in its folder.
     ema: how much of the running mean of the weights, which is what is evaluated and kept, each step leaves.
     """
 
@@ -61,6 +63,7 @@ class FinetuneConfig:
     views: tuple[str, ...] = ("plain", "mirror", "crop")
     seed: int = 0
     device: str = "auto"
+    tracker: str = "tensorboard"
     evaluation_images: int = 200
     checkpoint_every_s: int = 300
 

@@ -15,7 +15,7 @@ from captioning.training.concepts import concept_vocabulary
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
-from captioning.training.loop import Evaluate, finetune
+from captioning.training.loop import Evaluate, Evaluation, finetune
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
@@ -48,7 +48,7 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
     stride = max(1, len(images) // config.evaluation_images)
     sample = list(range(0, len(images), stride))
 
-    def evaluate(model: VisualLanguageModel, epoch: int) -> float:
+    def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
         model.eval()
         chosen = Features(features.grid[sample], features.logits[sample])
         captions = greedy_captions(model, chosen)
@@ -57,9 +57,8 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
             or 0.0
         )
         tqdm.write(f"epoch {epoch}: CIDEr {cider:.3f} on {len(sample)} dev images")
-        for at, caption in list(zip(sample, captions, strict=True))[:_SHOWN]:
-            tqdm.write(f"  {images[at].path.name}: {caption}")
-        return cider
+        shown = {images[at].path.name: caption for at, caption in zip(sample, captions, strict=True)}
+        return Evaluation(cider, dict(list(shown.items())[:_SHOWN]))
 
     return evaluate
 

@@ -1,10 +1,11 @@
 """Fine-tuning of the captioner, on human captions or on its own samples: read it from top to bottom."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -26,12 +27,24 @@ from captioning.training.concepts import learned_hints
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset
 from captioning.training.features import cached_features
+from captioning.training.history import History
 from captioning.training.optimization import Backward, RankBudget, make_optimizer, make_schedule
 from captioning.training.self_critical import SelfCriticalBatches
 from captioning.training.stopping import StopOnSignal
+from captioning.training.tracking import make_tracker
 from core.devices import best_device, inference_dtype
 
-Evaluate = Callable[[VisualLanguageModel, int], float]
+
+class Evaluation(NamedTuple):
+    """How good the captions are, and those of a few pictures, always the same, by file name."""
+
+    score: float
+    shown: Mapping[str, str]
+
+
+Evaluate = Callable[[VisualLanguageModel, int], Evaluation]
+#: Steps between two points of the curves.
+_MEASURE_EVERY = 10
 
 
 @dataclass
@@ -99,7 +112,7 @@ def finetune(
     source = batches(images, views, hints, model, config)
     run = _Run(model, config, run_dir, total_steps=len(source) * config.epochs)
     progress = run.resume()
-    with StopOnSignal() as stop:
+    with StopOnSignal() as stop, run:
         if evaluate and config.start_from and progress.step == 0:
             run.keep_if_best(evaluate)
         while progress.epoch < config.epochs and not run.is_out_of_patience:
@@ -151,6 +164,14 @@ class _Run:
             self.progress = Progress(**state.progress)
         return self.progress
 
+    def __enter__(self) -> Self:
+        self.history = History(self.run_dir, step=self.progress.step)
+        self.tracker = make_tracker(self.config, self.run_dir, step=self.progress.step)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.tracker.close()
+
     def epoch(self, source: BatchSource, stop: StopOnSignal) -> None:
         self.model.train()
         saved_at, smooth = time.monotonic(), None
@@ -162,6 +183,8 @@ class _Run:
                 loss = self._step(batches)
                 smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
                 bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
+                if self.progress.step % _MEASURE_EVERY == 0:
+                    self._measured(loss=smooth, learning_rate=float(self.schedule.get_last_lr()[0]))
                 bar.update()
                 if stop.requested:
                     return
@@ -192,7 +215,13 @@ class _Run:
     def keep_if_best(self, evaluate: Evaluate | None) -> None:
         with self._averaged():
             epoch = self.progress.epoch
-            score = evaluate(self.model, epoch) if evaluate else float(epoch)
+            score, shown = evaluate(self.model, epoch) if evaluate else Evaluation(float(epoch), {})
+            if evaluate:
+                self._measured(score=score)
+                for name, caption in shown.items():
+                    tqdm.write(f"  {name}: {caption}")
+                self.tracker.wrote(self.progress.step, shown)
+            self.history.draw()
             if score > self.progress.best_score:
                 self.progress.best_score = score
                 self.progress.best_epoch = epoch
@@ -204,6 +233,10 @@ class _Run:
         """Whether the last epochs brought nothing better, and the configuration says when that is enough."""
         patience = self.config.patience
         return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
+
+    def _measured(self, **values: float) -> None:
+        self.history.add(self.progress.step, **values)
+        self.tracker.measured(self.progress.step, values)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """A whole fine-tuning at toy size: a random language model, four made pictures, the real backbone."""
 
+import json
 import os
 import signal
 import threading
@@ -17,7 +18,8 @@ from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset
 from captioning.training.finetune import dev_cider, finetune_and_export
-from captioning.training.loop import build_model, finetune
+from captioning.training.history import CURVES, HISTORY
+from captioning.training.loop import Evaluation, build_model, finetune
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
@@ -71,6 +73,12 @@ def test_it_learns_to_tell_four_walls_apart(
     batch = np.stack(pixels)
     drafts = captioner.caption(FrameBatch(batch, EfficientNetLite2("cpu").encode(batch)))
     assert len({draft.text for draft in drafts}) >= 3, [draft.text for draft in drafts]
+    with Image.open(tmp_path / "run" / CURVES) as curves:
+        assert curves.width > 100
+    rows = [json.loads(line) for line in (tmp_path / "run" / HISTORY).read_text().splitlines()]
+    assert sum("score" in row for row in rows) == config.epochs
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert losses[-1] < losses[0]
 
 
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
@@ -115,7 +123,7 @@ def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_wo
     assert start is not None
     assert result is not None
     assert (result.base, result.architecture) == (config.base, config.architecture)
-    began = dev_cider(dataset.split("dev"), goes_on, cache)(build_model(goes_on.resolved(), cache), 0)
+    began = dev_cider(dataset.split("dev"), goes_on, cache)(build_model(goes_on.resolved(), cache), 0).score
     best, last = load_training_state(tmp_path / "run" / "best"), load_training_state(tmp_path / "run")
     assert best is not None
     assert best.progress["best_score"] >= began
@@ -132,7 +140,9 @@ def test_it_stops_when_nothing_gets_better(
 ) -> None:
     scores = [0.1, 0.3, 0.2, 0.25, 0.9]
     patient = config.with_overrides(["epochs=5", "patience=2"])
-    progress = finetune(dataset, patient, tmp_path, cache, lambda model, epoch: scores[epoch - 1])
+    progress = finetune(
+        dataset, patient, tmp_path, cache, lambda model, epoch: Evaluation(scores[epoch - 1], {})
+    )
     assert (progress.epoch, progress.best_epoch, progress.best_score) == (4, 2, 0.3)
     assert progress.finished
 
