@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import read_dataset, tidy_caption
@@ -40,6 +42,47 @@ def test_an_unknown_split_is_answered_with_those_there_are(tmp_path: Path) -> No
     dataset = read_dataset(dataset_folder(tmp_path, "image,split,caption\na.jpg,train,A dog\n"))
     with pytest.raises(InvalidInput, match="no split 'dev'; it has train"):
         dataset.split("dev")
+
+
+def damaged_folder(folder: Path) -> Path:
+    table = (
+        "image,split,caption\na.png,train,A cat\ncut.jpg,train,A dog\ncut.jpg,train,A hound\na.png,dev, \n"
+    )
+    dataset_folder(folder, table, images=())
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "images" / "a.png")
+    Image.fromarray(noise).save(folder / "images" / "cut.jpg")
+    whole = (folder / "images" / "cut.jpg").read_bytes()
+    (folder / "images" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+def test_damaged_pictures_and_missing_splits_are_in_the_same_list(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_dataset(damaged_folder(tmp_path), needed_splits=("train", "dev"), decode=True)
+    said = str(caught.value)
+    assert "3 problems" in said
+    assert "there is no split 'dev'" in said
+    assert "line 3: images/cut.jpg can't be decoded" in said
+    assert "line 5: the caption of a.png is empty" in said
+
+
+def test_what_is_broken_can_be_left_out_and_is_told(tmp_path: Path) -> None:
+    dataset = read_dataset(damaged_folder(tmp_path), needed_splits=("train",), decode=True, skip_broken=True)
+    assert [image.path.name for image in dataset.split("train")] == ["a.png"]
+    assert len(dataset.skipped) == 2
+    with pytest.raises(InvalidInput, match="no split 'dev'"):
+        read_dataset(tmp_path, needed_splits=("train", "dev"), skip_broken=True)
+
+
+def test_a_table_in_another_encoding_is_refused_and_a_byte_order_mark_is_not(tmp_path: Path) -> None:
+    folder = dataset_folder(tmp_path, "image,split,caption\na.jpg,train,Ein Hund\n")
+    text = (folder / "captions.csv").read_text("utf-8")
+    (folder / "captions.csv").write_text(text, encoding="utf-8-sig")
+    assert read_dataset(folder).split("train")
+    (folder / "captions.csv").write_bytes("image,split,caption\na.jpg,train,Grün\n".encode("latin-1"))
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        read_dataset(folder)
 
 
 @pytest.mark.parametrize(

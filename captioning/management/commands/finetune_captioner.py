@@ -16,6 +16,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
+        parser.add_argument(
+            "--skip-broken",
+            action="store_true",
+            help="go on without rows that lack a caption or a picture that can be decoded, and without a dev split",
+        )
         parser.add_argument("--config", type=Path, help="JSON file of configuration keys")
         parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/captioner")
@@ -33,7 +38,15 @@ class Command(BaseCommand):
         try:
             config = FinetuneConfig.load(options["config"]) if options["config"] else FinetuneConfig()
             config = config.with_overrides([f"device={settings.DEVICE}", *options["overrides"]])
-            dataset = read_dataset(options["dataset"])
+            skip = options["skip_broken"]
+            dataset = read_dataset(
+                options["dataset"],
+                needed_splits=("train",) if skip else ("train", "dev"),
+                decode=True,
+                skip_broken=skip,
+            )
+            if dataset.skipped:
+                self.stderr.write(f"Left out {len(dataset.skipped)}: {'; '.join(dataset.skipped[:5])} ...")
             manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output)
         except SightlineError as error:
             raise CommandError(str(error)) from error
