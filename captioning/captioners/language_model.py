@@ -28,11 +28,14 @@ def load_base(source: str, cache_dir: Path) -> tuple[Any, Any]:
     folder = str(_converted(cache_dir)) if source == PACKAGED else source
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
     except OSError as error:
         raise ModelUnavailable(
             f"The language model {source!r} can't be loaded: {error}. "
-            "Set CAPTIONER_BASE to a folder in transformers' format, or leave it unset for the packaged one."
+            "It has to be a folder in transformers' format with its weights as safetensors (other formats may hold "
+            "code), or a model that the hub's cache on this machine has; the packaged one is always there."
         ) from error
     return tokenizer, model.eval()
 

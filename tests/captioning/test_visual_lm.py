@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from captioning.captioners import visual_lm
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
+from captioning.captioners.language_model import load_base
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, collate, packed
@@ -169,3 +171,14 @@ def test_damaged_or_foreign_weights_are_refused(
     (folder / MANIFEST).unlink()
     with pytest.raises(ModelUnavailable, match="finetune_captioner"):
         load_checkpoint(folder)
+
+
+def test_a_base_whose_weights_could_hold_code_is_refused(base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    for file in base.iterdir():
+        if file.suffix != ".safetensors":
+            (folder / file.name).write_bytes(file.read_bytes())
+    torch.save(load_file(base / "model.safetensors"), folder / "pytorch_model.bin")
+    with pytest.raises(ModelUnavailable, match="safetensors"):
+        load_base(str(folder), tmp_path)
