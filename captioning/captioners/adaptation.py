@@ -49,6 +49,11 @@ def is_mergeable(architecture: Architecture) -> bool:
     return architecture.method in _MERGEABLE
 
 
+def is_separable(architecture: Architecture) -> bool:
+    """Whether the language model can do without anything that transformers doesn't know."""
+    return architecture.method not in ("prefix", "bottleneck")
+
+
 def trains_base_weights(architecture: Architecture) -> bool:
     """Whether weights of the language model itself change, which then need full precision in training."""
     return architecture.method in ("top_layers", "full")

@@ -15,6 +15,8 @@ from captioning.vision import backbone
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
 
+#: Before the name of a base that lies in the checkpoint's own folder.
+BESIDE = "./"
 WEIGHTS = "weights.safetensors"
 MANIFEST = "model.json"
 
@@ -72,6 +74,12 @@ def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
     if manifest.backbone_sha256 != backbone.weights_sha256():
         raise ModelUnavailable(f"{folder} was trained on other backbone weights than the installed ones.")
     return manifest, {name: weight.to(torch.float32) for name, weight in load_file(file).items()}
+
+
+def base_folder(manifest: Manifest, folder: Path) -> str:
+    """What `load_base` finds the base of the checkpoint in this folder by."""
+    base = manifest.base
+    return str(folder / base.removeprefix(BESIDE)) if base.startswith(BESIDE) else base
 
 
 def read_manifest(folder: Path) -> Manifest:

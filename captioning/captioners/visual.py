@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from captioning.captioners.base import CaptionDraft
-from captioning.captioners.checkpoint import load_checkpoint
+from captioning.captioners.checkpoint import base_folder, load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
@@ -26,7 +26,7 @@ class VisualCaptioner:
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
-        tokenizer, lm = load_base(manifest.base, Path(cache_dir))
+        tokenizer, lm = load_base(base_folder(manifest, Path(checkpoint)), Path(cache_dir))
         self.model = VisualLanguageModel(lm, tokenizer, manifest.architecture)
         try:
             with torch.no_grad():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, get_origin
 
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.checkpoint import read_manifest
+from captioning.captioners.checkpoint import base_folder, read_manifest
 from captioning.captioners.language_model import PACKAGED
 from captioning.training.features import VIEWS
 from core.errors import InvalidInput
@@ -99,7 +99,8 @@ class FinetuneConfig:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
         start = read_manifest(Path(self.start_from))
-        return replace(self, base=start.base, architecture=start.architecture)
+        base = base_folder(start, Path(self.start_from))
+        return replace(self, base=base, architecture=start.architecture)
 
     def to_json(self) -> str:
         """As saved in `config.json`."""
