@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.training.augmentation import noisy
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.vision.frames import Features
@@ -145,7 +146,12 @@ class BatchSource:
             ]
             for text in captions[: self.config.captions_per_image]
         ]
-        return packed(self.model.prompt_ids(hints, style), encoded, self.model.projector.count, self._pad)
+        read = encoded
+        if self.config.word_dropout:
+            words = len(self.model.tokenizer)
+            read = [noisy(ids, self.config.word_dropout, words, choose) for ids in encoded]
+        prompt = self.model.prompt_ids(hints, style)
+        return packed(prompt, encoded, self.model.projector.count, self._pad, read)
 
     def _hints_of(self, index: int, view: str, choose: random.Random) -> list[str]:
         return [] if choose.random() < self.config.hint_dropout else self.hints[view][index]
@@ -162,8 +168,17 @@ def in_style(captions: Sequence[str], style: str) -> list[str]:
     return sorted(captions, key=len, reverse=style == "detailed")[:2]
 
 
-def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: int) -> PackedCaptions:
-    """One picture's sequence: visual tokens (segment 0), the prompt (segment 0), then captions 1, 2, ..."""
+def packed(
+    prompt: list[int],
+    captions: Sequence[list[int]],
+    visual: int,
+    end: int,
+    read: Sequence[list[int]] | None = None,
+) -> PackedCaptions:
+    """One picture's sequence: visual tokens (segment 0), the prompt (segment 0), then captions 1, 2, ...
+
+    read: what is shown of the captions where that is something else than what is to be said.
+    """
     ids, segments = list(prompt), [0] * (visual + len(prompt))
     positions = list(range(len(segments)))
     prefix = len(segments)
@@ -171,7 +186,7 @@ def packed(prompt: list[int], captions: Sequence[list[int]], visual: int, end: i
     targets: list[int] = []
     for number, caption in enumerate(captions, start=1):
         start = len(segments)
-        ids += caption
+        ids += caption if read is None else read[number - 1]
         segments += [number] * len(caption)
         positions += range(prefix, prefix + len(caption))
         sources += [prefix - 1, *range(start, start + len(caption))]

@@ -20,6 +20,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
 }
+SHARES = (
+    "label_smoothing",
+    "dropout",
+    "adapter_dropout",
+    "hint_dropout",
+    "style_share",
+    "word_dropout",
+    "ema",
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class FinetuneConfig:
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
     style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
+    word_dropout: share of the words read that are replaced at random; those to be said stay right.
+    paraphrase: adds another way to say each caption: `completion` by the language model, or `translate:THERE,BACK`
+    through another language, with the dotted paths of two translators.
     tracker: where curves and captions are shown while it runs, beside history.jsonl and curves.png in its folder.
     ema: how much of the running mean of the weights, which is what is evaluated and kept, each step leaves.
     """
@@ -57,6 +69,8 @@ class FinetuneConfig:
     adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
     style_share: float = 0.25
+    word_dropout: float = 0.0
+    paraphrase: str = ""
     max_caption_tokens: int = 32
     gradient_clip: float = 1.0
     ema: float = 0.98
@@ -78,7 +92,7 @@ class FinetuneConfig:
         _must("plain" in self.views, "views must have plain among them: it is shown half of the time.")
         for key in ("epochs", "images_per_batch", "accumulate", "captions_per_image", "evaluation_images"):
             _must(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}.")
-        for key in ("label_smoothing", "dropout", "adapter_dropout", "hint_dropout", "style_share", "ema"):
+        for key in SHARES:
             _must(0 <= getattr(self, key) <= 1, f"{key} is a share from 0 to 1, not {getattr(self, key)}.")
 
     def resolved(self, concepts: Sequence[str] = ()) -> Self:

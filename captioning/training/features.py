@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
 from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, EfficientNetLite2
 from captioning.vision.frames import Features
 from captioning.vision.pixels import square_pixels
 
-VIEWS = ("plain", "mirror", "crop")
+VIEWS = ("plain", "mirror", "crop", "colour")
 _BATCH = 32
 
 
@@ -25,7 +25,8 @@ def cached_features(
     """Features of the pictures at `paths`, memory-mapped from `cache_dir` where they were computed before.
 
     view: plain; mirror (flipped left to right); crop (a random three quarters to nine tenths of each side, every
-    other one mirrored; the same pictures always give the same crops).
+    other one mirrored); colour (brighter or darker, more or less contrast and saturation, never another hue, since
+    captions name colours). The same pictures always give the same views.
     """
     names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
     key = hashlib.sha256(f"{EfficientNetLite2.model_id}\n{view}\n{names}".encode()).hexdigest()[:16]
@@ -85,8 +86,16 @@ def _crop(image: Image.Image, name: str) -> Image.Image:
     return ImageOps.mirror(cropped) if choose.random() < 0.5 else cropped
 
 
+def _colour(image: Image.Image, name: str) -> Image.Image:
+    choose = random.Random(name)
+    for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = kind(image).enhance(choose.uniform(0.6, 1.4))
+    return image
+
+
 _VIEWS: dict[str, Callable[[Image.Image, str], Image.Image]] = {
     "plain": _plain,
     "mirror": _mirror,
     "crop": _crop,
+    "colour": _colour,
 }

@@ -16,6 +16,7 @@ from captioning.captioners.adaptation import trains_base_weights
 from captioning.captioners.checkpoint import load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.training.augmentation import paraphrase_named, with_paraphrases
 from captioning.training.batches import Batch, BatchSource
 from captioning.training.checkpoint import (
     Stateful,
@@ -109,6 +110,11 @@ def finetune(
     model = build_model(config, cache_dir)
     batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
     hints = learned_hints(model, images, views, config)
+    if config.paraphrase and config.objective == "cross_entropy":  # rewards are for what people said
+        paraphrase = paraphrase_named(
+            config.paraphrase, lambda: load_base(config.base, cache_dir), config.seed
+        )
+        images = with_paraphrases(images, paraphrase, run_dir / "paraphrases.json")
     source = batches(images, views, hints, model, config)
     run = _Run(model, config, run_dir, total_steps=len(source) * config.epochs)
     progress = run.resume()
