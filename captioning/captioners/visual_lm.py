@@ -60,11 +60,12 @@ class VisualLanguageModel(nn.Module):
             self.concepts.requires_grad_(requires_grad=False)  # taught by itself, before the language model
         self._column = {word: at for at, word in enumerate(architecture.concepts)}
         self.lm: Any = adapted(lm, architecture, adapter_dropout)
-        self._trained = [
-            name
+        own = {
+            id(weight): name  # once, though the head and the embeddings may be one tensor
             for name, weight in self.state_dict(keep_vars=True).items()
             if id(weight) not in given or weight.requires_grad
-        ]
+        }
+        self._trained = list(own.values())
 
     @property
     def network(self) -> Any:

@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 Scores = dict[str, float | None]
 
 
@@ -37,6 +40,19 @@ def score_captions(
         "meteor": _meteor(truth, guess) if tokenizer == "ptb" else None,
         "cider": float(cider),
     }
+
+
+def cider_of_each(
+    candidates: Sequence[str], references: Sequence[Sequence[str]], *, tokenizer: str = "ptb"
+) -> NDArray[np.float64]:
+    """CIDEr of every caption by itself, (N,); their mean is the CIDEr of all."""
+    from pycocoevalcap.cider.cider import Cider
+
+    tokenize = _ptb if tokenizer == "ptb" else _simple
+    truth = tokenize({number: list(texts) for number, texts in enumerate(references)})
+    guess = tokenize({number: [text] for number, text in enumerate(candidates)})
+    _, each = Cider().compute_score(truth, guess)
+    return np.asarray(each, np.float64)
 
 
 def best_tokenizer() -> str:

@@ -1,0 +1,125 @@
+"""Captioners trained in several ways and compared, at toy size, through the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from PIL import Image
+
+from captioning.evaluation.comparison import Comparison, Row, clip_score, interval, wording, write_report
+from captioning.evaluation.metrics import cider_of_each, score_captions
+from captioning.training.arms import ARMS, FROM_SCRATCH, arms_named, stages
+from captioning.training.config import FinetuneConfig
+from captioning.training.dataset import CaptionedImage
+from tests.captioning.tiny import save_tiny_lm
+
+COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "walls"
+    (folder / "images").mkdir(parents=True)
+    rows = ["image,split,caption"]
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
+        rows += [f"{name}.png,{split},A {name} wall ." for split in ("train", "dev")]
+        rows += [f"{name}.png,{split},The <{name}> wall ." for split in ("train", "dev")]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    return folder
+
+
+def images_of(dataset: Path) -> tuple[CaptionedImage, ...]:
+    return tuple(CaptionedImage(dataset / "images" / f"{name}.png", (f"A {name} wall.",)) for name in COLOURS)
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_pictures() -> None:
+    values = np.random.default_rng(1).normal(0.5, 0.2, 1000)
+    few, many = interval(values[:50]), interval(values)
+    assert few[0] < values[:50].mean() < few[1]
+    assert many[0] < values.mean() < many[1]
+    assert many[1] - many[0] == pytest.approx(4 * 0.2 / 1000**0.5, rel=0.15)
+    assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_the_score_of_each_caption_has_the_score_of_all_as_its_mean() -> None:
+    candidates = ["a dog runs", "a cat sleeps on a bed", "two boats"]
+    references = [["a dog runs fast"], ["the cat sleeps"], ["two boats on a lake", "boats"]]
+    each = cider_of_each(candidates, references, tokenizer="simple")
+    assert each.shape == (3,)
+    assert each.mean() == pytest.approx(score_captions(candidates, references, tokenizer="simple")["cider"])
+
+
+def test_small_figures_of_wording_and_match() -> None:
+    found = wording(["A dog runs.", "A dog runs.", "Two cats"])
+    assert found == {"distinct": 2, "words": pytest.approx(8 / 3), "vocabulary": 5}
+    assert clip_score(np.array([0.4, -0.2])) == pytest.approx(0.5)
+
+
+def test_the_report_is_written_four_ways_and_shows_nothing_unescaped(dataset: Path, tmp_path: Path) -> None:
+    captions = tuple(f"A <b>{name}</b> wall" for name in COLOURS)
+    rows = (
+        Row(
+            "plain", "as it is", captions, {"cider": 0.5, "cider_low": 0.4, "cider_high": 0.6, "meteor": None}
+        ),
+        Row("LoRA", "adapted", captions, {"cider": 0.7, "trained_parameters": 1234567.0}),
+    )
+    write_report(Comparison({"data": "walls"}, images_of(dataset), rows), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| LoRA | 0.7 |  |  | 1,234,567 |" in text
+    assert "METEOR" not in text
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("data:image/webp") == 4
+    assert "A &lt;b&gt;red&lt;/b&gt; wall" in page
+    assert "<b>red" not in page
+    assert len(json.loads((tmp_path / "report" / "report.json").read_text())["rows"]) == 2
+    with Image.open(tmp_path / "report" / "report.png") as plot:
+        assert plot.width > 500
+
+
+@pytest.mark.models
+def test_every_arm_stays_within_its_budget(dataset: Path, tmp_path: Path) -> None:
+    images, base = images_of(dataset) * 30, FinetuneConfig(images_per_batch=10)
+    for arm in ARMS:
+        runs = stages(arm, 400, images, tmp_path / arm.name, base)
+        assert sum(run.epochs * (run.images_per_epoch or 0) for run in runs) == pytest.approx(400, abs=4)
+        assert len(runs) == (2 if arm.self_critical else 1)
+    with pytest.raises(KeyError):
+        arms_named(["magic"])
+
+
+@pytest.mark.models
+@pytest.mark.django_db
+def test_the_command_trains_measures_and_goes_on_where_it_was(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--dataset", str(dataset), "--samples", "16", "--output", str(tmp_path / "out")]
+    options += [
+        "--set",
+        f"base={save_tiny_lm(tmp_path / 'lm')}",
+        "--set",
+        "images_per_batch=4",
+        "--set",
+        "tracker=none",
+    ]
+    options += ["--arm", FROM_SCRATCH, "--arm", "LoRA, then self-critical"]
+    call_command("compare_captioners", *options)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["name"] for row in report["rows"]] == [
+        "from scratch, 16 samples",
+        "LoRA, then self-critical, 16 samples",
+    ]
+    for row in report["rows"]:
+        assert len(row["captions"]) == 4
+        assert row["figures"]["trained_parameters"] > 1000
+        assert row["figures"]["peak_mb"] > 100
+        assert row["figures"]["cider_low"] <= row["figures"]["cider"] <= row["figures"]["cider_high"]
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("cost.json")}
+    assert len(before) == 3
+    call_command("compare_captioners", *options)
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert "from scratch, 16 samples" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="no arm 'magic'; there are from scratch"):
+        call_command("compare_captioners", *options, "--arm", "magic")
