@@ -32,9 +32,7 @@ def active_captioner() -> ActiveCaptioner:
     if pinned_by() is not None:
         folder = Path(settings.CAPTIONER_CHECKPOINT or SHIPPED_CHECKPOINT)
         return ActiveCaptioner(settings.CAPTIONER_MODEL_ID or model_id_in(folder), folder)
-    newest = (
-        Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder").first()
-    )
+    newest = Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder").first()
     return ActiveCaptioner(newest[0], Path(newest[1] or SHIPPED_CHECKPOINT)) if newest else shipped()
 
 

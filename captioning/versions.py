@@ -128,7 +128,9 @@ def version_before() -> CaptionerVersion:
         elif standing:
             standing.pop()
     if not standing:
-        raise Conflict("There is no promotion to take back: the captioner that ships with the code is active.")
+        raise Conflict(
+            "There is no promotion to take back: the captioner that ships with the code is active."
+        )
     return standing[-2] if len(standing) > 1 else shipped_version()
 
 

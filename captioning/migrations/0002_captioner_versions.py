@@ -6,43 +6,109 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('captioning', '0001_initial'),
+        ("captioning", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CaptionerVersion',
+            name="CaptionerVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model_id', models.CharField(help_text='Names weights and decoding', max_length=120, unique=True)),
-                ('folder', models.CharField(blank=True, help_text='Where the checkpoint lies; empty for the one in the code', max_length=500)),
-                ('weights_sha256', models.CharField(blank=True, max_length=64)),
-                ('configuration', models.JSONField(blank=True, default=dict, help_text='How it was trained')),
-                ('data', models.JSONField(blank=True, default=dict, help_text='On what: name, sizes of the splits, hash')),
-                ('metrics', models.JSONField(blank=True, default=dict, help_text='Figures on dev, as evaluate_captioner --json prints them')),
-                ('note', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "model_id",
+                    models.CharField(help_text="Names weights and decoding", max_length=120, unique=True),
+                ),
+                (
+                    "folder",
+                    models.CharField(
+                        blank=True,
+                        help_text="Where the checkpoint lies; empty for the one in the code",
+                        max_length=500,
+                    ),
+                ),
+                ("weights_sha256", models.CharField(blank=True, max_length=64)),
+                ("configuration", models.JSONField(blank=True, default=dict, help_text="How it was trained")),
+                (
+                    "data",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="On what: name, sizes of the splits, hash"
+                    ),
+                ),
+                (
+                    "metrics",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Figures on dev, as evaluate_captioner --json prints them",
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Promotion',
+            name="Promotion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('promote', 'Promote'), ('rollback', 'roll back')], default='promote', max_length=8)),
-                ('forced', models.BooleanField(default=False, help_text='In spite of worse figures, or of none')),
-                ('promoted_at', models.DateTimeField(auto_now_add=True)),
-                ('promoted_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='captioning.captionerversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("promote", "Promote"), ("rollback", "roll back")],
+                        default="promote",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "forced",
+                    models.BooleanField(default=False, help_text="In spite of worse figures, or of none"),
+                ),
+                ("promoted_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "promoted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="promotions",
+                        to="captioning.captionerversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
     ]
