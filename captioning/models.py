@@ -87,7 +87,8 @@ class CaptionerVersion(models.Model):
     @property
     def cider(self) -> float | None:
         """CIDEr on dev; None where nobody measured it."""
-        return self.metrics.get("cider")
+        value = self.metrics.get("cider")
+        return None if value is None else float(value)
 
 
 class Promotion(models.Model):

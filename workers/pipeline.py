@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from captioning.recaptioning import Selection
@@ -20,7 +20,8 @@ from core.errors import Conflict
 from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import encode_query_image as encode_query_image
-from workers.models import Job, RecaptionRun, StageRun
+from workers.models import Job, StageRun
+from workers.models import RecaptionRun as RecaptionRun
 from workers.rewording import wipe_captions as wipe_captions
 
 State = Job.State
@@ -135,6 +136,11 @@ def start_recaption(selection: Selection, user: AbstractBaseUser | None = None) 
         run = RecaptionRun.objects.create(job=job, version=version, selection=selection.as_json())
         transaction.on_commit(wake_jobs)
     return run
+
+
+def recaption_runs() -> QuerySet[RecaptionRun]:
+    """Every run with its job and version, the newest first."""
+    return RecaptionRun.objects.select_related("job", "version").order_by("-pk")
 
 
 def pause_recaption(run: RecaptionRun, reason: str = "") -> None:
