@@ -97,7 +97,7 @@ def _ask_again_where_others_stand(embedded: Mapping[int, str]) -> None:
     The claims are gone by now, so a wish that comes from here on makes a row of its own.
     """
     standing = captions_of(embedded)
-    overtaken = [frame_id for frame_id, text in embedded.items() if standing[frame_id].text != text]
+    overtaken = [each for each, text in embedded.items() if each in standing and standing[each].text != text]
     if overtaken:
         pipeline.ask_for(pipeline.DESCRIBE, overtaken, express=True)
 
