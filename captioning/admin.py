@@ -1,9 +1,20 @@
-"""Captions and tags in the admin, to look at and to search."""
+"""Captions and tags in the admin, to look at and to search; versions of the captioner, to promote and roll back."""
 
-from django.contrib import admin
-from django.http import HttpRequest
+from typing import Any
 
-from captioning.models import AutoTag, Caption
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from captioning import active, versions
+from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion
+from core.errors import Conflict, ModelUnavailable, NeedsForce
+from workers import pipeline
 
 
 @admin.register(Caption)
@@ -32,3 +43,129 @@ class AutoTagAdmin(admin.ModelAdmin[AutoTag]):
 
     def has_change_permission(self, request: HttpRequest, obj: AutoTag | None = None) -> bool:
         return False
+
+
+class _Records(admin.ModelAdmin[Any]):
+    """Written by services, read by people: nothing is added, changed or deleted by hand."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(CaptionerVersion)
+class CaptionerVersionAdmin(_Records):
+    list_display = (
+        *("model_id", "is_active", "cider", "bleu4", "meteor", "images_per_s"),
+        *("note", "created_at", "created_by"),
+    )
+    search_fields = ("model_id", "note")
+    actions = ("promote",)
+    change_list_template = "admin/captioning/captionerversion/change_list.html"
+
+    @admin.display(description="active", boolean=True)
+    def is_active(self, version: CaptionerVersion) -> bool:
+        return version.model_id == _active_model_id()
+
+    @admin.display(description="CIDEr")
+    def cider(self, version: CaptionerVersion) -> float | None:
+        return version.cider
+
+    @admin.display(description="BLEU-4")
+    def bleu4(self, version: CaptionerVersion) -> Any:
+        return version.metrics.get("bleu4")
+
+    @admin.display(description="METEOR")
+    def meteor(self, version: CaptionerVersion) -> Any:
+        return version.metrics.get("meteor")
+
+    @admin.display(description="photos/s")
+    def images_per_s(self, version: CaptionerVersion) -> Any:
+        return version.metrics.get("images_per_s")
+
+    def has_promote_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change versions in Django's terms decides which one captions."""
+        return request.user.has_perm("captioning.change_captionerversion")
+
+    @admin.action(description="Promote: caption new photos by this version", permissions=["promote"])
+    def promote(self, request: HttpRequest, chosen: QuerySet[CaptionerVersion]) -> HttpResponse | None:
+        """Promote the one that is ticked; where its figures speak against it, ask first."""
+        if chosen.count() != 1:
+            self.message_user(request, "Tick one version.", messages.ERROR)
+            return None
+        version = chosen.get()
+        try:
+            with transaction.atomic():
+                versions.promote(version.model_id, user=_user(request), force="force" in request.POST)
+                pipeline.captioner_changed()
+        except NeedsForce as error:
+            context = {**self.admin_site.each_context(request), "version": version, "reason": str(error)}
+            return TemplateResponse(request, "admin/captioning/captionerversion/force.html", context)
+        except (Conflict, ModelUnavailable) as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(request, f"{version} captions new photos from now on.", messages.SUCCESS)
+        return None
+
+    def get_urls(self) -> list[URLPattern]:
+        rollback = self.admin_site.admin_view(require_POST(self.rollback))
+        return [
+            path("rollback/", rollback, name="captioning_captionerversion_rollback"),
+            *super().get_urls(),
+        ]
+
+    def rollback(self, request: HttpRequest) -> HttpResponse:
+        """Make the version before active again, and go back to the list."""
+        if not self.has_promote_permission(request):
+            raise PermissionDenied
+        try:
+            with transaction.atomic():
+                promotion = versions.rollback(user=_user(request))
+                pipeline.captioner_changed()
+        except (Conflict, ModelUnavailable) as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(request, f"{promotion.version} is active again.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:captioning_captionerversion_changelist"))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with the version to which a rollback would go and what pins the captioner, if anything."""
+        versions.all_versions()  # those that register themselves are listed, too
+        extra: dict[str, Any] = {"pinned_by": active.pinned_by()}
+        if self.has_promote_permission(request) and extra["pinned_by"] is None:
+            extra["version_before"] = _version_before()
+        return super().changelist_view(request, {**(extra_context or {}), **extra})
+
+
+@admin.register(Promotion)
+class PromotionAdmin(_Records):
+    list_display = ("version", "kind", "forced", "promoted_by", "promoted_at")
+    list_filter = ("kind", "forced")
+    list_select_related = ("version", "promoted_by")
+
+
+def _user(request: HttpRequest) -> Any:
+    return request.user if request.user.is_authenticated else None
+
+
+def _active_model_id() -> str | None:
+    try:
+        return active.active_caption_model_id()
+    except ModelUnavailable:
+        return None
+
+
+def _version_before() -> CaptionerVersion | None:
+    try:
+        return versions.version_before()
+    except (Conflict, ModelUnavailable):
+        return None

@@ -1,11 +1,12 @@
 """Reading captions and tags: which sentence stands for a frame, and which frames still want one."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from captioning.active import active_caption_model_id
-from captioning.models import AutoTag, Caption
+from captioning.models import AutoTag, Caption, Promotion
 from core.errors import ModelUnavailable
 from library.models import Frame
 
@@ -19,18 +20,21 @@ def caption_of(frame: Frame) -> Caption | None:
 
 
 def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
-    """The sentence that stands for each frame, in one query: a person's, an imported one, the active model's.
+    """The sentence that stands for each frame, all in one go: a person's, an imported one, a model's.
 
-    A caption of a model that is no longer active still stands until the active one has written its own, so
-    a switch of models never leaves a picture without words.
+    Of models the active one, then the one that was promoted last: what a former model wrote stands until the
+    active one has written its own, so a switch of models never leaves a picture without words.
     """
     active = _active_model_id_or_none()
+    promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
+    captions = Caption.objects.filter(frame_id__in=list(frame_ids))
 
-    def rank(caption: Caption) -> tuple[int, bool, int]:
-        return (_PREFERENCE.index(Caption.Source(caption.source)), caption.model_id != active, -caption.pk)
+    def rank(caption: Any) -> tuple[int, bool, int, int]:
+        preference = _PREFERENCE.index(Caption.Source(caption.source))
+        return (preference, caption.model_id != active, -(caption.promoted or 0), -caption.pk)
 
     best: dict[int, Caption] = {}
-    for caption in Caption.objects.filter(frame_id__in=list(frame_ids)):
+    for caption in captions.annotate(promoted=Subquery(promoted[:1])):
         known = best.get(caption.frame_id)
         if known is None or rank(caption) < rank(known):
             best[caption.frame_id] = caption
@@ -54,10 +58,24 @@ def auto_tags_of(frame_ids: Iterable[int]) -> dict[int, list[AutoTag]]:
     return tags
 
 
-def frames_without_caption(model_id: str) -> QuerySet[Frame]:
-    """Frames that this model has not captioned yet, whoever else has."""
-    written = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL, model_id=model_id)
+def frames_without_caption() -> QuerySet[Frame]:
+    """Frames that no model has captioned yet, of whatever version: a promotion alone makes none of them wait."""
+    written = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL)
     return Frame.objects.filter(~Exists(written))
+
+
+def frames_captioned_by(model_id: str) -> QuerySet[Frame]:
+    """Frames of which one model wrote a caption, whether or not it stands."""
+    written = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL, model_id=model_id)
+    return Frame.objects.filter(Exists(written))
+
+
+def frames_captioned_by_others_too(model_id: str) -> QuerySet[Frame]:
+    """Frames of which this model and another one wrote captions: which one stands hangs on the active one."""
+    others = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL).exclude(
+        model_id=model_id
+    )
+    return frames_captioned_by(model_id).filter(Exists(others))
 
 
 def _active_model_id_or_none() -> str | None:

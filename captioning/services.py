@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from numpy.typing import NDArray
 
-from captioning.active import active_caption_model_id, checkpoint_dir
+from captioning.active import active_caption_model_id, active_captioner, checkpoint_dir
 from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.models import AutoTag, Caption
 from captioning.selectors import caption_of
@@ -24,6 +24,7 @@ __all__ = [
     "backbone",
     "captioner",
     "captioner_named",
+    "delete_captions",
     "edit_caption",
     "record_auto_tags",
     "record_captions",
@@ -39,15 +40,19 @@ def backbone() -> Any:
 
 
 def captioner() -> Captioner:
-    """The active captioner. ModelUnavailable where it names itself otherwise than the settings do.
+    """The active captioner, loaded at first use and after each promotion; the former one leaves the memory.
 
-    Rows are found to be missing by the configured id and written under the loaded one: were they two, every
-    frame would be captioned again for ever.
+    ModelUnavailable where it names itself otherwise than the settings or its promotion do: captions are looked
+    for by that id, and would be written under another.
     """
-    loaded = captioner_named(None)
-    if loaded.model_id != active_caption_model_id():
+    active = active_captioner()
+    arguments = _captioner_arguments(active.checkpoint)
+    # Before the new one is there: a machine may have room for one only.
+    backends.forget_others(settings.CAPTIONER, **arguments)
+    loaded = cast(Captioner, backends.load(settings.CAPTIONER, **arguments))
+    if loaded.model_id != active.model_id:
         raise ModelUnavailable(
-            f"The loaded captioner is {loaded.model_id!r}, but {active_caption_model_id()!r} is configured."
+            f"The loaded captioner is {loaded.model_id!r}, but {active.model_id!r} is configured."
         )
     return loaded
 
@@ -59,11 +64,17 @@ def captioner_named(name: str | None) -> Captioner:
         Captioner,
         backends.load(
             settings.CAPTIONER if name is None or of_checkpoint else name,
-            checkpoint=name if of_checkpoint else str(checkpoint_dir()),
-            cache_dir=str(settings.MODEL_CACHE_DIR),
-            device=settings.DEVICE,
+            **_captioner_arguments(Path(name) if name is not None and of_checkpoint else checkpoint_dir()),
         ),
     )
+
+
+def _captioner_arguments(checkpoint: Path) -> dict[str, Any]:
+    return {
+        "checkpoint": str(checkpoint),
+        "cache_dir": str(settings.MODEL_CACHE_DIR),
+        "device": settings.DEVICE,
+    }
 
 
 def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) -> None:
@@ -108,6 +119,14 @@ def record_auto_tags(frame_ids: Sequence[int], logits: NDArray[np.float32]) -> N
     with transaction.atomic():
         AutoTag.objects.filter(frame_id__in=frame_ids, model_id=model_id).delete()
         AutoTag.objects.bulk_create(rows)
+
+
+def delete_captions(frame_ids: Sequence[int], model_id: str) -> int:
+    """Forget what one model wrote about these frames; returns how many captions that were."""
+    written = Caption.objects.filter(
+        frame_id__in=list(frame_ids), source=Caption.Source.MODEL, model_id=model_id
+    )
+    return written.delete()[0]
 
 
 def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | None:

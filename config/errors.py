@@ -24,6 +24,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.NotFound: (404, "Not found"),
     errors.NotAllowed: (403, "Not allowed"),
     errors.Conflict: (409, "Not possible now"),
+    errors.NeedsForce: (409, "Only for who insists"),
     errors.Unavailable: (503, "A part of the service is away"),
     OperationalError: (503, "A part of the service is away"),
     InterfaceError: (503, "A part of the service is away"),

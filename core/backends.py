@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from core.errors import ModelUnavailable
 
-_instances: dict[Hashable, Any] = {}
+_instances: dict[tuple[str, Hashable], Any] = {}
 # Re-entrant, since building one backend may load another (a dual encoder loads its sentence encoder).
 _building = threading.RLock()
 
@@ -31,6 +31,17 @@ def load(dotted_path: str, **kwargs: Any) -> Any:
         if key not in _instances:
             _instances[key] = _build(dotted_path, kwargs)
         return _instances[key]
+
+
+def forget_others(dotted_path: str, **kwargs: Any) -> None:
+    """Forgets the instances of a dotted path that were built with other arguments: their memory is needed.
+
+    Who holds one still may go on with it.
+    """
+    keep = (dotted_path, tuple(sorted(kwargs.items())))
+    with _building:
+        for key in [key for key in _instances if key[0] == dotted_path and key != keep]:
+            del _instances[key]
 
 
 def named(dotted_path: str) -> Any:

@@ -8,6 +8,7 @@ SightlineError
 ├── NotFound                  no such thing, or not for you: the answer is the same
 ├── NotAllowed                you may see it but not do this
 ├── Conflict                  the state of the thing forbids it now
+│   └── NeedsForce            it would do harm: only for who insists
 └── Unavailable               ours to heal; come back later
     ├── ModelUnavailable      a model's weights are missing or damaged
     ├── EngineUnavailable     the vector index can't answer
@@ -49,6 +50,10 @@ class NotAllowed(SightlineError):
 
 class Conflict(SightlineError):
     """The thing is in a state that forbids this now."""
+
+
+class NeedsForce(Conflict):
+    """Most likely a mistake, and done only for who insists; the message says why."""
 
 
 class Unavailable(SightlineError):

@@ -1,5 +1,6 @@
 """What is waiting, running, failed and why; trying it again; and long jobs with their progress."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -7,14 +8,18 @@ from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import BigIntegerField, Case, F, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from core.errors import ModelUnavailable
+from captioning import recaptioning, versions
+from captioning.recaptioning import Selection
+from core.errors import Conflict, ModelUnavailable, SightlineError
 from library.models import Frame
 from workers import pipeline, selectors, services
-from workers.models import Job, StageRun
+from workers.forms import SelectionForm
+from workers.models import Job, RecaptionRun, StageRun
 
 
 class _Records(admin.ModelAdmin[Any]):
@@ -96,12 +101,7 @@ class JobAdmin(_Records):
 
     @admin.display(description="progress")
     def progress(self, job: Job) -> str:
-        if not job.total:
-            return ""
-        return format_html(
-            '<progress value="{}" max="{}" aria-label="progress"></progress> {} of {}',
-            *(job.done, job.total) * 2,
-        )
+        return _progress(job)
 
     def get_urls(self) -> list[URLPattern]:
         start = self.admin_site.admin_view(require_POST(self.start))
@@ -109,7 +109,7 @@ class JobAdmin(_Records):
 
     def start(self, request: HttpRequest, kind: str) -> HttpResponse:
         """Start a job and go back to the list, where its progress is shown."""
-        if not self.has_retry_permission(request) or kind not in Job.Kind.values:
+        if not self.has_retry_permission(request) or kind != Job.Kind.REBUILD_INDEX:
             raise PermissionDenied
         job = pipeline.start_job(kind, request.user if request.user.is_authenticated else None)
         self.message_user(request, f"Job {job.pk}, {job.get_kind_display()}, is under way.", messages.SUCCESS)
@@ -119,8 +119,110 @@ class JobAdmin(_Records):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, with a button for each kind of job; it reloads itself while one is at work."""
+        kind = Job.Kind.REBUILD_INDEX  # photos are captioned again by a run, which shows its cost first
         extra = {
-            "job_kinds": Job.Kind.choices if self.has_retry_permission(request) else [],
+            "job_kinds": [(kind.value, kind.label)] if self.has_retry_permission(request) else [],
             "at_work": Job.objects.filter(state__in=[Job.State.WAITING, Job.State.RUNNING]).exists(),
         }
         return super().changelist_view(request, {**(extra_context or {}), **extra})
+
+
+@admin.register(RecaptionRun)
+class RecaptionRunAdmin(_Records):
+    """Captioning photos again: started after a look at the cost, paused, resumed and cancelled."""
+
+    list_display = ("id", "version", "frames", "state", "progress", "failed", "error", "by", "created_at")
+    list_select_related = ("version", "job", "job__requested_by")
+    actions = ("pause", "resume", "cancel")
+    change_list_template = "admin/workers/recaptionrun/change_list.html"
+
+    @admin.display(description="frames")
+    def frames(self, run: RecaptionRun) -> str:
+        return str(Selection.from_json(run.selection))
+
+    @admin.display(description="state", ordering="job__state")
+    def state(self, run: RecaptionRun) -> str:
+        return run.job.get_state_display()
+
+    @admin.display(description="progress")
+    def progress(self, run: RecaptionRun) -> str:
+        return _progress(run.job)
+
+    @admin.display(description="error")
+    def error(self, run: RecaptionRun) -> str:
+        return run.job.error
+
+    @admin.display(description="requested by")
+    def by(self, run: RecaptionRun) -> str:
+        return str(run.job.requested_by or "")
+
+    @admin.display(description="created at")
+    def created_at(self, run: RecaptionRun) -> Any:
+        return run.job.created_at
+
+    @admin.action(description="Pause", permissions=["retry"])
+    def pause(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
+        self._change(request, runs, pipeline.pause_recaption)
+
+    @admin.action(description="Resume", permissions=["retry"])
+    def resume(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
+        self._change(request, runs, pipeline.resume_recaption)
+
+    @admin.action(description="Cancel for good", permissions=["retry"])
+    def cancel(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
+        self._change(request, runs, pipeline.cancel_recaption)
+
+    def _change(
+        self,
+        request: HttpRequest,
+        runs: QuerySet[RecaptionRun],
+        change: Callable[[RecaptionRun], None],
+    ) -> None:
+        for run in runs:
+            try:
+                change(run)
+            except (Conflict, ModelUnavailable) as error:
+                self.message_user(request, str(error), messages.ERROR)
+
+    def get_urls(self) -> list[URLPattern]:
+        start = self.admin_site.admin_view(self.start)
+        return [path("start/", start, name="workers_recaptionrun_start"), *super().get_urls()]
+
+    def start(self, request: HttpRequest) -> HttpResponse:
+        """Choose frames, see the cost, confirm."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
+        form, cost = SelectionForm(request.POST or None), None
+        if request.method == "POST" and form.is_valid():
+            try:
+                cost = recaptioning.estimate(form.selection, versions.active_version())
+                if "confirmed" in request.POST:
+                    user = request.user if request.user.is_authenticated else None
+                    run = pipeline.start_recaption(form.selection, user)
+                    self.message_user(request, f"Run {run.pk} is under way.", messages.SUCCESS)
+                    return HttpResponseRedirect(reverse("admin:workers_recaptionrun_changelist"))
+            except SightlineError as error:
+                form.add_error(None, str(error))
+        context = {**self.admin_site.each_context(request), "form": form, "cost": cost}
+        return TemplateResponse(request, "admin/workers/recaptionrun/start.html", context)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with a way to a new run; it reloads itself while one is at work."""
+        extra = {
+            "may_start": self.has_retry_permission(request),
+            "at_work": RecaptionRun.objects.filter(
+                job__state__in=[Job.State.WAITING, Job.State.RUNNING]
+            ).exists(),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **extra})
+
+
+def _progress(job: Job) -> str:
+    if not job.total:
+        return ""
+    return format_html(
+        '<progress value="{}" max="{}" aria-label="progress"></progress> {} of {}',
+        *(job.done, job.total) * 2,
+    )

@@ -15,7 +15,7 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.captioners.base import CaptionDraft
-from captioning.selectors import written_by_people
+from captioning.selectors import captions_of, written_by_people
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
 from library.models import Frame
@@ -29,8 +29,12 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Description:
-    """What the models made of N frames. texts: the sentences that stand, a person's over the model's."""
+    """What the models made of N frames. texts: the sentences that stand, a person's over the model's.
 
+    model_id: of the captioner that wrote the drafts, which another may have succeeded since.
+    """
+
+    model_id: str
     drafts: Sequence[CaptionDraft]
     texts: Sequence[str]
     vectors: Mapping[str, NDArray[np.float32]]
@@ -66,35 +70,36 @@ def look_at(pixels: Pixels, spoken: Sequence[str | None]) -> Description:
     texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
-    return Description(drafts, texts, vectors, (read * vectors["image"]).sum(axis=1), batch.features.logits)
+    match_scores = (read * vectors["image"]).sum(axis=1)
+    return Description(captioner.model_id, drafts, texts, vectors, match_scores, batch.features.logits)
 
 
 def record(frame_ids: Sequence[int], made: Description) -> None:
     """Write all of it in one transaction, so that no frame is ever half described, and end the claims."""
-    model_id = captioning.services.active_caption_model_id()
     with transaction.atomic():
         claims.finish(pipeline.DESCRIBE, frame_ids)
         rows = _still_there(frame_ids)
         ids = [frame_ids[row] for row in rows]
-        captioning.services.record_captions([(frame_ids[row], made.drafts[row]) for row in rows], model_id)
+        drafts = [(frame_ids[row], made.drafts[row]) for row in rows]
+        captioning.services.record_captions(drafts, made.model_id)
         scores = {frame_ids[row]: float(made.match_scores[row]) for row in rows}
-        captioning.services.record_match_scores(scores, model_id)
+        captioning.services.record_match_scores(scores, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
         for space, vectors in made.vectors.items():
             embedder = search.services.embedder(space)
             search.embeddings.record(space, embedder.model_id, ids, vectors[rows])
-        _ask_again_for_edited({frame_ids[row]: (made.texts[row], made.drafts[row].text) for row in rows})
+        _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
 
 
-def _ask_again_for_edited(used: Mapping[int, tuple[str, str]]) -> None:
-    """A person may have written, or taken words back, while the models ran. used: the sentence embedded, the draft.
+def _ask_again_where_others_stand(embedded: Mapping[int, str]) -> None:
+    """A person may have written, or taken words back, or promoted a captioner, while the models ran.
 
     The claims are gone by now, so a wish that comes from here on makes a row of its own.
     """
-    said = written_by_people(used)
-    edited = [frame_id for frame_id, (text, draft) in used.items() if said.get(frame_id, draft) != text]
-    if edited:
-        pipeline.ask_for(pipeline.DESCRIBE, edited, express=True)
+    standing = captions_of(embedded)
+    overtaken = [each for each, text in embedded.items() if each in standing and standing[each].text != text]
+    if overtaken:
+        pipeline.ask_for(pipeline.DESCRIBE, overtaken, express=True)
 
 
 def _still_there(frame_ids: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Long jobs with progress: rebuilding the index, captioning everything again. One at a time, resumed after a death."""
+"""Long jobs with progress: rebuilding the index, captioning photos again. One at a time, resumed after a death."""
 
 import logging
 import time
@@ -12,17 +12,14 @@ from django.utils import timezone
 import search.selectors
 import search.services
 from core.errors import Conflict
-from library.models import Frame
-from workers import liveness, pipeline
+from workers import liveness, pipeline, recaptions, rewording
 from workers.celery import JOB_TIME_LIMIT_S
-from workers.models import Job, StageRun
+from workers.models import Job
 
 MAX_DELIVERIES = 3
 _PROGRESS_EVERY_S = 0.5
-_CHUNK = 500
 #: A job may be silent while it verifies, but never longer than its task may run.
 _SILENCE = timedelta(seconds=JOB_TIME_LIMIT_S + 60)
-_GIVEN_UP = [StageRun.State.FAILED, StageRun.State.PARKED]
 
 State = Job.State
 _log = logging.getLogger(__name__)
@@ -64,17 +61,6 @@ def release_orphans(dead: Collection[str]) -> int:
     return len(orphans)
 
 
-def follow_recaptions() -> None:
-    """Note how far the workers are with the frames that recaption jobs asked for."""
-    for job in Job.objects.filter(kind=Job.Kind.RECAPTION, state=State.RUNNING, worker=""):
-        given_up = job.stage_runs.filter(state__in=_GIVEN_UP).count()
-        left = job.stage_runs.count() - given_up
-        _update(job, done=max(job.total - left, 0), heartbeat_at=timezone.now())
-        if left == 0:
-            error = f"{given_up} pictures could not be captioned: see the stage runs." if given_up else ""
-            _update(job, state=State.DONE, error=error, finished_at=timezone.now())
-
-
 def start_due_rebuild() -> Job | None:
     """Start a rebuild where the tail of unsealed vectors has grown long."""
     return pipeline.start_job(Job.Kind.REBUILD_INDEX) if search.selectors.spaces_due_for_rebuild() else None
@@ -107,21 +93,19 @@ def _rebuild_index(job: Job) -> None:
     _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
 
 
-def _recaption(job: Job) -> None:
-    """Ask for every frame anew; the describe stage does the work, and the sweep follows it."""
-    StageRun.objects.filter(stage=pipeline.DESCRIBE.name, state=StageRun.State.FAILED).delete()
-    frame_ids = list(Frame.objects.order_by("-pk").values_list("pk", flat=True))
-    _update(job, total=len(frame_ids), done=0)
-    for start in range(0, len(frame_ids), _CHUNK):
-        pipeline.ask_for(pipeline.DESCRIBE, frame_ids[start : start + _CHUNK], job=job)
-        _update(job, heartbeat_at=timezone.now())
-    _update(job, worker="")
-    pipeline.wake(pipeline.DESCRIBE)
+def _follow_captioner(job: Job) -> None:
+    """After a promotion or a rollback: runs of another version pause, and search reads the words that stand now."""
+    recaptions.pause_overtaken()
+    rewording.follow_standing(_progress_of(job))
+    job.refresh_from_db(fields=["total"])
+    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    pipeline.wake()
 
 
 _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
     Job.Kind.REBUILD_INDEX: _rebuild_index,
-    Job.Kind.RECAPTION: _recaption,
+    Job.Kind.RECAPTION: recaptions.begin,
+    Job.Kind.FOLLOW_CAPTIONER: _follow_captioner,
 }
 
 

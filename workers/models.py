@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from captioning.models import CaptionerVersion
+
 
 class StageRun(models.Model):
     """A subject that a stage was asked for, holds, tries again or gave up: an asset or a frame.
@@ -59,20 +61,23 @@ class StageRun(models.Model):
 
 
 class Job(models.Model):
-    """A long piece of work somebody asked for, with progress: rebuild an index, caption everything again."""
+    """A long piece of work somebody asked for, with progress: rebuild an index, caption photos again."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
         RUNNING = "running"
+        PAUSED = "paused"
         DONE = "done"
         FAILED = "failed"
+        CANCELLED = "cancelled"
 
     class Kind(models.TextChoices):
         REBUILD_INDEX = "rebuild_index", "rebuild the index"
-        RECAPTION = "recaption", "caption everything again"
+        RECAPTION = "recaption", "caption again"
+        FOLLOW_CAPTIONER = "follow_captioner", "follow a change of captioner"
 
     kind = models.CharField(max_length=32, choices=Kind)
-    state = models.CharField(max_length=8, choices=State, default=State.WAITING, db_index=True)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -92,3 +97,26 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.pk}: {self.kind} {self.state}"
+
+
+class RecaptionRun(models.Model):
+    """What a job of the kind RECAPTION is about: which frames, by which version, and how far it has asked.
+
+    The job holds state, progress, who asked for it and when. Frames are asked for in chunks from the newest down, so
+    that a pause has little to take back; new uploads overtake them in any case.
+    """
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="recaption")
+    version = models.ForeignKey(CaptionerVersion, on_delete=models.PROTECT, related_name="recaption_runs")
+    selection = models.JSONField(default=dict, help_text="captioning.recaptioning.Selection")
+    asked = models.PositiveBigIntegerField(default=0, help_text="Frames handed to the describe stage so far")
+    failed = models.PositiveBigIntegerField(default=0, help_text="Of these, given up: see the stage runs")
+    next_below = models.BigIntegerField(
+        null=True, help_text="Frames with lower ids are still to be asked for; empty: all"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"recaption run {self.pk} by {self.version}"

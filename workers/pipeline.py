@@ -11,11 +11,20 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
+from captioning.recaptioning import Selection
+from captioning.versions import active_version
+from core.errors import Conflict
 from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import encode_query_image as encode_query_image
 from workers.models import Job, StageRun
+from workers.models import RecaptionRun as RecaptionRun
+from workers.rewording import wipe_captions as wipe_captions
+
+State = Job.State
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,67 @@ def caption_changed(frame: Frame) -> None:
     wake_express(DESCRIBE)
 
 
+def captioner_changed() -> None:
+    """A captioner was promoted or rolled back: a job pauses runs of others and embeds the words that stand now.
+
+    Call it in the transaction of the promotion, so that neither is without the other.
+    """
+    start_job(Job.Kind.FOLLOW_CAPTIONER)
+
+
 def start_job(kind: str, user: AbstractBaseUser | None = None) -> Job:
     """A long piece of work, begun by a worker; the one that is under way already, if there is one of this kind."""
+    # What follows a change looks at what is so when it begins: one at work may have begun before this change.
+    under_way = [State.WAITING] if kind == Job.Kind.FOLLOW_CAPTIONER else [State.WAITING, State.RUNNING]
     with transaction.atomic():
-        job = Job.objects.filter(kind=kind, state__in=[Job.State.WAITING, Job.State.RUNNING]).first()
+        job = Job.objects.filter(kind=kind, state__in=under_way).first()
         job = job or Job.objects.create(kind=Job.Kind(kind), requested_by_id=user.pk if user else None)
         transaction.on_commit(wake_jobs)
     return job
+
+
+def start_recaption(selection: Selection, user: AbstractBaseUser | None = None) -> RecaptionRun:
+    """Caption a selection of frames again by the active version. Conflict where another such run is not over."""
+    with transaction.atomic():
+        version = active_version()
+        _refuse_second_run()
+        job = Job.objects.create(kind=Job.Kind.RECAPTION, requested_by_id=user.pk if user else None)
+        run = RecaptionRun.objects.create(job=job, version=version, selection=selection.as_json())
+        transaction.on_commit(wake_jobs)
+    return run
+
+
+def recaption_runs() -> QuerySet[RecaptionRun]:
+    """Every run with its job and version, the newest first."""
+    return RecaptionRun.objects.select_related("job", "version").order_by("-pk")
+
+
+def pause_recaption(run: RecaptionRun, reason: str = "") -> None:
+    """Stop after the batch at work; what was asked for and not begun is taken back. Conflict unless it runs."""
+    with transaction.atomic():
+        job = _locked(run, State.WAITING, State.RUNNING)
+        _take_back(run)
+        _set(job, state=State.PAUSED, error=reason)
+
+
+def resume_recaption(run: RecaptionRun) -> None:
+    """Go on where a paused run stood. Conflict where it is not paused, or another captioner is active now."""
+    with transaction.atomic():
+        job = _locked(run, State.PAUSED)
+        if run.version != active_version():
+            raise Conflict(
+                f"{run.version} is not the active captioner: cancel this run, or promote it again."
+            )
+        _set(job, state=State.WAITING, error="", deliveries=0)
+        transaction.on_commit(wake_jobs)
+
+
+def cancel_recaption(run: RecaptionRun) -> None:
+    """End a run for good; what it has captioned stays. Conflict where it is over."""
+    with transaction.atomic():
+        job = _locked(run, State.WAITING, State.RUNNING, State.PAUSED)
+        _take_back(run)
+        _set(job, state=State.CANCELLED, finished_at=timezone.now())
 
 
 def wake_jobs() -> bool:
@@ -131,3 +194,37 @@ def ask_for(
         )
     else:
         StageRun.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _refuse_second_run() -> None:
+    open_states = [State.WAITING, State.RUNNING, State.PAUSED]
+    other = RecaptionRun.objects.filter(job__state__in=open_states).select_related("job").first()
+    if other is not None:
+        raise Conflict(f"Run {other.pk} is {other.job.state}: let it end, or cancel it first.")
+
+
+def _locked(run: RecaptionRun, *states: Job.State) -> Job:
+    """The run's job, kept as it is until the transaction ends, and the run read anew."""
+    job = Job.objects.select_for_update().get(pk=run.job_id)
+    run.refresh_from_db()
+    if job.state not in states:
+        raise Conflict(f"Run {run.pk} is {job.state}.")
+    return job
+
+
+def _take_back(run: RecaptionRun) -> None:
+    """Forget the wishes that nobody has begun. Those that others share, or that failed once, stay as their own."""
+    runs = StageRun.objects.filter(job=run.job_id, state__in=[StageRun.State.ASKED, StageRun.State.RETRY])
+    runs.filter(Q(express=True) | Q(alone=True)).update(job=None)
+    waiting = dict(runs.select_for_update().order_by("pk").values_list("pk", "subject_id"))
+    if waiting:
+        StageRun.objects.filter(pk__in=waiting).delete()
+        run.asked -= len(waiting)
+        run.next_below = max(waiting.values()) + 1
+        run.save(update_fields=["asked", "next_below"])
+
+
+def _set(job: Job, **values: object) -> None:
+    for name, value in values.items():
+        setattr(job, name, value)
+    job.save(update_fields=list(values))

@@ -26,6 +26,7 @@ CASES: list[tuple[Exception, int]] = [
     (core.errors.NotFound("no such asset"), 404),
     (core.errors.NotAllowed("not yours"), 403),
     (core.errors.Conflict("running"), 409),
+    (core.errors.NeedsForce("worse"), 409),
     (core.errors.Unavailable("away"), 503),
     (core.errors.ModelUnavailable("no weights"), 503),
     (core.errors.EngineUnavailable("no index"), 503),

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from library.asset_store import store_upload
 from library.frames import make_frames
 from library.models import Asset, Frame
+from tests.captioning.checkpoints import registered, shipped  # noqa: F401 - fixtures
 from tests.fakes import PALETTE
 from workers import messages
 

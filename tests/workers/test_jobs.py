@@ -9,6 +9,7 @@ from django.utils import timezone
 
 import search.services
 from captioning.models import Caption
+from captioning.recaptioning import Selection
 from core.errors import Conflict
 from search.models import Generation
 from tests.workers.conftest import MakeAssets
@@ -39,7 +40,7 @@ def test_the_index_is_rebuilt_with_progress(make_assets: MakeAssets, alice: User
 def test_a_job_under_way_is_not_started_twice(db: None) -> None:
     first = pipeline.start_job("rebuild_index")
     assert pipeline.start_job("rebuild_index") == first
-    assert pipeline.start_job("recaption") != first
+    assert pipeline.start_job("follow_captioner") != first
 
 
 def test_an_unknown_kind_is_refused(db: None) -> None:
@@ -96,7 +97,7 @@ def test_a_job_that_is_silent_for_longer_than_it_may_run_is_resumed(db: None) ->
 def test_one_job_at_a_time(db: None) -> None:
     pipeline.start_job("rebuild_index")
     Job.objects.update(state="running", worker="another")
-    pipeline.start_job("recaption")
+    pipeline.start_recaption(Selection())
     assert jobs.run_next() is None
 
 
@@ -107,7 +108,7 @@ def test_everything_is_captioned_again_and_new_uploads_go_first(
     old = make_assets("red", "blue", "green")
     run_stages()
     Caption.objects.update(text="nonsense")
-    job = pipeline.start_job("recaption")
+    job = pipeline.start_recaption(Selection(again=True)).job
     upkeep.run_jobs()
     (new,) = make_assets("white")
     runner.drain(stages.lane_of(pipeline.FRAMES))
@@ -127,7 +128,7 @@ def test_everything_is_captioned_again_and_new_uploads_go_first(
 def test_a_recaption_job_ends_and_tells_of_pictures_that_failed(make_assets: MakeAssets) -> None:
     make_assets("red", "blue")
     run_stages()
-    job = pipeline.start_job("recaption")
+    job = pipeline.start_recaption(Selection(again=True)).job
     upkeep.run_jobs()
     broken = StageRun.objects.filter(stage="describe").first()
     assert broken is not None

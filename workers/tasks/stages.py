@@ -1,6 +1,6 @@
 """One task per stage. Each may be lost, come twice or late: what there is to do is asked of the rows."""
 
-from workers import messages, pipeline, runner, stages
+from workers import messages, pipeline, recaptions, runner, stages
 from workers.celery import app
 
 
@@ -14,7 +14,9 @@ def frames() -> int:
 def describe() -> int:
     """Describe what is waiting, in batches."""
     stages.step_back()
-    return _drain(pipeline.DESCRIBE)
+    handled = _drain(pipeline.DESCRIBE)
+    recaptions.follow()
+    return handled
 
 
 @app.task(name=pipeline.DESCRIBE.express_task)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable
 from library import storage_sweep
-from workers import jobs, messages, pipeline, selectors, services, warmup
+from workers import jobs, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
 _log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ def sweep() -> None:
     """Every few seconds: take back what dead workers held, and wake whoever has something to do."""
     services.heal()
     services.drop_orphaned_records()
-    jobs.follow_recaptions()
+    recaptions.follow()
     for stage in pipeline.STAGES:
         try:
             if selectors.express_due(stage):

@@ -53,4 +53,7 @@ class Command(BaseCommand):
         if manifest is None:
             self.stdout.write(f"Stopped; the run is kept in {run}. The same command goes on from there.")
             return
-        self.stdout.write(f"{manifest.model_id} is in {output}. Use it: CAPTIONER_CHECKPOINT={output}")
+        self.stdout.write(
+            f"{manifest.model_id} is in {output}. Use it: `manage.py captioner register {output}`, then "
+            f"`manage.py captioner promote {manifest.model_id}`."
+        )

@@ -1,0 +1,161 @@
+"""Versions of the captioner: registered with their figures, promoted, taken back, pinned by a setting."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from PIL import Image
+
+from captioning import active, services, versions
+from captioning.models import CaptionerVersion, Promotion
+from core import backends
+from core.errors import Conflict, InvalidInput, ModelUnavailable, NeedsForce, NotFound
+from tests.captioning.checkpoints import FolderCaptioner, MakeVersion, save_version
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_shipped_captioner_is_a_version_with_figures(shipped: str) -> None:
+    (version,) = versions.all_versions()
+    assert (version.model_id, version.cider, version.folder) == (shipped, 0.5, "")
+    assert versions.active_version() == version
+    assert services.captioner().model_id == shipped
+
+
+def test_the_figures_of_the_weights_that_ship_are_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    card = json.loads((active.SHIPPED_CHECKPOINT / "model.json").read_text())
+    figures = json.loads((active.SHIPPED_CHECKPOINT / "metrics.json").read_text())
+    assert figures["captioner"] == card["model_id"]
+    assert 0 < figures["cider"] < 2
+
+
+def test_a_version_keeps_its_own_copy_without_code(tmp_path: Path, registered: MakeVersion) -> None:
+    source = tmp_path / "elm"
+    source.mkdir()
+    (source / "config.json").write_text('{"seed": 7}')
+    (source / "modeling.py").write_text("raise SystemExit")
+    version = registered("elm")
+    assert sorted(file.name for file in Path(version.folder).iterdir()) == [
+        "config.json", "metrics.json", "model.json", "weights.safetensors",
+    ]  # fmt: skip
+    assert (version.configuration, version.cider) == ({"seed": 7}, 0.6)
+    assert source not in Path(version.folder).parents
+    save_version(source, "fir")  # a later run writes over the folder
+    versions.promote(version.model_id)
+    assert services.captioner().model_id == version.model_id
+
+
+def test_figures_may_come_later_and_must_be_its_own(tmp_path: Path, registered: MakeVersion) -> None:
+    version = registered("elm", cider=None)
+    assert version.cider is None
+    again = versions.register(tmp_path / "elm", metrics={"captioner": version.model_id, "cider": 0.7})
+    assert (again.pk, again.cider) == (version.pk, 0.7)
+    with pytest.raises(InvalidInput, match="of another"):
+        versions.register(tmp_path / "elm", metrics={"captioner": "another", "cider": 0.9})
+    with pytest.raises(InvalidInput, match="must be a number"):
+        versions.register(tmp_path / "elm", metrics={"cider": "good"})
+
+
+def test_damaged_weights_are_refused(tmp_path: Path, registered: MakeVersion) -> None:
+    save_version(tmp_path / "elm", "elm")
+    with (tmp_path / "elm" / "weights.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelUnavailable, match="damaged"):
+        versions.register(tmp_path / "elm")
+    version = registered("fir")
+    (Path(version.folder) / "weights.safetensors").write_bytes(b"gone bad")
+    with pytest.raises(ModelUnavailable, match="no longer holds"):
+        versions.promote(version.model_id)
+    assert not Promotion.objects.exists()
+
+
+def test_a_worse_or_unmeasured_version_needs_force(registered: MakeVersion) -> None:
+    worse, unknown, better = (
+        registered("fir", cider=0.4), registered("yew", cider=None), registered("elm", cider=0.5),
+    )  # fmt: skip
+    alice = User.objects.create_user("alice")
+    with pytest.raises(NeedsForce, match=r"fall from 0.500 .* to 0.400"):
+        versions.promote(worse.model_id)
+    with pytest.raises(NeedsForce, match="Nobody measured"):
+        versions.promote(unknown.model_id)
+    assert not Promotion.objects.exists()
+    assert not versions.promote(better.model_id, force=True).forced, "no force was needed"
+    promotion = versions.promote(worse.model_id, user=alice, force=True)
+    assert (promotion.forced, promotion.promoted_by, promotion.kind) == (True, alice, "promote")
+    with pytest.raises(Conflict, match="already"):
+        versions.promote(worse.model_id)
+    with pytest.raises(NotFound):
+        versions.promote("nonsense")
+
+
+def test_a_setting_pins_the_captioner_and_is_named(
+    registered: MakeVersion, settings: Any, tmp_path: Path
+) -> None:
+    elm = registered("elm")
+    versions.promote(elm.model_id)
+    settings.CAPTIONER_CHECKPOINT = str(tmp_path / "pinned")
+    pinned = save_version(tmp_path / "pinned", "ash").model_id
+    assert services.captioner().model_id == pinned == active.active_caption_model_id()
+    with pytest.raises(Conflict, match="CAPTIONER_CHECKPOINT"):
+        versions.promote(elm.model_id)
+    with pytest.raises(Conflict, match="CAPTIONER_CHECKPOINT"):
+        versions.rollback()
+    assert versions.active_version().model_id == pinned
+
+
+def test_rollback_goes_back_step_by_step(registered: MakeVersion, shipped: str) -> None:
+    with pytest.raises(Conflict, match="no promotion"):
+        versions.rollback()
+    elm, fir = registered("elm"), registered("fir", cider=0.7)
+    versions.promote(elm.model_id)
+    versions.promote(fir.model_id)
+    for wanted in (elm.model_id, shipped):
+        assert versions.rollback().version.model_id == wanted == active.active_caption_model_id()
+    with pytest.raises(Conflict):
+        versions.rollback()
+    versions.promote(fir.model_id)
+    assert versions.rollback().version.model_id == shipped
+    assert Promotion.objects.count() == 6, "every change is a row"
+
+
+def test_a_shipped_version_that_was_taken_back_to_outlives_an_upgrade(
+    registered: MakeVersion, shipped: str, tmp_path: Path
+) -> None:
+    versions.promote(registered("elm").model_id)
+    versions.rollback()
+    save_version(tmp_path / "shipped", "new")
+    active._id_in.cache_clear()
+    assert services.captioner().model_id == shipped
+
+
+def test_the_active_id_is_one_query_and_the_former_model_leaves_the_memory(registered: MakeVersion) -> None:
+    former = services.captioner()
+    assert services.captioner() is former
+    other = services.captioner_named(active.checkpoint_dir().as_posix())
+    assert other is former
+    versions.promote(registered("elm").model_id)
+    with CaptureQueriesContext(connection) as asked:
+        active.active_caption_model_id()
+    assert len(asked) == 1
+    current = services.captioner()
+    assert current is not former
+    kept = [each for each in backends._instances.values() if isinstance(each, FolderCaptioner)]
+    assert kept == [current]
+
+
+def test_the_command_describes_the_data(tmp_path: Path, shipped: str) -> None:
+    data = tmp_path / "photos"
+    (data / "images").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(data / "images" / "1.png")
+    (data / "captions.csv").write_text("image,split,caption\n1.png,train,a black square\n")
+    manifest = save_version(tmp_path / "elm", "elm")
+    call_command("captioner", "register", str(tmp_path / "elm"), "--dataset", str(data))
+    version = CaptionerVersion.objects.get(model_id=manifest.model_id)
+    assert (version.data["name"], version.data["splits"]) == ("photos", {"train": 1})
+    assert len(version.data["captions_sha256"]) == 64

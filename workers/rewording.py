@@ -1,0 +1,140 @@
+"""Bringing search after sentences that changed without a picture being looked at: vectors and words of what stands.
+
+A promotion back to a version that has captioned frames before, and wiping what a model wrote, change which
+sentence stands. Only the caption space reads sentences, so no backbone and no captioner is needed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from django.db import transaction
+from numpy.typing import NDArray
+
+import captioning.services
+import search.embeddings
+import search.indexing
+import search.services
+from captioning.active import active_caption_model_id
+from captioning.models import Caption
+from captioning.selectors import captions_of, frames_captioned_by, frames_captioned_by_others_too
+from captioning.vision.frames import Features, FrameBatch
+from captioning.vision.pixels import INPUT_SIZE_PX
+from core.errors import Conflict, ModelUnavailable
+from library.models import Frame
+from search.models import Embedding
+
+CAPTION_SPACE = "caption"
+Progress = Callable[[int, int], None]
+_CHUNK = 200
+#: Cosine above which two vectors are of the same sentence: batches of other sizes differ in the last bits.
+_SAME = 0.9999
+
+
+def follow_standing(progress: Progress) -> int:
+    """Embed anew where the active version's return changed which sentence stands; returns how many frames.
+
+    Goes over all frames of which it and another version wrote, and writes only what differs; safe to repeat.
+    """
+    both = frames_captioned_by_others_too(active_caption_model_id())
+    frame_ids = list(both.order_by("-pk").values_list("pk", flat=True))
+    changed = 0
+    for done, chunk in _chunks(frame_ids):
+        changed += _follow(chunk)
+        progress(done, len(frame_ids))
+    return changed
+
+
+def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
+    """Delete what one model wrote, and have search forget it chunk by chunk; returns how many captions.
+
+    A frame that is left without a caption waits for the active version; until then the empty sentence is what is
+    embedded. Conflict for the active version, whose captions would only be written again.
+    """
+    if model_id == _active_or_none():
+        raise Conflict(f"{model_id} is the active captioner: promote another one first.")
+    frame_ids = list(frames_captioned_by(model_id).order_by("-pk").values_list("pk", flat=True))
+    wiped = 0
+    for done, chunk in _chunks(frame_ids):
+        wiped += _wipe(chunk, model_id)
+        search.services.index_frames(chunk)
+        if progress is not None:
+            progress(done, len(frame_ids))
+    return wiped
+
+
+def _follow(frame_ids: Sequence[int]) -> int:
+    texts = {frame_id: caption.text for frame_id, caption in captions_of(frame_ids).items()}
+    embedder = search.services.embedder(CAPTION_SPACE)
+    wanted = dict(zip(texts, _embedded(list(texts.values())), strict=True))
+    with transaction.atomic():
+        _lock(frame_ids)
+        # Who wrote meanwhile has seen to the vector, too.
+        standing = {frame_id: caption.text for frame_id, caption in captions_of(frame_ids).items()}
+        kept = Embedding.objects.filter(
+            space=CAPTION_SPACE, model_id=embedder.model_id, frame_id__in=list(wanted)
+        )
+        changed = [
+            frame_id
+            for frame_id, vector in kept.values_list("frame_id", "vector")
+            if standing.get(frame_id) == texts[frame_id]
+            and float(np.frombuffer(bytes(vector), dtype="<f4") @ wanted[frame_id]) < _SAME
+        ]
+        if changed:
+            vectors = np.stack([wanted[frame_id] for frame_id in changed])
+            search.embeddings.record(CAPTION_SPACE, embedder.model_id, changed, vectors)
+            _have_words_read_again(changed)
+    return len(changed)
+
+
+def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
+    """In one transaction: the words go, and what is left, or nothing, is what is embedded."""
+    with transaction.atomic():
+        _lock(frame_ids)
+        stood = [
+            frame_id
+            for frame_id, caption in captions_of(frame_ids).items()
+            if caption.source == Caption.Source.MODEL and caption.model_id == model_id
+        ]
+        wiped = captioning.services.delete_captions(frame_ids, model_id)
+        left = captions_of(stood)
+        if stood:
+            texts = [left[frame_id].text if frame_id in left else "" for frame_id in stood]
+            embedder = search.services.embedder(CAPTION_SPACE)
+            search.embeddings.record(CAPTION_SPACE, embedder.model_id, stood, _embedded(texts))
+    return wiped
+
+
+def _embedded(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors of sentences (N, dimension), as the describe stage makes them, with blank pictures."""
+    blank = np.broadcast_to(np.zeros((), dtype=np.uint8), (len(texts), INPUT_SIZE_PX, INPUT_SIZE_PX, 3))
+    features = Features(
+        np.zeros((len(texts), 0, 0), dtype=np.float16), np.zeros((len(texts), 0), dtype=np.float32)
+    )
+    embedder = search.services.embedder(CAPTION_SPACE)
+    return embedder.embed_frames(FrameBatch(blank, features), texts)
+
+
+def _have_words_read_again(frame_ids: Sequence[int]) -> None:
+    assets = Frame.objects.filter(pk__in=frame_ids).values_list("asset_id", flat=True)
+    search.indexing.mark_stale(set(assets))
+
+
+def _lock(frame_ids: Sequence[int]) -> None:
+    """Nobody describes or deletes these frames before the transaction ends."""
+    list(
+        Frame.objects.select_for_update(no_key=True).filter(pk__in=frame_ids).order_by("pk").values_list("pk")
+    )
+
+
+def _chunks(frame_ids: Sequence[int]) -> Iterable[tuple[int, Sequence[int]]]:
+    """Each chunk with how many are done after it."""
+    for start in range(0, len(frame_ids), _CHUNK):
+        chunk = frame_ids[start : start + _CHUNK]
+        yield start + len(chunk), chunk
+
+
+def _active_or_none() -> str | None:
+    try:
+        return active_caption_model_id()
+    except ModelUnavailable:
+        return None
