@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from captioning import active, versions
+from captioning.captioners.architecture import Architecture
 from captioning.captioners.base import CaptionDraft
 from captioning.captioners.checkpoint import Manifest, save_checkpoint
 from captioning.captioners.language_model import PACKAGED
-from captioning.captioners.visual_lm import Architecture
 from captioning.models import CaptionerVersion
 from captioning.vision.frames import FrameBatch
 from tests.fakes import FakeCaptioner
