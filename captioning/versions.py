@@ -214,8 +214,11 @@ def _kept_copy(folder: Path, version: CaptionerVersion) -> Path:
     scratch.mkdir(parents=True)
     try:
         for pattern in _KEPT:
-            for file in folder.glob(pattern):
-                shutil.copyfile(file, scratch / file.name)
+            for file in folder.rglob(
+                pattern
+            ):  # an exported one has its language model in a folder of its own
+                (scratch / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, scratch / file.relative_to(folder))
         if kept.exists() and not _holds(kept, version.weights_sha256):
             shutil.rmtree(kept)
         if not kept.exists():

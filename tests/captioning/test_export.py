@@ -1,13 +1,16 @@
 """A captioner written out for plain transformers still writes the same captions."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from django.core.management import call_command
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from captioning import versions
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import save_checkpoint
 from captioning.captioners.export import LANGUAGE_MODEL, export
@@ -60,3 +63,16 @@ def test_the_exported_captioner_writes_the_same(method: str, tmp_path: Path) -> 
 def test_what_transformers_does_not_know_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="method=prefix"):
         export(checkpoint_of(tmp_path, "prefix"), tmp_path / "out", tmp_path / "cache")
+
+
+@pytest.mark.django_db
+def test_a_registered_version_is_exported_and_registered_again(tmp_path: Path, settings: Any) -> None:
+    settings.VAR_DIR, settings.MODEL_CACHE_DIR = tmp_path / "var", tmp_path / "cache"
+    version = versions.register(checkpoint_of(tmp_path, "lora"))
+    out = StringIO()
+    call_command("captioner", "export", str(tmp_path / "out"), "--model", version.model_id, stdout=out)
+    assert "a language model for transformers" in out.getvalue()
+    again = versions.register(tmp_path / "out")
+    assert again.model_id in out.getvalue()
+    kept = VisualCaptioner(again.folder, str(tmp_path / "cache"), device="cpu")  # with its language model
+    assert len(kept.caption(frames())) == 3

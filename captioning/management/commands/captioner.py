@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -162,6 +163,20 @@ def _wipe(command: Command, options: dict[str, Any]) -> None:
     command.stdout.write(f"{wiped} captions are deleted.")
 
 
+def _export(command: Command, options: dict[str, Any]) -> None:
+    """write a version out as a standard transformers checkpoint"""
+    from captioning.captioners.export import LANGUAGE_MODEL, export
+
+    named = options["model_id"]
+    version = versions.version_named(named) if named else versions.active_version()
+    folder = Path(version.folder or active.SHIPPED_CHECKPOINT)
+    manifest = export(folder, options["output"], settings.MODEL_CACHE_DIR)
+    command.stdout.write(
+        f"{options['output'] / LANGUAGE_MODEL} is a language model for transformers, {options['output']} the captioner "
+        f"{manifest.model_id} that reads pictures with it."
+    )
+
+
 def _figures(metrics: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, metrics[name]) for name in ("cider", "bleu4", "meteor", "images_per_s") if name in metrics]
 
@@ -244,6 +259,11 @@ def _wipe_arguments(parser: CommandParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _export_arguments(parser: CommandParser) -> None:
+    parser.add_argument("output", type=Path, help="folder to be written")
+    parser.add_argument("--model", dest="model_id", help="default: the active one")
+
+
 #: Each action of the command: what it takes, and what it does. The docstring is its help.
 _ACTIONS: dict[str, tuple[Adder, Callable[[Command, dict[str, Any]], None]]] = {
     "list": (_no_arguments, _list),
@@ -255,5 +275,6 @@ _ACTIONS: dict[str, tuple[Adder, Callable[[Command, dict[str, Any]], None]]] = {
     "pause": (_run_arguments, _pause),
     "resume": (_run_arguments, _resume),
     "cancel": (_run_arguments, _cancel),
+    "export": (_export_arguments, _export),
     "wipe": (_wipe_arguments, _wipe),
 }
