@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Pixels = NDArray[np.uint8]
+
 
 @dataclass(frozen=True)
 class Features:
@@ -28,7 +30,7 @@ class FrameBatch:
     pixels: uint8 RGB, (N, 260, 260, 3). features: what the backbone made of them.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     features: Features
 
     def __len__(self) -> int:
