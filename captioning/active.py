@@ -3,9 +3,12 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
+from captioning.captioners.decoding import model_id_with
+from captioning.captioners.hub_options import HUB_CAPTIONER
 from core.errors import ModelUnavailable
 
 SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "captioner"
@@ -18,15 +21,22 @@ def checkpoint_dir() -> Path:
 
 def active_caption_model_id() -> str:
     """Id of the model that captions frames now; ModelUnavailable where there is no checkpoint to ask."""
-    return settings.CAPTIONER_MODEL_ID or _id_in(checkpoint_dir() / "model.json")
+    if settings.CAPTIONER_MODEL_ID:
+        return str(settings.CAPTIONER_MODEL_ID)
+    if settings.CAPTIONER == HUB_CAPTIONER:
+        return settings.CAPTIONER_HUB.model_id(settings.CAPTIONER_DECODING)
+    model_id, decoding = _card(checkpoint_dir() / "model.json")
+    return model_id_with(model_id, decoding, settings.CAPTIONER_DECODING)
 
 
 @cache
-def _id_in(card: Path) -> str:
+def _card(card: Path) -> tuple[str, dict[str, Any]]:
+    """Model id and decoding of a checkpoint."""
     try:
-        return str(json.loads(card.read_text("utf-8"))["model_id"])
+        told = json.loads(card.read_text("utf-8"))
+        return str(told["model_id"]), dict(told.get("decoding", {}))
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(
             f"There is no trained captioner in {card.parent}: train one with `manage.py finetune_captioner`, "
-            "or point CAPTIONER_CHECKPOINT at a folder that holds one (or CAPTIONER_MODEL_ID names a hub model's)."
+            "or point CAPTIONER_CHECKPOINT at a folder that holds one."
         ) from error

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from captioning.active import active_caption_model_id, checkpoint_dir
 from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.captioners.decoding import Decoding
+from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
 from captioning.selectors import caption_of
 from captioning.tagging import tag_guesses
@@ -52,18 +54,22 @@ def captioner() -> Captioner:
     return loaded
 
 
-def captioner_named(name: str | None) -> Captioner:
-    """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None."""
+def captioner_named(name: str | None, decoding: Decoding | None = None) -> Captioner:
+    """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None.
+
+    decoding: another than the configured one.
+    """
     of_checkpoint = name is not None and Path(name).is_dir()
-    return cast(
-        Captioner,
-        backends.load(
-            settings.CAPTIONER if name is None or of_checkpoint else name,
-            checkpoint=name if of_checkpoint else str(checkpoint_dir()),
-            cache_dir=str(settings.MODEL_CACHE_DIR),
-            device=settings.DEVICE,
-        ),
+    path = settings.CAPTIONER if name is None or of_checkpoint else name
+    loaded = backends.load(
+        path,
+        checkpoint=name if of_checkpoint else str(checkpoint_dir()),
+        cache_dir=str(settings.MODEL_CACHE_DIR),
+        device=settings.DEVICE,
+        decoding=decoding or settings.CAPTIONER_DECODING,
+        **({"options": settings.CAPTIONER_HUB} if path == HUB_CAPTIONER else {}),
     )
+    return cast(Captioner, loaded)
 
 
 def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) -> None:

@@ -175,6 +175,7 @@ class VisualLanguageModel(nn.Module):
         embeds, mask = self._left_padded_prompts(grid, hints)
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
+        draws = bool(decoding.get("do_sample"))
         output = self.lm.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -182,12 +183,16 @@ class VisualLanguageModel(nn.Module):
             pad_token_id=self.tokenizer.eos_token_id,
             return_dict_in_generate=True,
             output_scores=True,
+            output_logits=draws,
             num_return_sequences=beams,
             **decoding,
         )
         texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
         steps = self.lm.compute_transition_scores(
-            output.sequences, output.scores, getattr(output, "beam_indices", None), normalize_logits=True
+            output.sequences,
+            output.logits if draws else output.scores,  # what a nucleus leaves out counts, too
+            getattr(output, "beam_indices", None),
+            normalize_logits=True,
         ).float()
         written = (steps.isfinite() & (steps < 0)).float()
         means = (steps.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)

@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.captioners.decoding import spoken
 from captioning.evaluation.metrics import best_tokenizer, score_captions
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import FrameBatch
@@ -66,15 +67,10 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
         "n_images": len(images),
         **{name: value if value is None else round(value, 4) for name, value in scores.items()},
         "images_per_s": round(len(images) / captioned.seconds, 2),
-        "decoding": _decoding_of(captioner),
+        "decoding": spoken(getattr(captioner, "decoding", {})),
         "tokenizer": tokenizer,
         "distinct_captions": len(set(texts)),
     }
-
-
-def _decoding_of(captioner: Captioner) -> str:
-    beams = getattr(captioner, "decoding", {}).get("num_beams", 1)
-    return f"beam {beams}" if beams > 1 else "greedy"
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
