@@ -29,6 +29,11 @@ def active_caption_model_id() -> str:
     return model_id_with(model_id, decoding, settings.CAPTIONER_DECODING)
 
 
+def picture_px() -> int | None:
+    """Longer side of the pictures that the active captioner reads beside the backbone's squares; None for none."""
+    return int(settings.CAPTIONER_HUB.picture_px) if settings.CAPTIONER == HUB_CAPTIONER else None
+
+
 @cache
 def _card(card: Path) -> tuple[str, dict[str, Any]]:
     """Model id and decoding of a checkpoint."""

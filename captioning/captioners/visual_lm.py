@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
@@ -176,6 +177,8 @@ class VisualLanguageModel(nn.Module):
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
         draws = bool(decoding.get("do_sample"))
+        # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
+        repeats = decoding.pop("no_repeat_ngram_size", 0)
         output = self.lm.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -185,6 +188,7 @@ class VisualLanguageModel(nn.Module):
             output_scores=True,
             output_logits=draws,
             num_return_sequences=beams,
+            logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(repeats)] if repeats else []),
             **decoding,
         )
         texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
