@@ -7,11 +7,11 @@ from typing import IO
 from PIL import Image
 
 from captioning import frame_tokens
+from captioning.active import decoding_px
 from captioning.alt_text import alt_text
 from captioning.services import backbone, captioner
 from captioning.tagging import tag_guesses
 from captioning.vision.frames import FrameBatch, Pixels
-from captioning.vision.pixels import INPUT_SIZE_PX
 from captioning.vision.scene import fingerprint, same_scene
 from library.transient import decode_transient
 
@@ -46,7 +46,7 @@ def caption_upload(file: IO[bytes], last_frame: str | None, ask: AskWorker) -> C
     The file is checked like any upload and not stored. InvalidInput for a token that was never given out.
     """
     last = frame_tokens.read(last_frame)
-    picture = decode_transient(file, at_least_px=2 * INPUT_SIZE_PX)  # as the pipeline decodes what is stored
+    picture = decode_transient(file, at_least_px=decoding_px())  # as the pipeline decodes what is stored
     now = fingerprint(picture)
     if last is not None and same_scene(last, now):
         return None
@@ -54,14 +54,15 @@ def caption_upload(file: IO[bytes], last_frame: str | None, ask: AskWorker) -> C
     return CaptionedPicture(seen, alt_text(seen.caption), frame_tokens.written(now))
 
 
-def look_at(pixels: Pixels) -> Seen:
+def look_at(pixels: Pixels, picture: Pixels | None = None) -> Seen:
     """What the models of this process see in one picture, uint8 (260, 260, 3). For workers.
 
+    picture: the same, whole, as `FrameBatch.pictures` has it, for a captioner that reads more than the square.
     ModelUnavailable where this process has no model.
     """
     square = pixels[None]
     writer = captioner()
-    frames = FrameBatch(square, backbone().encode(square))
+    frames = FrameBatch(square, backbone().encode(square), [] if picture is None else [picture])
     (draft,) = writer.caption(frames)
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)

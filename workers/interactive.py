@@ -1,6 +1,7 @@
 """A picture that somebody waits for: its pixels travel to a worker that holds the models, and the answer comes back.
 
-The web process decodes (as it does for uploads) and sends a square of 260 x 260 pixels, 200 kB, never the file. The
+The web process decodes (as it does for uploads) and sends a square of 260 x 260 pixels, 200 kB, never the file; where
+the active captioner reads more than the square, the picture follows as JPEG. The
 answer comes back on a Redis list of its own, so that any thread of any web server can wait for it; nothing is stored.
 """
 
@@ -10,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,9 @@ from django.conf import settings
 from numpy.typing import NDArray
 from PIL import Image
 
+from captioning.active import picture_px
 from captioning.on_demand import Seen, look_at
-from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
+from captioning.vision.pixels import INPUT_SIZE_PX, fitted_pixels, square_pixels
 from core.errors import ModelUnavailable, QueueUnavailable
 from workers import messages
 
@@ -38,7 +41,9 @@ def encode_query_image(picture: Image.Image) -> NDArray[np.float32]:
 
 def caption_picture(picture: Image.Image) -> Seen:
     """Caption and auto-tags of an opened picture, from such a worker; the same errors."""
-    told = _asked(CAPTION_TASK, picture)["seen"]
+    whole_px = picture_px()
+    whole = [_packed(_jpeg(fitted_pixels(picture, whole_px)))] if whole_px else []
+    told = _asked(CAPTION_TASK, picture, *whole)["seen"]
     return Seen(**{**told, "tags": tuple((name, confidence) for name, confidence in told["tags"])})
 
 
@@ -47,9 +52,11 @@ def answer(pixels_base64: str, reply_to: str) -> None:
     _reply(reply_to, lambda: {"vector": encode_pixels(base64.b64decode(pixels_base64)).tolist()})
 
 
-def answer_caption(pixels_base64: str, reply_to: str) -> None:
+def answer_caption(pixels_base64: str, reply_to: str, jpeg_base64: str | None = None) -> None:
     """Called by the worker: caption the pixels and put words or error where the web process waits for them."""
-    _reply(reply_to, lambda: {"seen": asdict(look_at(_square(base64.b64decode(pixels_base64))))})
+    square = _square(base64.b64decode(pixels_base64))
+    whole = None if jpeg_base64 is None else _pixels_in(base64.b64decode(jpeg_base64))
+    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole))})
 
 
 def encode_pixels(raw: bytes) -> NDArray[np.float32]:
@@ -67,13 +74,28 @@ def _square(raw: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(raw, dtype=np.uint8).reshape(INPUT_SIZE_PX, INPUT_SIZE_PX, 3)
 
 
-def _asked(task: str, picture: Image.Image) -> dict[str, Any]:
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def _pixels_in(jpeg: bytes) -> NDArray[np.uint8]:
+    with Image.open(BytesIO(jpeg), formats=["JPEG"]) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _asked(task: str, picture: Image.Image, *more: str) -> dict[str, Any]:
     """What a worker replies about a picture."""
     timeout_s: float = settings.INTERACTIVE_TIMEOUT_S
-    pixels = base64.b64encode(square_pixels(picture).tobytes()).decode("ascii")
+    pixels = _packed(square_pixels(picture).tobytes())
     reply_to = f"sightline:answer:{secrets.token_hex(16)}"
     try:
-        messages.publish(task, QUEUE, args=[pixels, reply_to], expires=timeout_s)
+        messages.publish(task, QUEUE, args=[pixels, reply_to, *more], expires=timeout_s)
         reply = _patient_client(timeout_s).blpop([reply_to], timeout=timeout_s)
     except Exception as error:
         raise QueueUnavailable("The queue for pictures can't be reached.") from error
