@@ -8,15 +8,18 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection
 
+from captioning.captioners.decoding import Decoding, model_id_with
+from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import Promotion
+from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import ModelUnavailable
 
 SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "captioner"
-_PINNING = ("CAPTIONER_MODEL_ID", "CAPTIONER_CHECKPOINT")
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,17 @@ class ActiveCaptioner:
 
 def active_captioner() -> ActiveCaptioner:
     """The captioner of frames to come; ModelUnavailable where there is no checkpoint to ask."""
-    if pinned_by() is not None:
-        folder = Path(settings.CAPTIONER_CHECKPOINT or SHIPPED_CHECKPOINT)
-        return ActiveCaptioner(settings.CAPTIONER_MODEL_ID or model_id_in(folder), folder)
-    newest = Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder").first()
-    return ActiveCaptioner(newest[0], Path(newest[1] or SHIPPED_CHECKPOINT)) if newest else shipped()
+    own = Path(settings.CAPTIONER_CHECKPOINT or SHIPPED_CHECKPOINT)
+    if settings.CAPTIONER_MODEL_ID:
+        return ActiveCaptioner(settings.CAPTIONER_MODEL_ID, own)
+    if settings.CAPTIONER == HUB_CAPTIONER:
+        return ActiveCaptioner(settings.CAPTIONER_HUB.model_id(settings.CAPTIONER_DECODING), own)
+    promoted = None if settings.CAPTIONER_CHECKPOINT else _promoted()
+    if promoted and Decoding() == settings.CAPTIONER_DECODING:
+        return promoted
+    folder = promoted.checkpoint if promoted else own
+    model_id, decoding = _card(folder / "model.json")
+    return ActiveCaptioner(model_id_with(model_id, decoding, settings.CAPTIONER_DECODING), folder)
 
 
 def active_caption_model_id() -> str:
@@ -43,14 +52,20 @@ def active_caption_model_id() -> str:
 
 def checkpoint_dir() -> Path:
     """The folder of the active captioner. Tools that read no library need no database: there it is the shipped one."""
-    if pinned_by() is None and not _has_promotions():
+    if not settings.CAPTIONER_CHECKPOINT and not _has_promotions():
         return SHIPPED_CHECKPOINT
     return active_captioner().checkpoint
 
 
 def pinned_by() -> str | None:
     """The setting by which a person fixed the captioner, if any: then nothing can be promoted."""
-    return next((name for name in _PINNING if getattr(settings, name)), None)
+    chosen = {
+        "CAPTIONER_MODEL_ID": settings.CAPTIONER_MODEL_ID,
+        "CAPTIONER": settings.CAPTIONER == HUB_CAPTIONER,
+        "CAPTIONER_CHECKPOINT": settings.CAPTIONER_CHECKPOINT,
+        "CAPTIONER_DECODING": Decoding() != settings.CAPTIONER_DECODING,
+    }
+    return next((name for name, is_set in chosen.items() if is_set), None)
 
 
 def shipped() -> ActiveCaptioner:
@@ -60,18 +75,38 @@ def shipped() -> ActiveCaptioner:
 
 def model_id_in(folder: Path) -> str:
     """The id on the card of a checkpoint folder; ModelUnavailable where there is none."""
-    return _id_in(folder / "model.json")
+    return _card(folder / "model.json")[0]
+
+
+def picture_px() -> int | None:
+    """Longer side of the pictures that the active captioner reads beside the backbone's squares; None for none."""
+    return int(settings.CAPTIONER_HUB.picture_px) if settings.CAPTIONER == HUB_CAPTIONER else None
+
+
+def decoding_px() -> int:
+    """Shorter side that a photo keeps when it is decoded for the models.
+
+    Twice what the backbone reads: large photos decode several times faster, and nobody sees the difference.
+    """
+    return max(2 * INPUT_SIZE_PX, picture_px() or 0)
 
 
 @cache
-def _id_in(card: Path) -> str:
+def _card(card: Path) -> tuple[str, dict[str, Any]]:
+    """Model id and decoding of a checkpoint."""
     try:
-        return str(json.loads(card.read_text("utf-8"))["model_id"])
+        told = json.loads(card.read_text("utf-8"))
+        return str(told["model_id"]), dict(told.get("decoding", {}))
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(
             f"There is no trained captioner in {card.parent}: train one with `manage.py finetune_captioner`, "
-            "or point CAPTIONER_CHECKPOINT at a folder that holds one (or CAPTIONER_MODEL_ID names a hub model's)."
+            "or point CAPTIONER_CHECKPOINT at a folder that holds one."
         ) from error
+
+
+def _promoted() -> ActiveCaptioner | None:
+    newest = Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder").first()
+    return ActiveCaptioner(newest[0], Path(newest[1] or SHIPPED_CHECKPOINT)) if newest else None
 
 
 def _has_promotions() -> bool:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from captioning.active import active_caption_model_id, active_captioner, checkpoint_dir
 from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.captioners.decoding import Decoding
+from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
 from captioning.selectors import caption_of
 from captioning.tagging import tag_guesses
@@ -46,7 +48,7 @@ def captioner() -> Captioner:
     for by that id, and would be written under another.
     """
     active = active_captioner()
-    arguments = _captioner_arguments(active.checkpoint)
+    arguments = _captioner_arguments(settings.CAPTIONER, active.checkpoint)
     # Before the new one is there: a machine may have room for one only.
     backends.forget_others(settings.CAPTIONER, **arguments)
     loaded = cast(Captioner, backends.load(settings.CAPTIONER, **arguments))
@@ -57,23 +59,25 @@ def captioner() -> Captioner:
     return loaded
 
 
-def captioner_named(name: str | None) -> Captioner:
-    """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None."""
+def captioner_named(name: str | None, decoding: Decoding | None = None) -> Captioner:
+    """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None.
+
+    decoding: another than the configured one.
+    """
     of_checkpoint = name is not None and Path(name).is_dir()
-    return cast(
-        Captioner,
-        backends.load(
-            settings.CAPTIONER if name is None or of_checkpoint else name,
-            **_captioner_arguments(Path(name) if name is not None and of_checkpoint else checkpoint_dir()),
-        ),
-    )
+    path = settings.CAPTIONER if name is None or of_checkpoint else name
+    folder = Path(name) if name is not None and of_checkpoint else checkpoint_dir()
+    loaded = backends.load(path, **_captioner_arguments(path, folder, decoding))
+    return cast(Captioner, loaded)
 
 
-def _captioner_arguments(checkpoint: Path) -> dict[str, Any]:
+def _captioner_arguments(path: str, checkpoint: Path, decoding: Decoding | None = None) -> dict[str, Any]:
     return {
         "checkpoint": str(checkpoint),
         "cache_dir": str(settings.MODEL_CACHE_DIR),
         "device": settings.DEVICE,
+        "decoding": decoding or settings.CAPTIONER_DECODING,
+        **({"options": settings.CAPTIONER_HUB} if path == HUB_CAPTIONER else {}),
     }
 
 

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from core.errors import InvalidInput
+
 T = TypeVar("T")
 _env = environ.Env()
 
@@ -49,6 +51,14 @@ def number(name: str, default: float, *, at_least: float = 0.0) -> float:
 
 def optional_number(name: str) -> float | None:
     return _read(name, None, float, "must be a number")
+
+
+def parsed(name: str, default: str, parse: Callable[[str], T]) -> T:
+    """What `parse` makes of the text; its InvalidInput says the rule."""
+    try:
+        return parse(text(name, default))
+    except InvalidInput as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def path(name: str, default: Path) -> Path:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import django_stubs_ext
 
+from captioning.captioners.decoding import Decoding
+from captioning.captioners.hub_options import DTYPES, HubOptions
 from config import environment as env
 from config.logging import LEVELS, logging_config
 
@@ -81,6 +83,17 @@ BACKBONE = env.text("BACKBONE", "captioning.vision.backbone.EfficientNetLite2")
 CAPTIONER = env.text("CAPTIONER", "captioning.captioners.visual.VisualCaptioner")
 CAPTIONER_CHECKPOINT = env.optional_text("CAPTIONER_CHECKPOINT")
 CAPTIONER_MODEL_ID = env.optional_text("CAPTIONER_MODEL_ID")
+CAPTIONER_DECODING = env.parsed("CAPTIONER_DECODING", "", Decoding.parse)
+CAPTIONER_HUB = HubOptions(
+    model=env.optional_text("CAPTIONER_HUB_MODEL"),
+    revision=env.optional_text("CAPTIONER_HUB_REVISION"),
+    dtype=env.choice("CAPTIONER_HUB_DTYPE", "auto", DTYPES),
+    device=env.optional_text("CAPTIONER_HUB_DEVICE"),
+    batch_size=env.integer("CAPTIONER_HUB_BATCH_SIZE", 8),
+    prompt=env.optional_text("CAPTIONER_HUB_PROMPT"),
+    picture_px=env.integer("CAPTIONER_HUB_PICTURE_PX", 768, at_least=64),
+    download=env.flag("CAPTIONER_HUB_DOWNLOAD", default=False),
+)
 EMBEDDERS = env.mapping(
     "EMBEDDERS",
     {"image": "search.embedders.dual.DualEncoder", "caption": "search.embedders.sentence.SentenceEncoder"},

@@ -1,19 +1,16 @@
 """Searching, and the face of this app: what other rooms call."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
 
-from django.conf import settings
 from PIL import Image
 
-from core.errors import TooLarge
-from library.media.decoding import decode_file
 from library.selectors import AssetFilters, Viewer, filtered, visible_assets
+from library.transient import decode_transient
 from search import cursors, keywords
 from search.active import CHECKPOINTS, active_model_id, spaces
 from search.candidates import gather
@@ -127,12 +124,7 @@ def search_picture(
     started = time.perf_counter()
     checked_limit(limit)
     cursors.read(cursor, _image_identity(filters))
-    if (file.seek(0, os.SEEK_END) or 0) > settings.UPLOAD_MAX_BYTES:
-        raise TooLarge(f"The picture is larger than {settings.UPLOAD_MAX_BYTES:,} bytes.", field="file")
-    file.seek(0)
-    picture = decode_file(
-        cast(BinaryIO, file), max_pixels=settings.UPLOAD_MAX_PIXELS, at_least_px=_QUERY_PICTURE_PX
-    )
+    picture = decode_transient(file, at_least_px=_QUERY_PICTURE_PX)
     page = search_image(viewer, encode(picture), limit=limit, cursor=cursor, filters=filters)
     return replace(page, took_ms=_ms_since(started))
 

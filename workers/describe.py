@@ -14,10 +14,11 @@ import captioning.services
 import library.selectors
 import search.embeddings
 import search.services
+from captioning.active import decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft
 from captioning.selectors import captions_of, written_by_people
 from captioning.vision.frames import FrameBatch
-from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
+from captioning.vision.pixels import fitted_pixels, square_pixels
 from library.models import Frame
 from search.active import spaces
 from workers import claims, pipeline
@@ -42,30 +43,44 @@ class Description:
     logits: NDArray[np.float32]
 
 
-def decode_ahead(claim: Claim) -> dict[int, Future[Pixels]]:
+@dataclass(frozen=True)
+class Decoded:
+    """One frame: the square that the backbone reads and, where the active captioner reads more, the whole picture."""
+
+    square: Pixels
+    picture: Pixels | None
+
+
+def decode_ahead(claim: Claim) -> dict[int, Future[Decoded]]:
     """Start decoding the frames of a claim in threads, by frame id; frames deleted meanwhile are left out."""
     frames = Frame.objects.select_related("asset").filter(pk__in=claim.subject_ids)
-    return {frame.pk: _decoders(os.getpid()).submit(_pixels_of, frame) for frame in frames}
+    return {frame.pk: _decoders(os.getpid()).submit(_decode, frame) for frame in frames}
 
 
-def describe(claim: Claim, decoding: Mapping[int, Future[Pixels]]) -> None:
+def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
     """Do one claim: write captions, vectors, tags and match scores of what can be decoded, and settle all of it."""
-    pixels, errors = _decoded(decoding)
-    if pixels:
-        frame_ids = list(pixels)
+    decoded, errors = _decoded(decoding)
+    if decoded:
+        frame_ids = list(decoded)
         spoken = written_by_people(frame_ids)
-        record(frame_ids, look_at(np.stack(list(pixels.values())), [spoken.get(each) for each in frame_ids]))
+        squares = np.stack([each.square for each in decoded.values()])
+        pictures = [each.picture for each in decoded.values() if each.picture is not None]
+        shown = {"pictures": pictures} if pictures else {}
+        record(frame_ids, look_at(squares, [spoken.get(each) for each in frame_ids], **shown))
     claims.fail(claim.stage, errors)
     claims.finish(
         claim.stage, set(claim.subject_ids) - set(errors)
     )  # what is left was deleted under our hands
 
 
-def look_at(pixels: Pixels, spoken: Sequence[str | None]) -> Description:
-    """Run every model over N pictures (uint8, (N, 260, 260, 3)). `spoken`: a person's sentence, where there is one."""
+def look_at(pixels: Pixels, spoken: Sequence[str | None], *, pictures: Sequence[Pixels] = ()) -> Description:
+    """Run every model over N pictures (uint8, (N, 260, 260, 3)). `spoken`: a person's sentence, where there is one.
+
+    pictures: the same ones whole, for a captioner that reads more than the square.
+    """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, backbone.encode(pixels))
+    batch = FrameBatch(pixels, backbone.encode(pixels), pictures)
     drafts = captioner.caption(batch)
     texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
@@ -109,21 +124,21 @@ def _still_there(frame_ids: Sequence[int]) -> list[int]:
     return [row for row, frame_id in enumerate(frame_ids) if frame_id in there]
 
 
-def _decoded(decoding: Mapping[int, Future[Pixels]]) -> tuple[dict[int, Pixels], dict[int, Exception]]:
-    pixels: dict[int, Pixels] = {}
+def _decoded(decoding: Mapping[int, Future[Decoded]]) -> tuple[dict[int, Decoded], dict[int, Exception]]:
+    decoded: dict[int, Decoded] = {}
     errors: dict[int, Exception] = {}
     for frame_id, picture in decoding.items():
         try:
-            pixels[frame_id] = picture.result()
+            decoded[frame_id] = picture.result()
         except Exception as error:
             errors[frame_id] = error
-    return pixels, errors
+    return decoded, errors
 
 
-def _pixels_of(frame: Frame) -> Pixels:
-    # Twice what the backbone reads: large photos decode several times faster, and nobody sees the difference.
-    with library.selectors.open_frame(frame, at_least_px=2 * INPUT_SIZE_PX) as picture:
-        return square_pixels(picture)
+def _decode(frame: Frame) -> Decoded:
+    whole_px = picture_px()
+    with library.selectors.open_frame(frame, at_least_px=decoding_px()) as picture:
+        return Decoded(square_pixels(picture), fitted_pixels(picture, whole_px) if whole_px else None)
 
 
 @cache

@@ -19,6 +19,7 @@ from captioning.versions import active_version
 from core.errors import Conflict
 from library.models import Asset, Frame
 from workers import messages
+from workers.interactive import caption_picture as caption_picture
 from workers.interactive import encode_query_image as encode_query_image
 from workers.models import Job, StageRun
 from workers.models import RecaptionRun as RecaptionRun
@@ -50,7 +51,7 @@ DESCRIBE = Stage("describe", queue="gpu", subject=Frame, express_queue="interact
 INDEX = Stage("index", queue="index", subject=Frame)
 STAGES: tuple[Stage, ...] = (FRAMES, DESCRIBE, INDEX)
 
-#: Every queue that some worker has to serve; `interactive` also answers searches by image.
+#: Every queue that some worker has to serve; `interactive` also answers searches by image and captions on demand.
 QUEUES: tuple[str, ...] = ("cpu", "gpu", "index", "interactive")
 
 RUN_JOBS_TASK, RUN_JOBS_QUEUE = "workers.run_jobs", "cpu"

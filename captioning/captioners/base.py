@@ -19,11 +19,15 @@ class CaptionDraft:
 
 
 class Captioner(Protocol):
-    """Writes one caption per frame."""
+    """Writes one caption per frame.
+
+    `core.backends` builds it with `checkpoint`, `cache_dir` (strings), `device` and `decoding`
+    (`captioning.captioners.decoding.Decoding`) as keywords; take what you need and leave the rest to `**_`.
+    """
 
     @property
     def model_id(self) -> str:
         """Names weights and decoding; captions of different ids are never mixed up."""
 
     def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
-        """One draft per frame, in order."""
+        """One draft per frame, in order; none for none. ModelUnavailable where weights are missing."""

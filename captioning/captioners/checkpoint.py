@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.decoding import name_of
 from captioning.captioners.language_model import PACKAGED, base_sha256
 from captioning.vision import backbone
 from core.errors import ModelUnavailable
@@ -48,7 +49,7 @@ def save_checkpoint(
     save_file({name: weight.detach().cpu().bfloat16().contiguous() for name, weight in weights.items()}, file)
     weights_sha256 = file_sha256(file)
     manifest = Manifest(
-        model_id=f"smollm2-lite2-{weights_sha256[:8]}-{_named(decoding)}",
+        model_id=f"smollm2-lite2-{weights_sha256[:8]}-{name_of(decoding)}",
         base=base,
         base_sha256=base_sha256() if base == PACKAGED else "",
         backbone_sha256=backbone.weights_sha256(),
@@ -92,8 +93,3 @@ def read_manifest(folder: Path) -> Manifest:
             f"There is no captioner in {folder} ({error}). "
             "Set CAPTIONER_CHECKPOINT to a folder written by `manage.py finetune_captioner`."
         ) from error
-
-
-def _named(decoding: dict[str, Any]) -> str:
-    beams, agreement = decoding.get("num_beams", 1), decoding.get("concept_agreement", 0.0)
-    return f"beam{beams}" + (f"-agree{agreement:g}" if agreement else "")

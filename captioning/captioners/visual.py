@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from captioning.captioners.base import CaptionDraft
 from captioning.captioners.checkpoint import base_folder, load_checkpoint
+from captioning.captioners.decoding import Decoding, model_id_with
 from captioning.captioners.language_model import load_base
+from captioning.captioners.repeatable import repeatable
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype, keep_large_blocks
@@ -18,11 +19,14 @@ from core.errors import ModelUnavailable
 class VisualCaptioner:
     """A checkpoint of `captioning.captioners.visual_lm`, adapters merged, in the device's fast precision."""
 
-    def __init__(self, checkpoint: str, cache_dir: str, device: str | None = None, **decoding: Any) -> None:
-        """`decoding` overrides the checkpoint's own arguments of `VisualLanguageModel.generate`."""
+    def __init__(
+        self, checkpoint: str, cache_dir: str, device: str | None = None, decoding: Decoding | None = None
+    ) -> None:
+        """`decoding` is put over the checkpoint's own; ModelUnavailable where weights are missing or do not fit."""
         manifest, weights = load_checkpoint(Path(checkpoint))
-        self.model_id = manifest.model_id
-        self.decoding = {"do_sample": False, "max_new_tokens": 24, **manifest.decoding, **decoding}
+        decoding = decoding or Decoding()
+        self.model_id = model_id_with(manifest.model_id, manifest.decoding, decoding)
+        self.decoding = decoding.over(manifest.decoding)
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
@@ -41,8 +45,11 @@ class VisualCaptioner:
 
     def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
         """One draft per frame, in order."""
+        if not len(frames):
+            return []
         grid = torch.from_numpy(frames.features.grid).float().to(self.device)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
-        texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
+        with repeatable(self.decoding, self.device):
+            texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
         return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from captioning.captioners.adaptation import adapted, is_mergeable
 from captioning.captioners.architecture import Architecture
@@ -177,10 +178,12 @@ class VisualLanguageModel(nn.Module):
         if prefix is not None:
             length = prefix.get_seq_length()
             mask = functional.pad(mask, (length, 0), value=1)
-            embeds = functional.pad(
-                embeds, (0, 0, length, 0)
-            )  # `generate` cuts off what the cache has already
+            # `generate` cuts off what the cache has already
+            embeds = functional.pad(embeds, (0, 0, length, 0))
             decoding["past_key_values"] = prefix
+        draws = bool(decoding.get("do_sample"))
+        # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
+        repeats = decoding.pop("no_repeat_ngram_size", 0)
         output = self.network.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -188,12 +191,17 @@ class VisualLanguageModel(nn.Module):
             pad_token_id=self.tokenizer.eos_token_id,
             return_dict_in_generate=True,
             output_scores=True,
+            output_logits=draws,
             num_return_sequences=beams,
+            logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(repeats)] if repeats else []),
             **decoding,
         )
         texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
         steps = self.network.compute_transition_scores(
-            output.sequences, output.scores, getattr(output, "beam_indices", None), normalize_logits=True
+            output.sequences,
+            output.logits if draws else output.scores,  # what a nucleus leaves out counts, too
+            getattr(output, "beam_indices", None),
+            normalize_logits=True,
         ).float()
         written = (steps.isfinite() & (steps < 0)).float()
         means = (steps.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)

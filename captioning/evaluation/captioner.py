@@ -13,10 +13,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.captioners.decoding import spoken
 from captioning.evaluation.metrics import best_tokenizer, score_captions
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import FrameBatch
-from captioning.vision.pixels import square_pixels
+from captioning.vision.pixels import fitted_pixels, square_pixels
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,36 @@ def caption_images(
     drafts: list[CaptionDraft] = []
     started = time.perf_counter()
     for frames in tqdm(
-        frame_batches(images, backbone, batch), total=-(-len(images) // batch), desc="captions"
+        frame_batches(images, backbone, batch, getattr(captioner, "picture_px", None)),
+        total=-(-len(images) // batch),
+        desc="captions",
     ):
         drafts += captioner.caption(frames)
     return Captioned(tuple(drafts), time.perf_counter() - started)
 
 
-def frame_batches(images: Sequence[CaptionedImage], backbone: Any, batch: int = 32) -> Iterator[FrameBatch]:
-    """Decoded pictures with their features, `batch` at a time; the next ones are decoded meanwhile."""
+def frame_batches(
+    images: Sequence[CaptionedImage], backbone: Any, batch: int = 32, picture_px: int | None = None
+) -> Iterator[FrameBatch]:
+    """Decoded pictures with their features, `batch` at a time; the next ones are decoded meanwhile.
+
+    picture_px: longer side of the whole pictures, for a captioner that reads more than the square.
+    """
     starts = range(0, len(images), batch)
 
-    def decoded(start: int) -> NDArray[np.uint8]:
-        return np.stack([_pixels(image.path) for image in images[start : start + batch]])
+    def decoded(start: int) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+        squares, pictures = zip(
+            *(_pixels(image.path, picture_px) for image in images[start : start + batch]), strict=True
+        )
+        return np.stack(squares), [picture for picture in pictures if picture is not None]
 
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(decoded, 0) if images else None
         for start in starts:
             assert coming is not None
-            pixels = coming.result()
+            pixels, pictures = coming.result()
             coming = ahead.submit(decoded, start + batch) if start + batch < len(images) else None
-            yield FrameBatch(pixels, backbone.encode(pixels))
+            yield FrameBatch(pixels, backbone.encode(pixels), pictures)
 
 
 def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:
@@ -66,17 +77,12 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
         "n_images": len(images),
         **{name: value if value is None else round(value, 4) for name, value in scores.items()},
         "images_per_s": round(len(images) / captioned.seconds, 2),
-        "decoding": _decoding_of(captioner),
+        "decoding": spoken(getattr(captioner, "decoding", {})),
         "tokenizer": tokenizer,
         "distinct_captions": len(set(texts)),
     }
 
 
-def _decoding_of(captioner: Captioner) -> str:
-    beams = getattr(captioner, "decoding", {}).get("num_beams", 1)
-    return f"beam {beams}" if beams > 1 else "greedy"
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
+def _pixels(path: Path, picture_px: int | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     with Image.open(path) as image:
-        return square_pixels(image)
+        return square_pixels(image), fitted_pixels(image, picture_px) if picture_px else None

@@ -1,9 +1,12 @@
 """A batch of frames on its way through the models. Plain arrays: no torch here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Features:
 class FrameBatch:
     """N frames ready for the models.
 
-    pixels: uint8 RGB, (N, 260, 260, 3). features: what the backbone made of them.
+    pixels: uint8 RGB, (N, 260, 260, 3), each picture squeezed into the square that the backbone reads. features: what
+    the backbone made of them. pictures: uint8 RGB, N times (H, W, 3), whole and in their own shape, for captioners that
+    read more than the square; empty where the active one does not.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     features: Features
+    pictures: Sequence[Pixels] = ()
 
     def __len__(self) -> int:
         return len(self.features)

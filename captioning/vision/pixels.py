@@ -15,12 +15,23 @@ def square_pixels(image: Image.Image, size_px: int = INPUT_SIZE_PX) -> NDArray[n
 
     Transparent pictures are laid on white: a cut-out product shot is a product on white, not on black.
     """
+    return np.asarray(_squeeze(_upright_rgb(image), size_px))
+
+
+def fitted_pixels(image: Image.Image, longer_side_px: int) -> NDArray[np.uint8]:
+    """The same picture in its own shape, uint8 RGB (H, W, 3), made smaller where a side is longer than this."""
+    upright = _upright_rgb(image)
+    upright.thumbnail((longer_side_px, longer_side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.asarray(upright)
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    """A copy of the picture."""
     image = ImageOps.exif_transpose(image)
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    image = image.convert("RGB")
-    return np.asarray(_squeeze(image, size_px))
+    return image.convert("RGB")
 
 
 def _squeeze(image: Image.Image, size_px: int) -> Image.Image:

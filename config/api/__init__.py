@@ -2,6 +2,7 @@
 
 from ninja import NinjaAPI
 
+import captioning.api
 import library.api
 import recommender.api
 import search.api
@@ -20,6 +21,7 @@ for router in (
     assets.router,
     library.api.router,
     search.api.router,
+    captioning.api.router,
     recommender.api.router,
     workers.api.router,
 ):

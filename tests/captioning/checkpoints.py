@@ -56,9 +56,9 @@ def shipped(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: 
     settings.CAPTIONER_MODEL_ID = settings.CAPTIONER_CHECKPOINT = None
     folder = tmp_path / "shipped"
     monkeypatch.setattr(active, "SHIPPED_CHECKPOINT", folder)
-    active._id_in.cache_clear()
+    active._card.cache_clear()
     yield save_version(folder, "oak", cider=0.5).model_id
-    active._id_in.cache_clear()
+    active._card.cache_clear()
 
 
 @pytest.fixture

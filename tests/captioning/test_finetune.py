@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
@@ -68,7 +69,9 @@ def test_it_learns_to_tell_four_walls_apart(
 ) -> None:
     manifest = finetune_and_export(dataset, config, tmp_path / "run", cache, tmp_path / "out")
     assert manifest is not None
-    captioner = VisualCaptioner(str(tmp_path / "out"), str(cache), device="cpu", num_beams=1)
+    captioner = VisualCaptioner(
+        str(tmp_path / "out"), str(cache), device="cpu", decoding=Decoding(num_beams=1)
+    )
     pixels = [square_pixels(Image.open(image.path)) for image in dataset.split("dev")]
     batch = np.stack(pixels)
     drafts = captioner.caption(FrameBatch(batch, EfficientNetLite2("cpu").encode(batch)))

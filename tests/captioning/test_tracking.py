@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def test_tensorboard_has_figures_and_captions(tmp_path: Path) -> None:
     tracker.measured(20, {"loss": 0.25})
     tracker.wrote(20, {"dog.jpg": "A dog runs."})
     tracker.close()
+    time.sleep(1.1)  # its files are put in order by their second
     resumed = make_tracker(CONFIG, tmp_path, step=20)
     resumed.measured(20, {"loss": 0.125})
     resumed.close()

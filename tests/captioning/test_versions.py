@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from captioning import active, services, versions
+from captioning.captioners.decoding import Decoding
 from captioning.models import CaptionerVersion, Promotion
 from core import backends
 from core.errors import Conflict, InvalidInput, ModelUnavailable, NeedsForce, NotFound
@@ -130,7 +131,7 @@ def test_a_shipped_version_that_was_taken_back_to_outlives_an_upgrade(
     versions.promote(registered("elm").model_id)
     versions.rollback()
     save_version(tmp_path / "shipped", "new")
-    active._id_in.cache_clear()
+    active._card.cache_clear()
     assert services.captioner().model_id == shipped
 
 
@@ -159,3 +160,16 @@ def test_the_command_describes_the_data(tmp_path: Path, shipped: str) -> None:
     version = CaptionerVersion.objects.get(model_id=manifest.model_id)
     assert (version.data["name"], version.data["splits"]) == ("photos", {"train": 1})
     assert len(version.data["captions_sha256"]) == 64
+
+
+def test_a_chosen_decoding_is_that_of_the_promoted_captioner_too(
+    registered: MakeVersion, settings: Any
+) -> None:
+    elm = registered("elm")
+    versions.promote(elm.model_id)
+    settings.CAPTIONER_DECODING = Decoding(num_beams=5)
+    current = active.active_captioner()
+    assert current.model_id == elm.model_id.replace("beam1", "beam5")
+    assert current.checkpoint == Path(versions.version_named(elm.model_id).folder)
+    with pytest.raises(Conflict, match="CAPTIONER_DECODING"):
+        versions.rollback()

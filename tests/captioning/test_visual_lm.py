@@ -11,6 +11,7 @@ from torch import Tensor
 from captioning.captioners import visual_lm
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
+from captioning.captioners.decoding import Decoding
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import VisualLanguageModel
@@ -149,8 +150,8 @@ def test_a_saved_checkpoint_captions_as_the_trained_model_did(
     manifest = save_checkpoint(
         folder, model.trained_state(), base=str(base), architecture=ARCHITECTURE, decoding={"num_beams": 2}
     )
-    captioner = VisualCaptioner(str(folder), str(tmp_path), device="cpu", max_new_tokens=5)
-    assert captioner.model_id == manifest.model_id
+    captioner = VisualCaptioner(str(folder), str(tmp_path), device="cpu", decoding=Decoding(max_new_tokens=5))
+    assert captioner.model_id == f"{manifest.model_id}-max5"
     torch.manual_seed(3)
     features = Features(torch.randn(3, 81, 1280).half().numpy(), torch.randn(3, 1000).numpy())
     drafts = captioner.caption(FrameBatch(np.zeros((3, 260, 260, 3), np.uint8), features))

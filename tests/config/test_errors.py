@@ -183,4 +183,6 @@ def test_documents_load_nothing_from_elsewhere(client: Client) -> None:
     assert b"//" not in response.content.replace(b"<!--", b"").replace(b"http://testserver", b"")
     assert "default-src 'self'" in response["Content-Security-Policy"]
     document = client.get("/api/v1/openapi.json").json()
-    assert {"/api/v1/assets", "/api/v1/search", "/api/v1/search/image"} <= set(document["paths"])
+    assert {"/api/v1/assets", "/api/v1/search", "/api/v1/search/image", "/api/v1/caption"} <= set(
+        document["paths"]
+    )

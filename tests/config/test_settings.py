@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from captioning.captioners.decoding import Decoding
 from config import environment as env
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ WRONG: dict[str, tuple[Callable[[], object], str, str]] = {
     "negative": (lambda: env.number("X", 1.0), "-1", "X must be at least 0"),
     "optional number": (lambda: env.optional_number("X"), "high", "X must be a number"),
     "mapping": (lambda: env.mapping("X", {}), "image", "X must be pairs"),
+    "parsed": (lambda: env.parsed("X", "", Decoding.parse), "beams", "X: 'beams' is no decoding"),
     "choice": (lambda: env.choice("X", "a", ("a", "b")), "c", "X must be one of a, b"),
     "engine": (
         lambda: env.database("X", Path()),
@@ -74,6 +76,7 @@ RIGHT: dict[str, tuple[Callable[[], object], str, object]] = {
     "integer": (lambda: env.integer("X", 5), " 1000 ", 1000),
     "names": (lambda: env.names("X", []), "a.example, b.example,", ["a.example", "b.example"]),
     "mapping": (lambda: env.mapping("X", {}), "image=a.B, caption=c.D", {"image": "a.B", "caption": "c.D"}),
+    "parsed": (lambda: env.parsed("X", "", Decoding.parse), "beam5", Decoding(num_beams=5)),
     "no text": (lambda: env.optional_text("X"), " ", None),
     "path": (lambda: env.path("X", Path()), "/tmp/../etc", Path("/etc")),
 }

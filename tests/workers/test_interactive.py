@@ -1,5 +1,6 @@
 """A picture as a query: encoded by a worker, in time or not at all, and never stored."""
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.vision.pixels import INPUT_SIZE_PX
 from config.stack.processes import Child
 from core.errors import ModelUnavailable, QueueUnavailable
 from library.models import Asset
@@ -42,13 +44,6 @@ def test_without_a_worker_it_gives_up_in_time_and_the_late_message_is_worth_noth
     assert b'"expires": null' not in redis.lrange("interactive", 0, 0)[0]
 
 
-def test_without_redis_it_says_so_at_once(no_redis: None) -> None:
-    started = time.monotonic()
-    with pytest.raises(QueueUnavailable):
-        pipeline.encode_query_image(blue())
-    assert time.monotonic() - started < 1
-
-
 def test_a_missing_model_is_told_to_who_asked(
     redis: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -59,4 +54,34 @@ def test_a_missing_model_is_told_to_who_asked(
     interactive.answer("", "sightline:answer:test")
     reply = redis.lpop("sightline:answer:test")
     with pytest.raises(ModelUnavailable, match="no trained embedder"):
-        interactive._vector_in(reply)
+        interactive._told(reply)
+
+
+def test_a_worker_captions_a_picture_without_storing_it(
+    redis: Any, start_worker: Callable[..., Child]
+) -> None:
+    start_worker("interactive")
+    seen = pipeline.caption_picture(blue())
+    assert (seen.caption, seen.model_id) == ("a blue picture", "fake-captioner")
+    assert seen.confidence == pytest.approx(0.9)
+    ((name, confidence),) = seen.tags
+    assert name == "lakeside"
+    assert 0.9 < confidence <= 1
+    assert not Asset.objects.exists()
+    assert redis.keys("sightline:answer:*") == []
+
+
+def test_a_captioner_that_is_missing_is_told_to_who_asked(redis: Any, settings: Any) -> None:
+    settings.CAPTIONER_MODEL_ID = "another one"
+    pixels = base64.b64encode(bytes(INPUT_SIZE_PX * INPUT_SIZE_PX * 3)).decode()
+    interactive.answer_caption(pixels, "sightline:answer:test")
+    with pytest.raises(ModelUnavailable, match="another one"):
+        interactive._told(redis.lpop("sightline:answer:test"))
+
+
+@pytest.mark.parametrize("ask", [pipeline.encode_query_image, pipeline.caption_picture])
+def test_nobody_waits_for_a_redis_that_is_away(no_redis: None, ask: Callable[..., Any]) -> None:
+    started = time.monotonic()
+    with pytest.raises(QueueUnavailable):
+        ask(blue())
+    assert time.monotonic() - started < 1

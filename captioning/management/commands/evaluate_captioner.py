@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from captioning import services
+from captioning.captioners.decoding import Decoding
 from core.errors import SightlineError
 
 
@@ -22,6 +23,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--captioner", help="a checkpoint folder, or a dotted path; default: the active one"
         )
+        parser.add_argument(
+            "--decoding", help="greedy, beamN or nucleusP, and key=value; default: the captioner's own"
+        )
         parser.add_argument("--limit", type=int, help="only the first N images")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -33,7 +37,8 @@ class Command(BaseCommand):
             images = read_dataset(options["dataset"], options["captions"]).split(options["split"])[
                 : options["limit"]
             ]
-            captioner = services.captioner_named(options["captioner"])
+            decoding = Decoding.parse(options["decoding"]) if options["decoding"] else None
+            captioner = services.captioner_named(options["captioner"], decoding)
             captioned = caption_images(images, services.backbone(), captioner)
         except SightlineError as error:
             raise CommandError(str(error)) from error
