@@ -7,7 +7,7 @@ it is paused as soon as another one is active.
 import logging
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from captioning.active import active_caption_model_id
@@ -61,14 +61,11 @@ def _follow(run: RecaptionRun) -> None:
     if overtaken:
         pause_overtaken()
         return
-    runs = StageRun.objects.filter(job=run.job_id)
-    left = runs.exclude(state__in=_GIVEN_UP).count()
+    left = _left_of(run).count()
     more = left < CHUNK // 2 and _ask_for_more(run)
     if more:
         pipeline.wake(pipeline.DESCRIBE)
-        left = runs.exclude(state__in=_GIVEN_UP).count()
-    failed = runs.filter(state__in=_GIVEN_UP).count()
-    _note(run, left, failed, ended=left == 0 and not more)
+    _note(run, exhausted=left == 0 and not more)
 
 
 def _ask_for_more(run: RecaptionRun) -> bool:
@@ -93,13 +90,20 @@ def _ask_for_more(run: RecaptionRun) -> bool:
     return True
 
 
-def _note(run: RecaptionRun, left: int, failed: int, *, ended: bool) -> None:
+def _left_of(run: RecaptionRun) -> QuerySet[StageRun]:
+    return StageRun.objects.filter(job=run.job_id).exclude(state__in=_GIVEN_UP)
+
+
+def _note(run: RecaptionRun, *, exhausted: bool) -> None:
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=run.job_id)
         run.refresh_from_db(fields=["asked"])
+        # Counted under the lock: several processes follow a run, and an older count must not overwrite a newer one.
+        left = _left_of(run).count()
+        failed = StageRun.objects.filter(job=run.job_id, state__in=_GIVEN_UP).count()
         run.failed, job.done = failed, max(run.asked - left - failed, 0)
         job.total, job.heartbeat_at = max(job.total, run.asked), timezone.now()
-        if ended and job.state == State.RUNNING:
+        if exhausted and left == 0 and job.state == State.RUNNING:
             job.state, job.finished_at = State.DONE, timezone.now()
             job.total = run.asked  # some may have been deleted, or captioned otherwise, meanwhile
             job.error = f"{failed} pictures could not be captioned: see the stage runs." if failed else ""

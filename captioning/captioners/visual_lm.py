@@ -36,6 +36,15 @@ class Sample(NamedTuple):
     ended: bool
 
 
+class _Read(NamedTuple):
+    """What was read: keys and values; the last state (N, hidden); which places count (N, L); the last place (N, 1)."""
+
+    cache: Any
+    hidden: Tensor
+    mask: Tensor
+    place: Tensor
+
+
 class VisualLanguageModel(nn.Module):
     """Projector, concept head, and a language model adapted as the architecture says."""
 
@@ -120,6 +129,21 @@ class VisualLanguageModel(nn.Module):
         ).last_hidden_state
         return hidden
 
+    def _read(self, embeds: Tensor, mask: Tensor) -> "_Read":
+        """Put sequences (N, L, hidden), of which `mask` (N, L) tells what is padding, before what is to be written."""
+        prefix = self._prefix(len(embeds))
+        if prefix is not None:
+            mask = functional.pad(mask, (prefix.get_seq_length(), 0), value=1)
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        output = self.network.model(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=places,
+            past_key_values=prefix,
+            use_cache=True,
+        )
+        return _Read(output.past_key_values, output.last_hidden_state[:, -1], mask, places[:, -1:])
+
     def _prefix(self, count: int) -> Any:
         """The learned keys and values before `count` sequences, as a cache; None where the method has none."""
         return self.lm.get_prompt(count) if self.architecture.method == "prefix" else None
@@ -174,19 +198,18 @@ class VisualLanguageModel(nn.Module):
         embeds, mask = self._left_padded_prompts(grid, hints, [style] * len(hints))
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
-        prefix = self._prefix(len(embeds) * decoding.get("num_beams", 1))
-        if prefix is not None:
-            length = prefix.get_seq_length()
-            mask = functional.pad(mask, (length, 0), value=1)
-            # `generate` cuts off what the cache has already
-            embeds = functional.pad(embeds, (0, 0, length, 0))
-            decoding["past_key_values"] = prefix
+        # Each picture and its prompt are read once, and not once for each beam.
+        read = self._read(embeds[:, :-1], mask[:, :-1])
+        read.cache.batch_repeat_interleave(decoding.get("num_beams", 1))
+        before = read.mask.shape[1] + 1 - mask.shape[1]
         draws = bool(decoding.get("do_sample"))
         # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
         repeats = decoding.pop("no_repeat_ngram_size", 0)
         output = self.network.generate(
-            inputs_embeds=embeds,
-            attention_mask=mask,
+            # `generate` cuts off what the cache has already, and expects it to be there.
+            inputs_embeds=functional.pad(embeds, (0, 0, before, 0)),
+            attention_mask=functional.pad(mask, (before, 0), value=1),
+            past_key_values=read.cache,
             eos_token_id=self.tokenizer.eos_token_id,
             pad_token_id=self.tokenizer.eos_token_id,
             return_dict_in_generate=True,
@@ -236,21 +259,12 @@ class VisualLanguageModel(nn.Module):
         grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
         """
         embeds, mask = self._left_padded_prompts(grid, hints, styles or ["normal"] * len(hints))
-        prefix = self._prefix(len(embeds))
-        if prefix is not None:
-            mask = functional.pad(mask, (prefix.get_seq_length(), 0), value=1)
-        places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        output = self.network(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=places,
-            past_key_values=prefix,
-            logits_to_keep=1,
-        )
-        cache, logits = output.past_key_values, output.logits[:, -1]
+        read = self._read(embeds, mask)
+        cache = read.cache
         cache.batch_repeat_interleave(count)
         logits, mask, place = (
-            each.repeat_interleave(count, dim=0) for each in (logits, mask, places[:, -1:])
+            each.repeat_interleave(count, dim=0)
+            for each in (self.lm.get_output_embeddings()(read.hidden), read.mask, read.place)
         )
         end = self.tokenizer.eos_token_id
         samples = [Sample([], ended=False) for _ in range(len(mask))]

@@ -259,3 +259,35 @@ def test_a_run_of_another_version_is_paused_by_a_promotion(
     assert not Caption.objects.exclude(text__endswith="oak").exists(), "a promotion alone captions nothing"
     with pytest.raises(Conflict, match="not the active"):
         pipeline.resume_recaption(run)
+
+
+def test_a_run_stops_asking_though_nobody_told_it_of_a_promotion(
+    registered: MakeVersion, make_assets: MakeAssets
+) -> None:
+    make_assets("red", "blue")
+    run_stages()
+    promoted(registered("elm"))
+    run = pipeline.start_recaption(Selection())
+    upkeep.run_jobs()
+    versions.promote(registered("fir", cider=0.9).model_id)  # its door died before it told the pipeline
+    recaptions.follow()
+    run.job.refresh_from_db()
+    assert run.job.state == "paused"
+    assert not StageRun.objects.exists()
+
+
+def test_an_older_count_does_not_overwrite_a_newer_one(
+    registered: MakeVersion, make_assets: MakeAssets
+) -> None:
+    make_assets("red", "blue")
+    run_stages()
+    promoted(registered("elm"))
+    run = pipeline.start_recaption(Selection())
+    upkeep.run_jobs()
+    run_stages()
+    recaptions.follow()
+    run.job.refresh_from_db()
+    assert (run.job.state, run.job.done, run.job.total) == ("done", 2, 2)
+    recaptions._note(run, exhausted=False)  # another process, which looked before
+    run.job.refresh_from_db()
+    assert (run.job.state, run.job.done, run.job.total) == ("done", 2, 2)
