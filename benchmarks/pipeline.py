@@ -166,10 +166,12 @@ def bare_pace_apart(arguments: argparse.Namespace) -> float:
 def bare_pace(photos: list[Path]) -> float:
     """Photos per second of decode, backbone, captions and vectors in batches, decoding ahead as the worker does."""
     from django.conf import settings
+    from django.core.management import call_command
 
     from workers import stages
     from workers.describe import look_at
 
+    call_command("migrate", verbosity=0)  # promotions say which captioner is active
     stages.step_back()  # as the worker does: beside other programs both get the same share
     size = settings.DESCRIBE_BATCH_SIZE
     for pixels in decoded_batches(photos[:2], 2):
