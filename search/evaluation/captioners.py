@@ -45,6 +45,7 @@ class Bench:
     dataset: Path
     shown: Sequence[CaptionedImage]
     images: Sequence[CaptionedImage]
+    split: str
     config: FinetuneConfig
     output: Path
 
@@ -61,11 +62,11 @@ class Bench:
 
     def _row(self, arm: Arm, samples: int) -> Row:
         folder = self.output / f"{arm.name.replace(' ', '-').replace(',', '')}-{samples}"
-        file = folder / f"row-{len(self.images)}.json"
+        training = train_arm(arm, samples, self.dataset, self.shown, folder, self.config)
+        file = folder / f"row-{self.split}-{len(self.images)}.json"
         if file.is_file():
             values = json.loads(file.read_text("utf-8"))
             return Row(**{**values, "captions": tuple(values["captions"])})
-        training = train_arm(arm, samples, self.dataset, self.shown, folder, self.config)
         name = f"{arm.name}, {samples:,} samples"
         row = measured(name, arm.what, str(training.checkpoint), self.images, training)
         file.write_text(json.dumps(asdict(row)), "utf-8")
@@ -82,16 +83,18 @@ def train_arm(
 ) -> Training:
     """Fine-tune an arm, each of its runs in a process of its own, so that its memory is its own; finished runs stay.
 
-    Conflict if a run was interrupted: the same call goes on from there.
+    Conflict if a run was interrupted (the same call goes on from there) or had another configuration.
     """
     seconds = peak = 0.0
     runs = stages(arm, samples, images, folder, config)
     for number, stage in enumerate(runs, start=1):
         run = run_of(folder, number)
-        cost_file = run / "cost.json"
+        cost_file, asked = run / "cost.json", run / "asked.json"
+        if asked.is_file() and asked.read_text("utf-8") != stage.to_json():
+            raise Conflict(f"{run} holds a run of another configuration: choose another --output.")
         if not cost_file.is_file():
             run.mkdir(parents=True, exist_ok=True)
-            (run / "asked.json").write_text(stage.to_json())
+            asked.write_text(stage.to_json(), "utf-8")
             cost = _finetuned(dataset, run)
             cost_file.write_text(json.dumps(cost))
         spent = json.loads(cost_file.read_text())

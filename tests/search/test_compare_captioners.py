@@ -121,5 +121,7 @@ def test_the_command_trains_measures_and_goes_on_where_it_was(
     call_command("compare_captioners", *options)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert "from scratch, 16 samples" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="another configuration"):
+        call_command("compare_captioners", *options, "--set", "learning_rate=1e-5")
     with pytest.raises(CommandError, match="no arm 'magic'; there are from scratch"):
         call_command("compare_captioners", *options, "--arm", "magic")

@@ -58,7 +58,7 @@ class Command(BaseCommand):
             dataset = read_dataset(folder, needed_splits=("train", options["split"]))
             shown = dataset.split("train")
             images = dataset.split(options["split"])[: options["limit"]]
-            bench = Bench(folder, shown, images, config, output)
+            bench = Bench(folder, shown, images, options["split"], config, output)
             rows = bench.rows(arms, options["samples"], options["full_samples"])
             rows += [measured(name, "as it is", name, images) for name in options["captioner"]]
         except SightlineError as error:
