@@ -50,6 +50,14 @@ def active_caption_model_id() -> str:
     return active_captioner().model_id
 
 
+def active_caption_model_id_or_none() -> str | None:
+    """The same for who can do without: captions that exist can be read without the model that wrote them."""
+    try:
+        return active_caption_model_id()
+    except ModelUnavailable:
+        return None
+
+
 def checkpoint_dir() -> Path:
     """The folder of the active captioner. Tools that read no library need no database: there it is the shipped one."""
     if not settings.CAPTIONER_CHECKPOINT and not _has_promotions():

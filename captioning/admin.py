@@ -72,7 +72,7 @@ class CaptionerVersionAdmin(_Records):
 
     @admin.display(description="active", boolean=True)
     def is_active(self, version: CaptionerVersion) -> bool:
-        return version.model_id == _active_model_id()
+        return version.model_id == active.active_caption_model_id_or_none()
 
     @admin.display(description="CIDEr")
     def cider(self, version: CaptionerVersion) -> float | None:
@@ -155,13 +155,6 @@ class PromotionAdmin(_Records):
 
 def _user(request: HttpRequest) -> Any:
     return request.user if request.user.is_authenticated else None
-
-
-def _active_model_id() -> str | None:
-    try:
-        return active.active_caption_model_id()
-    except ModelUnavailable:
-        return None
 
 
 def _version_before() -> CaptionerVersion | None:

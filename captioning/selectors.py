@@ -5,9 +5,8 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from captioning.active import active_caption_model_id
+from captioning.active import active_caption_model_id_or_none
 from captioning.models import AutoTag, Caption, Promotion
-from core.errors import ModelUnavailable
 from library.models import Frame
 
 #: Whose sentence is shown when several were written: a person's edit, what came with the file, the model's.
@@ -25,7 +24,7 @@ def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
     Of models the active one, then the one that was promoted last: what a former model wrote stands until the
     active one has written its own, so a switch of models never leaves a picture without words.
     """
-    active = _active_model_id_or_none()
+    active = active_caption_model_id_or_none()
     promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
     captions = Caption.objects.filter(frame_id__in=list(frame_ids))
 
@@ -76,10 +75,3 @@ def frames_captioned_by_others_too(model_id: str) -> QuerySet[Frame]:
         model_id=model_id
     )
     return frames_captioned_by(model_id).filter(Exists(others))
-
-
-def _active_model_id_or_none() -> str | None:
-    try:
-        return active_caption_model_id()
-    except ModelUnavailable:  # captions that exist can be read without the model that wrote them
-        return None

@@ -14,12 +14,12 @@ import captioning.services
 import search.embeddings
 import search.indexing
 import search.services
-from captioning.active import active_caption_model_id
+from captioning.active import active_caption_model_id, active_caption_model_id_or_none
 from captioning.models import Caption
 from captioning.selectors import captions_of, frames_captioned_by, frames_captioned_by_others_too
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
-from core.errors import Conflict, ModelUnavailable
+from core.errors import Conflict
 from library.models import Frame
 from search.models import Embedding
 
@@ -50,7 +50,7 @@ def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
     A frame that is left without a caption waits for the active version; until then the empty sentence is what is
     embedded. Conflict for the active version, whose captions would only be written again.
     """
-    if model_id == _active_or_none():
+    if model_id == active_caption_model_id_or_none():
         raise Conflict(f"{model_id} is the active captioner: promote another one first.")
     frame_ids = list(frames_captioned_by(model_id).order_by("-pk").values_list("pk", flat=True))
     wiped = 0
@@ -131,10 +131,3 @@ def _chunks(frame_ids: Sequence[int]) -> Iterable[tuple[int, Sequence[int]]]:
     for start in range(0, len(frame_ids), _CHUNK):
         chunk = frame_ids[start : start + _CHUNK]
         yield start + len(chunk), chunk
-
-
-def _active_or_none() -> str | None:
-    try:
-        return active_caption_model_id()
-    except ModelUnavailable:
-        return None

@@ -49,7 +49,7 @@ class Command(BaseCommand):
 def _list(command: Command, options: dict[str, Any]) -> None:
     """versions, newest first, and promotions"""
     known = versions.all_versions()
-    current, pinning = _active_id(), active.pinned_by()
+    current, pinning = active.active_caption_model_id_or_none(), active.pinned_by()
     for version in known:
         mark = "*" if version.model_id == current else " "
         figures = ", ".join(f"{name} {value}" for name, value in _figures(version.metrics)) or "not measured"
@@ -149,7 +149,7 @@ def _change(
 def _wipe(command: Command, options: dict[str, Any]) -> None:
     """delete what one model wrote"""
     model_id = options["model_id"]
-    if model_id == _active_id():
+    if model_id == active.active_caption_model_id_or_none():
         raise InvalidInput(f"{model_id} is the active captioner: promote another one first.")
     count = Caption.objects.filter(source=Caption.Source.MODEL, model_id=model_id).count()
     if not count:
@@ -179,13 +179,6 @@ def _export(command: Command, options: dict[str, Any]) -> None:
 
 def _figures(metrics: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, metrics[name]) for name in ("cider", "bleu4", "meteor", "images_per_s") if name in metrics]
-
-
-def _active_id() -> str | None:
-    try:
-        return active.active_caption_model_id()
-    except SightlineError:
-        return None
 
 
 def _user(options: dict[str, Any]) -> AbstractBaseUser | None:
