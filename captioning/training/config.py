@@ -68,7 +68,7 @@ class FinetuneConfig:
     dropout: float = 0.1
     adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
-    style_share: float = 0.25
+    style_share: float = 0.0
     word_dropout: float = 0.0
     paraphrase: str = ""
     max_caption_tokens: int = 32
