@@ -165,7 +165,7 @@ class Plain:
         with torch.inference_mode():
             grid = torch.from_numpy(frames.features.grid).float().to(self.device)
             hints = self.model.hints(frames.features.logits, self.model.concept_scores(frames.features))
-            embeds, mask = self.model._left_padded_prompts(grid, hints, ["normal"] * len(hints))
+            embeds, mask = self.model.prompts(grid, hints, ["normal"] * len(hints))
             ids = self.lm.generate(
                 inputs_embeds=embeds,
                 attention_mask=mask,

@@ -29,14 +29,7 @@ from captioning.vision.tags import class_names, top_classes
 STYLES = {"normal": "\n", "short": "\nBriefly:\n", "detailed": "\nIn detail:\n"}
 
 
-class Sample(NamedTuple):
-    """A drawn caption: its token ids without the end token, and whether the model did end it."""
-
-    ids: list[int]
-    ended: bool
-
-
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """What was read: keys and values; the last state (N, hidden); which places count (N, L); the last place (N, 1)."""
 
     cache: Any
@@ -129,7 +122,7 @@ class VisualLanguageModel(nn.Module):
         ).last_hidden_state
         return hidden
 
-    def _read(self, embeds: Tensor, mask: Tensor) -> "_Read":
+    def read(self, embeds: Tensor, mask: Tensor) -> Read:
         """Put sequences (N, L, hidden), of which `mask` (N, L) tells what is padding, before what is to be written."""
         prefix = self._prefix(len(embeds))
         if prefix is not None:
@@ -142,7 +135,7 @@ class VisualLanguageModel(nn.Module):
             past_key_values=prefix,
             use_cache=True,
         )
-        return _Read(output.past_key_values, output.last_hidden_state[:, -1], mask, places[:, -1:])
+        return Read(output.past_key_values, output.last_hidden_state[:, -1], mask, places[:, -1:])
 
     def _prefix(self, count: int) -> Any:
         """The learned keys and values before `count` sequences, as a cache; None where the method has none."""
@@ -195,11 +188,11 @@ class VisualLanguageModel(nn.Module):
         by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self._left_padded_prompts(grid, hints, [style] * len(hints))
+        embeds, mask = self.prompts(grid, hints, [style] * len(hints))
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
         # Each picture and its prompt are read once, and not once for each beam.
-        read = self._read(embeds[:, :-1], mask[:, :-1])
+        read = self.read(embeds[:, :-1], mask[:, :-1])
         read.cache.batch_repeat_interleave(decoding.get("num_beams", 1))
         before = read.mask.shape[1] + 1 - mask.shape[1]
         draws = bool(decoding.get("do_sample"))
@@ -244,57 +237,6 @@ class VisualLanguageModel(nn.Module):
         ]
         return torch.stack([lifts[at // beams, columns].sum() for at, columns in enumerate(known)])
 
-    @torch.no_grad()
-    def sample(
-        self,
-        grid: Tensor,
-        hints: Sequence[Sequence[str]],
-        styles: Sequence[str] | None = None,
-        *,
-        count: int,
-        max_new_tokens: int,
-    ) -> list[list[Sample]]:
-        """`count` captions for each of N pictures, drawn from the model's own distribution.
-
-        grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
-        """
-        embeds, mask = self._left_padded_prompts(grid, hints, styles or ["normal"] * len(hints))
-        read = self._read(embeds, mask)
-        cache = read.cache
-        cache.batch_repeat_interleave(count)
-        logits, mask, place = (
-            each.repeat_interleave(count, dim=0)
-            for each in (self.lm.get_output_embeddings()(read.hidden), read.mask, read.place)
-        )
-        end = self.tokenizer.eos_token_id
-        samples = [Sample([], ended=False) for _ in range(len(mask))]
-        unfinished = list(range(len(samples)))
-        for length in range(1, max_new_tokens + 1):
-            token = _drawn(logits)
-            going_on = []
-            for row, drawn in enumerate(token[:, 0].tolist()):
-                number = unfinished[row]
-                if drawn == end:
-                    samples[number] = samples[number]._replace(ended=True)
-                else:
-                    samples[number].ids.append(drawn)
-                    going_on.append(row)
-            if not going_on or length == max_new_tokens:
-                break
-            if len(going_on) < len(unfinished):  # who has ended costs nothing more
-                rows = torch.tensor(going_on, device=grid.device)
-                cache.batch_select_indices(rows)
-                token, mask, place = token[rows], mask[rows], place[rows]
-                unfinished = [unfinished[row] for row in going_on]
-            mask, place = torch.cat([mask, torch.ones_like(token)], dim=1), place + 1
-            logits = self.network(
-                inputs_embeds=self.embed_text(token),
-                attention_mask=mask,
-                position_ids=place,
-                past_key_values=cache,
-            ).logits[:, -1]
-        return [samples[start : start + count] for start in range(0, len(samples), count)]
-
     @contextmanager
     def merged(self) -> Iterator[None]:
         """Adapters folded in for a while: to write a lot without their cost. The base comes back bit for bit."""
@@ -312,9 +254,10 @@ class VisualLanguageModel(nn.Module):
                 for weight, before in zip(bases, kept, strict=True):
                     weight.copy_(before)
 
-    def _left_padded_prompts(
+    def prompts(
         self, grid: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
+        """What stands before the captions of N pictures: (N, L, hidden), padded on the left, and its mask (N, L)."""
         prompts = [self.prompt_ids(*each) for each in zip(hints, styles, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
@@ -329,10 +272,3 @@ class VisualLanguageModel(nn.Module):
             sequence[row] = sequence[row].roll(shift, dims=0)
             mask[row, :shift] = 0
         return sequence, mask
-
-
-def _drawn(logits: Tensor) -> Tensor:
-    """One token id for each row of (N, V) logits, by inverse transform: `multinomial` draws V numbers to pick one."""
-    cumulative = logits.float().softmax(dim=-1).cumsum(dim=-1)
-    level = torch.rand((len(logits), 1), device=logits.device) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, level).clamp(max=logits.shape[-1] - 1)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from captioning.captioners.visual_lm import Sample, VisualLanguageModel
+from captioning.captioners.sampling import Sample, sample
+from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource, Hints, collate, in_style, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
@@ -110,7 +111,8 @@ class SelfCriticalBatches(BatchSource):
         styles = [style for _, _, style in picked]
         self.model.eval()
         with self.model.merged():
-            samples = self.model.sample(
+            samples = sample(
+                self.model,
                 grid.to(self.model.projector.place.device),
                 hints,
                 styles,
@@ -120,11 +122,11 @@ class SelfCriticalBatches(BatchSource):
         self.model.train()
         sequences, weights = [], []
         for index, words, style, written in zip(chosen, hints, styles, samples, strict=True):
-            gains = advantages([self._rewarded(index, sample, style) for sample in written])
-            prompt, ids = self.model.prompt_ids(words, style), [sample.ids for sample in written]
+            gains = advantages([self._rewarded(index, each, style) for each in written])
+            prompt, ids = self.model.prompt_ids(words, style), [each.ids for each in written]
             sequences.append(packed(prompt, ids, self.model.projector.count, self._pad))
-            for sample, gain in zip(written, gains, strict=True):
-                weights += [gain] * len(sample.ids) + [gain if sample.ended else 0.0]
+            for drawn, gain in zip(written, gains, strict=True):
+                weights += [gain] * len(drawn.ids) + [gain if drawn.ended else 0.0]
         return collate(grid, sequences, self._pad, weights)
 
     def _rewarded(self, index: int, sample: Sample, style: str) -> float:

@@ -11,6 +11,7 @@ import torch
 
 from captioning.captioners.architecture import METHODS, PROJECTORS, Architecture
 from captioning.captioners.checkpoint import load_checkpoint, save_checkpoint
+from captioning.captioners.sampling import sample
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import BatchSource
 from captioning.training.config import FinetuneConfig
@@ -99,7 +100,7 @@ def test_it_writes_by_the_same_weights_that_training_moved(
         merged, _ = model.generate(grid, HINTS[:2], num_beams=1, **options)
     assert merged == texts
     torch.manual_seed(0)
-    assert [len(one) for one in model.sample(grid, HINTS[:2], count=2, max_new_tokens=4)] == [2, 2]
+    assert [len(one) for one in sample(model, grid, HINTS[:2], count=2, max_new_tokens=4)] == [2, 2]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from captioning.captioners import visual_lm
+from captioning.captioners import sampling
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import MANIFEST, WEIGHTS, load_checkpoint, save_checkpoint
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.language_model import load_base
+from captioning.captioners.sampling import sample
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, collate, packed
@@ -88,7 +89,7 @@ def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel
     grid = torch.randn(2, 81, 1280)
     tags = [["dog"], ["red ball", "beach"]]
     texts, _ = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
-    samples = model.sample(grid, tags, count=3, max_new_tokens=6)
+    samples = sample(model, grid, tags, count=3, max_new_tokens=6)
     assert [len(drawn) for drawn in samples] == [3, 3]
     for text, drawn in zip(texts, samples, strict=True):
         assert {model.tokenizer.decode(sample.ids, skip_special_tokens=True).strip() for sample in drawn} == {
@@ -112,8 +113,8 @@ def test_a_sample_that_ends_leaves_the_others_undisturbed(
             token[0] = model.tokenizer.eos_token_id
         return token
 
-    monkeypatch.setattr(visual_lm, "_drawn", greedy)
-    first, second = model.sample(grid, tags, count=2, max_new_tokens=6)
+    monkeypatch.setattr(sampling, "_drawn", greedy)
+    first, second = sample(model, grid, tags, count=2, max_new_tokens=6)
     assert steps == [4, 4, 3, 3, 3, 3]
     assert [(len(sample.ids), sample.ended) for sample in first] == [(1, True), (6, False)]
     whole = [first[1], *second]
