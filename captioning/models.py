@@ -7,22 +7,49 @@ from library.models import Frame
 
 
 class Caption(models.Model):
-    """One sentence about a frame."""
+    """One sentence about a frame, and what people decided of it.
+
+    A model's row that a person corrected says EDITED and keeps its words; the person's words are a row of their own.
+    """
 
     class Source(models.TextChoices):
         MODEL = "model"
         HUMAN = "human"
         IMPORTED = "imported"
 
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        AUTO_ACCEPTED = "auto_accepted", "accepted by the screen"
+        TO_REVIEW = "to_review", "to review"
+        ACCEPTED = "accepted"
+        EDITED = "edited"
+        REJECTED = "rejected"
+
+    #: What a person decided, which no machine changes.
+    DECIDED = (State.ACCEPTED, State.EDITED, State.REJECTED)
+
     frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="captions")
     source = models.CharField(max_length=8, choices=Source)
     model_id = models.CharField(max_length=120, blank=True, help_text="Empty for people and imports")
     text = models.TextField()
-    confidence = models.FloatField(null=True, blank=True, help_text="Geometric mean token probability")
+    alternatives = models.JSONField(
+        default=list, blank=True, help_text="Other sentences of the model, the likeliest first"
+    )
+    confidence = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Probability that the sentence is right, where the captioner is calibrated; else its geometric "
+        "mean token probability",
+    )
     match_score = models.FloatField(
         null=True,
         blank=True,
         help_text="Cosine of caption and picture in the image space: do they belong together?",
+    )
+    state = models.CharField(max_length=13, choices=State, default=State.DRAFT)
+    doubts = models.JSONField(default=list, blank=True, help_text="Why the screen sent it to review")
+    review_priority = models.FloatField(
+        default=0.0, help_text="How much a correction would teach; the highest is reviewed first"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -32,9 +59,66 @@ class Caption(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["frame", "source", "model_id"], name="caption_once_per_writer"),
         ]
+        indexes = [
+            models.Index(
+                fields=["-review_priority", "id"],
+                condition=models.Q(state="to_review"),
+                name="captions_to_review",
+            ),
+        ]
+        permissions = [
+            ("review_caption", "Can review the captions of other people's public photos"),
+            ("review_private_caption", "Can review the captions of other people's private photos"),
+        ]
 
     def __str__(self) -> str:
         return self.text
+
+
+class ReviewDecision(models.Model):
+    """What a person decided of a caption, with the words before and after. None is ever changed; undoing adds one."""
+
+    class Kind(models.TextChoices):
+        ACCEPT = "accept"
+        EDIT = "edit"
+        REJECT = "reject"
+        SKIP = "skip"
+        UNDO = "undo"
+
+    frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="review_decisions")
+    caption = models.ForeignKey(
+        Caption, null=True, on_delete=models.SET_NULL, related_name="decisions", help_text="The model's row"
+    )
+    model_id = models.CharField(max_length=120, help_text="Who wrote what was decided of")
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="review_decisions"
+    )
+    kind = models.CharField(max_length=6, choices=Kind)
+    before = models.TextField(help_text="The sentence that stood")
+    after = models.TextField(blank=True, help_text="The sentence that stands now; empty for none")
+    state_before = models.CharField(max_length=13, choices=Caption.State)
+    undoes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="undone_by"
+    )
+    decided_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["reviewer", "-id"], name="decisions_of_a_reviewer")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.before!r}"
+
+
+class ReviewLease(models.Model):
+    """A frame that one reviewer has before them, so that no other one gets it."""
+
+    frame = models.OneToOneField(Frame, on_delete=models.CASCADE, related_name="review_lease")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    leased_until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"frame {self.frame_id} until {self.leased_until}"
 
 
 class AutoTag(models.Model):

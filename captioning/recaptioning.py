@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, QuerySet
 
 from captioning.models import Caption, CaptionerVersion
-from captioning.selectors import frames_captioned_by
+from captioning.selectors import frames_captioned_by, frames_not_spoken_of
 from core.errors import InvalidInput, NotFound
 from library.models import Frame
 
@@ -81,12 +81,12 @@ def estimate(selection: Selection, version: CaptionerVersion) -> Estimate:
 def frames_to_caption(selection: Selection, model_id: str) -> QuerySet[Frame]:
     """The frames of a selection that this model is still to caption.
 
-    Those of which a person spoke, or an import, are left alone: the model's words would not stand.
+    Those of which a person spoke, or an import, or whose caption a person accepted, are left alone: the model's
+    words would not stand.
     """
-    captions = Caption.objects.filter(frame=OuterRef("pk"))
-    frames = Frame.objects.filter(~Exists(captions.exclude(source=Caption.Source.MODEL)))
+    frames = frames_not_spoken_of()
     if not selection.again:
-        own = captions.filter(source=Caption.Source.MODEL, model_id=model_id)
+        own = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL, model_id=model_id)
         frames = frames.filter(~Exists(own))
     if selection.owner:
         frames = frames.filter(asset__owner__username=selection.owner)

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from captioning.active import active_caption_model_id_or_none
 from captioning.models import AutoTag, Caption, Promotion
 from library.models import Frame
 
-#: Whose sentence is shown when several were written: a person's edit, what came with the file, the model's.
-_PREFERENCE = (Caption.Source.HUMAN, Caption.Source.IMPORTED, Caption.Source.MODEL)
+State = Caption.State
+#: Sentences that a person stands behind, by having written, brought or accepted them.
+_OF_PEOPLE = ~Q(source=Caption.Source.MODEL) | Q(state=State.ACCEPTED)
 
 
 def caption_of(frame: Frame) -> Caption | None:
@@ -19,34 +20,49 @@ def caption_of(frame: Frame) -> Caption | None:
 
 
 def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
-    """The sentence that stands for each frame, all in one go: a person's, an imported one, a model's.
+    """The sentence that stands for each frame, all in one go: a person's, one that a person accepted, an imported
+    one, a model's.
 
     Of models the active one, then the one that was promoted last: what a former model wrote stands until the
-    active one has written its own, so a switch of models never leaves a picture without words.
+    active one has written its own, so a switch of models never leaves a picture without words. Where the sentence
+    that would stand was rejected, none does: a former model's was no better before.
     """
     active = active_caption_model_id_or_none()
     promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
     captions = Caption.objects.filter(frame_id__in=list(frame_ids))
 
     def rank(caption: Any) -> tuple[int, bool, int, int]:
-        preference = _PREFERENCE.index(Caption.Source(caption.source))
-        return (preference, caption.model_id != active, -(caption.promoted or 0), -caption.pk)
+        return (_preference(caption), caption.model_id != active, -(caption.promoted or 0), -caption.pk)
 
     best: dict[int, Caption] = {}
     for caption in captions.annotate(promoted=Subquery(promoted[:1])):
         known = best.get(caption.frame_id)
         if known is None or rank(caption) < rank(known):
             best[caption.frame_id] = caption
-    return best
+    return {frame_id: caption for frame_id, caption in best.items() if caption.state != State.REJECTED}
 
 
-def written_by_people(frame_ids: Iterable[int]) -> dict[int, str]:
-    """The sentences of frames that a person wrote or an import brought: no model may speak over them."""
+def spoken_of(frame_ids: Iterable[int]) -> dict[int, str]:
+    """The sentences of frames that a person wrote, accepted or imported: no model may speak over them."""
     texts: dict[int, str] = {}
-    captions = Caption.objects.filter(frame_id__in=list(frame_ids)).exclude(source=Caption.Source.MODEL)
-    for caption in captions.order_by("source"):  # "human" sorts before "imported"
+    captions = Caption.objects.filter(_OF_PEOPLE, frame_id__in=list(frame_ids))
+    for caption in sorted(captions, key=lambda caption: (_preference(caption), -caption.pk)):
         texts.setdefault(caption.frame_id, caption.text)
     return texts
+
+
+def frames_not_spoken_of() -> QuerySet[Frame]:
+    """Frames of which no person wrote, accepted or imported a sentence."""
+    return Frame.objects.filter(~Exists(Caption.objects.filter(_OF_PEOPLE, frame=OuterRef("pk"))))
+
+
+def _preference(caption: Caption) -> int:
+    """Whose sentence is shown when several were written: the lowest."""
+    if caption.source == Caption.Source.HUMAN:
+        return 0
+    if caption.state == State.ACCEPTED:
+        return 1
+    return 2 if caption.source == Caption.Source.IMPORTED else 3
 
 
 def auto_tags_of(frame_ids: Iterable[int]) -> dict[int, list[AutoTag]]:

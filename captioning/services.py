@@ -82,18 +82,34 @@ def _captioner_arguments(path: str, checkpoint: Path, decoding: Decoding | None 
 
 
 def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) -> None:
-    """Keep one model's captions, by frame id; a second run replaces the first. People's words stay as they are."""
+    """Keep one model's captions, by frame id; a second run replaces the first.
+
+    People's words stay as they are, and so does what a person has decided of a sentence of this model.
+    """
+    written = Caption.objects.filter(
+        source=Caption.Source.MODEL, model_id=model_id, state__in=Caption.DECIDED
+    )
+    frame_ids = [frame_id for frame_id, _ in pairs]
+    decided = set(written.filter(frame_id__in=frame_ids).values_list("frame_id", flat=True))
     rows = [
         Caption(
             frame_id=frame_id,
             source=Caption.Source.MODEL,
             model_id=model_id,
             text=draft.text,
+            alternatives=list(draft.alternatives),
             confidence=draft.confidence,
         )
         for frame_id, draft in pairs
+        if frame_id not in decided
     ]
-    _upsert_captions(rows, ["text", "confidence", "match_score", "updated_at"])
+    _upsert_captions(
+        rows,
+        [
+            *("text", "alternatives", "confidence", "match_score"),
+            *("state", "doubts", "review_priority", "updated_at"),
+        ],
+    )
 
 
 def record_match_scores(scores: Mapping[int, float], model_id: str) -> None:
@@ -126,11 +142,12 @@ def record_auto_tags(frame_ids: Sequence[int], logits: NDArray[np.float32]) -> N
 
 
 def delete_captions(frame_ids: Sequence[int], model_id: str) -> int:
-    """Forget what one model wrote about these frames; returns how many captions that were."""
+    """Forget what one model wrote about these frames, but for what a person accepted; returns how many captions."""
     written = Caption.objects.filter(
         frame_id__in=list(frame_ids), source=Caption.Source.MODEL, model_id=model_id
-    )
-    return written.delete()[0]
+    ).exclude(state=Caption.State.ACCEPTED)
+    _, deleted = written.delete()
+    return deleted.get(Caption._meta.label, 0)
 
 
 def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | None:
@@ -146,7 +163,8 @@ def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | N
         raise InvalidInput(f"A caption has at most {CAPTION_MAX_CHARS} characters.", field="caption")
     if words:
         _upsert_captions(
-            [Caption(frame=frame, source=Caption.Source.HUMAN, text=words)], ["text", "updated_at"]
+            [Caption(frame=frame, source=Caption.Source.HUMAN, text=words, state=Caption.State.EDITED)],
+            ["text", "state", "updated_at"],
         )
     else:
         Caption.objects.filter(frame=frame, source=Caption.Source.HUMAN).delete()

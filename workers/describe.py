@@ -16,7 +16,7 @@ import search.embeddings
 import search.services
 from captioning.active import decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft
-from captioning.selectors import captions_of, written_by_people
+from captioning.selectors import captions_of, spoken_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
 from library.models import Frame
@@ -62,7 +62,7 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
     decoded, errors = _decoded(decoding)
     if decoded:
         frame_ids = list(decoded)
-        spoken = written_by_people(frame_ids)
+        spoken = spoken_of(frame_ids)
         squares = np.stack([each.square for each in decoded.values()])
         pictures = [each.picture for each in decoded.values() if each.picture is not None]
         shown = {"pictures": pictures} if pictures else {}

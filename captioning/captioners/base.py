@@ -11,11 +11,13 @@ from captioning.vision.frames import FrameBatch
 class CaptionDraft:
     """One caption as the model wrote it.
 
-    confidence: geometric mean of the token probabilities, in [0, 1].
+    confidence: in [0, 1], the geometric mean of the token probabilities, or what a calibration made of it.
+    alternatives: other sentences that the decoding kept, the likeliest first; none where it keeps one.
     """
 
     text: str
     confidence: float
+    alternatives: tuple[str, ...] = ()
 
 
 class Captioner(Protocol):

@@ -18,7 +18,7 @@ from captioning.selectors import (
     caption_of,
     captions_of,
     frames_without_caption,
-    written_by_people,
+    spoken_of,
 )
 from captioning.vision.tags import class_names
 from core.errors import InvalidInput, ModelUnavailable, NotAllowed
@@ -74,7 +74,7 @@ def test_a_person_stands_over_an_import_and_an_import_over_the_model(frame: Fram
     assert caption_of(frame).text == "imported"  # type: ignore[union-attr]
     assert services.edit_caption(frame, "  by  hand\n", alice).text == "by hand"  # type: ignore[union-attr]
     assert caption_of(frame).text == "by hand"  # type: ignore[union-attr]
-    assert written_by_people([frame.pk]) == {frame.pk: "by hand"}
+    assert spoken_of([frame.pk]) == {frame.pk: "by hand"}
     describe(frame, "model again")
     assert caption_of(frame).text == "by hand"  # type: ignore[union-attr]
 
@@ -157,3 +157,39 @@ def test_a_captioner_that_is_another_than_configured_is_refused(settings: Any) -
     settings.CAPTIONER_MODEL_ID = "expected"
     with pytest.raises(ModelUnavailable, match="expected"):
         services.captioner()
+
+
+def decided(frame: Frame, state: Caption.State, model_id: str = MODEL) -> None:
+    Caption.objects.filter(frame=frame, model_id=model_id).update(state=state)
+
+
+def test_an_accepted_sentence_stands_before_what_the_active_model_wrote(frame: Frame) -> None:
+    describe(frame, "an old dog", "former")
+    decided(frame, Caption.State.ACCEPTED, "former")
+    describe(frame, "a cat")
+    assert captions_of([frame.pk])[frame.pk].text == "an old dog"
+    assert spoken_of([frame.pk]) == {frame.pk: "an old dog"}
+
+
+def test_a_rejected_sentence_does_not_stand_and_neither_does_one_behind_it(frame: Frame) -> None:
+    describe(frame, "an old dog", "former")
+    describe(frame, "a cat")
+    decided(frame, Caption.State.REJECTED)
+    assert captions_of([frame.pk]) == {}
+
+
+@pytest.mark.parametrize("state", Caption.DECIDED)
+def test_a_model_that_looks_again_leaves_what_was_decided(frame: Frame, state: Caption.State) -> None:
+    describe(frame, "a dog")
+    decided(frame, state)
+    describe(frame, "a cat")
+    assert Caption.objects.values_list("text", "state").get() == ("a dog", state)
+
+
+def test_wiping_a_model_spares_what_a_person_accepted(frame: Frame, alice: User) -> None:
+    other = _frame(alice, 90)
+    describe(frame, "a dog")
+    describe(other, "a cat")
+    decided(frame, Caption.State.ACCEPTED)
+    assert services.delete_captions([frame.pk, other.pk], MODEL) == 1
+    assert Caption.objects.get().text == "a dog"
