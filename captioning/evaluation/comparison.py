@@ -25,7 +25,8 @@ _COLUMNS = {
     "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "meteor": "METEOR",
     "rouge_l": "ROUGE-L", "cider": "CIDEr", "cider_low": "from", "cider_high": "to", "match": "CLIPScore (ours)",
     "distinct": "distinct", "words": "words", "vocabulary": "vocabulary", "trained_parameters": "trained",
-    "training_s": "training s", "captions_per_s": "captions/s", "peak_mb": "peak MB",
+    "training_s": "training s", "training_processor_s": "processor s", "peak_mb": "peak MB",
+    "captions_per_s": "captions/s",
 }  # fmt: skip
 
 

@@ -31,10 +31,15 @@ _BEST = 2
 
 @dataclass(frozen=True)
 class Training:
-    """What an arm cost. seconds: wall clock; peak_mb: largest resident memory of its processes."""
+    """What an arm cost.
+
+    seconds: wall clock; processor_s: of all cores together, which a busy machine changes less; peak_mb: largest
+    resident memory of its processes.
+    """
 
     checkpoint: Path
     seconds: float
+    processor_s: float
     peak_mb: float
 
 
@@ -85,7 +90,7 @@ def train_arm(
 
     Conflict if a run was interrupted (the same call goes on from there) or had another configuration.
     """
-    seconds = peak = 0.0
+    costs = []
     runs = stages(arm, samples, images, folder, config)
     for number, stage in enumerate(runs, start=1):
         run = run_of(folder, number)
@@ -97,9 +102,13 @@ def train_arm(
             asked.write_text(stage.to_json(), "utf-8")
             cost = _finetuned(dataset, run)
             cost_file.write_text(json.dumps(cost))
-        spent = json.loads(cost_file.read_text())
-        seconds, peak = seconds + spent["seconds"], max(peak, spent["peak_mb"])
-    return Training(checkpoint_of(folder, len(runs)), seconds, peak)
+        costs.append(json.loads(cost_file.read_text()))
+    return Training(
+        checkpoint_of(folder, len(runs)),
+        seconds=sum(cost["seconds"] for cost in costs),
+        processor_s=sum(cost["processor_s"] for cost in costs),
+        peak_mb=max(cost["peak_mb"] for cost in costs),
+    )
 
 
 def measured(
@@ -138,6 +147,7 @@ def measured(
         figures |= {
             "trained_parameters": float(trained_parameters(training.checkpoint)),
             "training_s": training.seconds,
+            "training_processor_s": training.processor_s,
             "peak_mb": training.peak_mb,
         }
     return Row(name, what, captions, figures)
@@ -165,4 +175,8 @@ def _finetuned(dataset: Path, run: Path) -> dict[str, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or not (run / "checkpoint" / "model.json").is_file():
         raise Conflict(f"The run in {run} did not finish. The same command goes on from there.")
-    return {"seconds": time.perf_counter() - started, "peak_mb": used.ru_maxrss / 1024}
+    return {
+        "seconds": time.perf_counter() - started,
+        "processor_s": used.ru_utime + used.ru_stime,
+        "peak_mb": used.ru_maxrss / 1024,
+    }

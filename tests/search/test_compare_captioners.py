@@ -114,6 +114,7 @@ def test_the_command_trains_measures_and_goes_on_where_it_was(
     for row in report["rows"]:
         assert len(row["captions"]) == 4
         assert row["figures"]["trained_parameters"] > 1000
+        assert row["figures"]["training_processor_s"] > 0.5
         assert row["figures"]["peak_mb"] > 100
         assert row["figures"]["cider_low"] <= row["figures"]["cider"] <= row["figures"]["cider_high"]
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("cost.json")}
