@@ -1,0 +1,422 @@
+"""The review queue: who gets which caption, what a decision does, and what undoing restores."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
+from django.utils import timezone
+
+from captioning import review, review_leases, review_queue, services
+from captioning.captioners.base import CaptionDraft
+from captioning.models import Caption, ReviewDecision, ReviewLease
+from captioning.selectors import caption_of, captions_of, spoken_of, standing_of_models
+from core.errors import Conflict, InvalidInput, NotFound
+from library.models import Asset
+from tests.captioning.reviewing import MODEL, decided, doubted, person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> User:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(transactional_db: None) -> User:
+    return person("bob", "review_caption")
+
+
+@pytest.fixture
+def dora(transactional_db: None) -> User:
+    return person("dora", "review_caption", "review_private_caption")
+
+
+def queue_of(user: Any) -> list[int]:
+    return list(review_queue.waiting(user).values_list("pk", flat=True))
+
+
+def state_of(caption: Caption) -> str:
+    caption.refresh_from_db()
+    return caption.state
+
+
+class TestQueue:
+    def test_what_a_correction_teaches_most_comes_first(self, alice: User) -> None:
+        low, high, same = (
+            doubted(alice, priority=0.1),
+            doubted(alice, priority=0.9),
+            doubted(alice, priority=0.9),
+        )
+        assert queue_of(alice) == [high.pk, same.pk, low.pk]
+
+    def test_owners_review_their_own_and_others_by_permission_alone(
+        self, alice: User, bob: User, dora: User
+    ) -> None:
+        public, private = doubted(alice), doubted(alice, visibility="private")
+        own = doubted(bob, visibility="private")
+        assert queue_of(alice) == [public.pk, private.pk]
+        assert queue_of(bob) == [public.pk, own.pk]
+        assert queue_of(dora) == [public.pk, private.pk, own.pk]
+        assert queue_of(person("charlie")) == []
+        assert queue_of(AnonymousUser()) == []
+
+    def test_staff_without_the_permission_see_nothing_of_others(self, alice: User) -> None:
+        doubted(alice)
+        staff = User.objects.create_user("staff", is_staff=True)
+        assert queue_of(staff) == []
+
+    @pytest.mark.parametrize("state", set(Caption.State) - {Caption.State.TO_REVIEW})
+    def test_only_what_the_screen_doubts_waits(self, alice: User, state: str) -> None:
+        Caption.objects.filter(pk=doubted(alice).pk).update(state=state)
+        assert queue_of(alice) == []
+
+    def test_photos_that_people_spoke_of_do_not_wait(self, alice: User) -> None:
+        for source in ("human", "imported"):
+            Caption.objects.create(frame=doubted(alice).frame, source=source, text="words")
+        accepted = doubted(alice)
+        Caption.objects.create(
+            frame=accepted.frame, source="model", model_id="former", text="good", state="accepted"
+        )
+        assert queue_of(alice) == []
+
+    def test_only_the_sentence_that_stands_waits(self, alice: User) -> None:
+        caption = doubted(alice)
+        former = Caption.objects.create(
+            frame=caption.frame, source="model", model_id="former", text="old", state="to_review"
+        )
+        assert queue_of(alice) == [caption.pk]
+        caption.delete()
+        assert queue_of(alice) == [former.pk], "it stands until the active model has written"
+        newer = Caption.objects.create(
+            frame=former.frame, source="model", model_id="other", text="new", state="to_review"
+        )
+        assert queue_of(alice) == [newer.pk]
+
+    def test_the_queue_and_the_pages_agree_on_what_stands(self, alice: User) -> None:
+        for models in (["a"], ["a", "b"], ["b", "a"], ["a", MODEL, "b"]):
+            frame = doubted(alice).frame
+            Caption.objects.filter(frame=frame).delete()
+            for model in models:
+                Caption.objects.create(frame=frame, source="model", model_id=model, text=model)
+        standing = captions_of(Caption.objects.values_list("frame_id", flat=True))
+        assert set(standing_of_models()) == set(standing.values())
+
+    def test_what_one_skipped_comes_back_to_others_and_after_a_new_sentence(
+        self, alice: User, bob: User
+    ) -> None:
+        caption = doubted(alice)
+        decided(alice, caption, "skip")
+        assert queue_of(alice) == []
+        assert queue_of(bob) == [caption.pk]
+        services.record_captions([(caption.frame_id, CaptionDraft("another", 0.1))], MODEL)
+        Caption.objects.update(state="to_review")
+        assert queue_of(alice) == [caption.pk]
+
+    def test_of_a_burst_one_photo_teaches_and_the_others_wait_behind_the_rest(self, alice: User) -> None:
+        burst = [doubted(alice, priority=0.9, perceptual_hash=f"ff00ff00ff00ff0{bit}") for bit in (0, 1, 3)]
+        other = doubted(alice, priority=0.2)
+        first = review_leases.next_for(alice)
+        assert first == burst[0]
+        assert review_leases.next_for(alice, besides=[first.pk]) == other, "its like is before somebody now"
+        review_leases.release(alice)
+        decided(alice, burst[0], "accept")
+        assert review_leases.next_for(alice) == other, "its like was decided lately"
+        decided(alice, other, "accept")
+        assert review_leases.next_for(alice) == burst[1], "last, but not forgotten"
+
+
+class TestLeases:
+    def test_a_photo_is_with_one_reviewer_for_ten_minutes(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+        assert review_leases.next_for(alice) == caption
+        assert review_leases.next_for(bob) is None
+        assert review_leases.next_for(alice) == caption, "a page loaded again shows the same"
+        until = ReviewLease.objects.get().leased_until - timezone.now()
+        assert timedelta(minutes=9.9) < until <= timedelta(minutes=10)
+        ReviewLease.objects.update(leased_until=timezone.now())
+        assert review_leases.next_for(bob) == caption
+        assert review_leases.next_for(alice) is None
+
+    def test_leases_are_lengthened_and_given_back(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+        review_leases.next_for(alice)
+        ReviewLease.objects.update(leased_until=timezone.now() + timedelta(seconds=1))
+        review_leases.renew(bob, [caption.pk])
+        assert ReviewLease.objects.get().leased_until < timezone.now() + timedelta(minutes=1)
+        review_leases.renew(alice, [caption.pk])
+        assert ReviewLease.objects.get().leased_until > timezone.now() + timedelta(minutes=9)
+        review_leases.release(bob)
+        assert review_leases.held_by(alice, caption.frame_id)
+        review_leases.release(alice)
+        assert review_leases.next_for(bob) == caption
+
+    def test_reviewers_at_once_never_get_the_same_photo(self, alice: User) -> None:
+        for _ in range(12):
+            doubted(alice)
+        reviewers = [person(f"reviewer-{at}", "review_caption") for at in range(4)]
+        start = threading.Barrier(len(reviewers))
+        got: list[int] = []
+        failures: list[BaseException] = []
+
+        def work(reviewer: User) -> None:
+            try:
+                start.wait()
+                held: list[int] = []
+                for _ in range(3):
+                    caption = review_leases.next_for(reviewer, besides=held)
+                    assert caption is not None
+                    held.append(caption.pk)
+                got.extend(held)
+            except BaseException as error:
+                failures.append(error)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=work, args=[reviewer]) for reviewer in reviewers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert sorted(got) == sorted(Caption.objects.values_list("pk", flat=True))
+
+    def test_what_was_decided_while_the_list_was_read_is_not_handed_out(
+        self, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = doubted(alice, priority=0.9), doubted(alice)
+        take = review_leases.take
+
+        def decided_just_before(frame_id: int, reviewer: User) -> bool:
+            Caption.objects.filter(pk=first.pk).update(state="accepted")
+            return take(frame_id, reviewer)
+
+        monkeypatch.setattr(review_leases, "take", decided_just_before)
+        assert review_leases.next_for(alice) == second
+        assert ReviewLease.objects.get().frame_id == second.frame_id
+
+
+class TestDecisions:
+    def test_accepting_keeps_the_words_and_makes_them_a_person_s(self, alice: User) -> None:
+        caption = doubted(alice)
+        decision = decided(alice, caption, "accept")
+        assert state_of(caption) == "accepted"
+        assert spoken_of([caption.frame_id]) == {caption.frame_id: "a dog"}
+        assert (decision.before, decision.after, decision.state_before) == ("a dog", "a dog", "to_review")
+        assert (decision.reviewer, decision.model_id, decision.kind) == (alice, MODEL, "accept")
+
+    def test_an_edit_is_a_row_of_the_person_s_and_the_model_keeps_its_words(
+        self, alice: User, bob: User
+    ) -> None:
+        caption = doubted(alice)
+        decision = decided(bob, caption, "edit", "  a wolf\n in snow ")
+        assert (state_of(caption), caption.text) == ("edited", "a dog")
+        standing = caption_of(caption.frame)
+        assert standing is not None
+        assert (standing.text, standing.source, standing.state) == ("a wolf in snow", "human", "edited")
+        assert (decision.kind, decision.before, decision.after) == ("edit", "a dog", "a wolf in snow")
+
+    def test_an_edit_to_the_very_same_words_accepts(self, alice: User) -> None:
+        caption = doubted(alice)
+        assert decided(alice, caption, "edit", " a  dog").kind == "accept"
+        assert state_of(caption) == "accepted"
+        assert not Caption.objects.filter(source="human").exists()
+
+    def test_after_a_rejection_nothing_stands_and_the_model_does_not_say_it_again(self, alice: User) -> None:
+        caption = doubted(alice)
+        decision = decided(alice, caption, "reject")
+        assert caption_of(caption.frame) is None
+        assert (decision.before, decision.after) == ("a dog", "")
+        services.record_captions([(caption.frame_id, CaptionDraft("a dog", 0.5))], MODEL)
+        assert caption_of(caption.frame) is None
+
+    def test_skipping_changes_nothing(self, alice: User) -> None:
+        caption = doubted(alice)
+        decided(alice, caption, "skip")
+        assert state_of(caption) == "to_review"
+        assert caption_of(caption.frame) == caption
+
+    @pytest.mark.parametrize("text", ["", " \n ", "x" * 1001])
+    def test_words_that_can_not_be_a_caption_are_refused(self, alice: User, text: str) -> None:
+        caption = doubted(alice)
+        with pytest.raises(InvalidInput) as refusal:
+            decided(alice, caption, "edit", text)
+        assert refusal.value.field == "text"
+        assert state_of(caption) == "to_review"
+
+    @pytest.mark.parametrize("kind", ["accept", "edit", "reject", "skip"])
+    def test_what_one_may_not_see_does_not_exist(self, alice: User, bob: User, kind: str) -> None:
+        private = doubted(alice, visibility="private")
+        refusals = []
+        for reviewer, caption_id in ((bob, private.pk), (bob, private.pk + 99), (bob, 2**70), (bob, -1)):
+            with pytest.raises(NotFound) as refusal:
+                review.decide(reviewer, caption_id, kind, shown="a dog", text="mine")
+            refusals.append(str(refusal.value))
+        assert len(set(refusals)) == 1
+        assert not ReviewDecision.objects.exists()
+
+    def test_the_words_of_people_are_not_reviewed(self, alice: User) -> None:
+        services.edit_caption(doubted(alice).frame, "by hand", alice)
+        with pytest.raises(NotFound):
+            review.decide(alice, Caption.objects.get(source="human").pk, "reject", shown="by hand")
+
+    def test_a_lost_lease_is_no_hindrance_unless_another_has_it(self, alice: User, bob: User) -> None:
+        first, second = doubted(alice), doubted(alice)
+        review_leases.take(first.frame_id, alice)
+        ReviewLease.objects.update(leased_until=timezone.now())
+        decided(alice, first, "accept")
+        review_leases.take(second.frame_id, bob)
+        with pytest.raises(Conflict, match="Another reviewer has this photo"):
+            decided(alice, second, "accept")
+        assert state_of(second) == "to_review"
+
+
+class TestConflicts:
+    @pytest.mark.parametrize(
+        ("kind", "said"), [("accept", "accepted"), ("edit", "corrected"), ("reject", "rejected")]
+    )
+    def test_what_was_decided_meanwhile_is_said(self, alice: User, bob: User, kind: str, said: str) -> None:
+        caption = doubted(alice)
+        decided(bob, caption, kind, "a wolf")
+        with pytest.raises(Conflict, match=f"was {said} meanwhile"):
+            review.decide(alice, caption.pk, "reject", shown="a dog")
+        assert ReviewDecision.objects.count() == 1
+
+    def test_a_new_sentence_of_the_model_is_shown(self, alice: User) -> None:
+        caption = doubted(alice)
+        Caption.objects.update(text="a cat")
+        with pytest.raises(Conflict, match="anew meanwhile: “a cat”"):
+            review.decide(alice, caption.pk, "accept", shown="a dog")
+
+    def test_words_that_the_owner_wrote_meanwhile_stand(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+        Caption.objects.create(frame=caption.frame, source="human", text="Rex", state="edited")
+        with pytest.raises(Conflict, match="A person has written"):
+            decided(bob, caption, "edit", "a wolf")
+        assert caption_of(caption.frame).text == "Rex"  # type: ignore[union-attr]
+
+    def test_another_model_s_sentence_and_a_screen_that_changed_its_mind(self, alice: User) -> None:
+        former, cleared = doubted(alice), doubted(alice)
+        Caption.objects.filter(pk=former.pk).update(model_id="former")
+        Caption.objects.create(frame=former.frame, source="model", model_id=MODEL, text="new")
+        with pytest.raises(Conflict, match="Another model"):
+            decided(alice, former, "accept")
+        Caption.objects.filter(pk=cleared.pk).update(state="auto_accepted")
+        with pytest.raises(Conflict, match="no review"):
+            decided(alice, cleared, "accept")
+
+
+class TestUndo:
+    @pytest.mark.parametrize("kind", ["accept", "edit", "reject", "skip"])
+    def test_it_restores_exactly_what_was_and_gives_the_photo_back(
+        self, alice: User, bob: User, kind: str
+    ) -> None:
+        caption = doubted(alice)
+        before = list(Caption.objects.values("pk", "text", "state", "source"))
+        decision = decided(alice, caption, kind, "a wolf")
+        undone = review.undo(alice)
+        assert list(Caption.objects.values("pk", "text", "state", "source")) == before
+        assert (undone.kind, undone.undoes) == ("undo", decision)
+        assert (undone.before, undone.after) == (decision.after, decision.before)
+        assert review_leases.next_for(alice) == caption
+        assert review_leases.next_for(bob) is None
+
+    def test_one_after_the_other_and_only_one_s_own(self, alice: User, bob: User) -> None:
+        first, second, third = doubted(alice), doubted(alice), doubted(alice)
+        decided(alice, first, "accept")
+        decided(alice, second, "reject")
+        decided(bob, third, "accept")
+        review.undo(alice)
+        assert [state_of(each) for each in (first, second, third)] == ["accepted", "to_review", "accepted"]
+        review.undo(alice)
+        assert state_of(first) == "to_review"
+        with pytest.raises(Conflict, match="no decision of yours"):
+            review.undo(alice)
+        assert state_of(third) == "accepted"
+
+    def test_it_refuses_where_somebody_changed_the_caption_since(self, alice: User, bob: User) -> None:
+        edited, rejected = doubted(alice), doubted(alice)
+        decided(bob, edited, "edit", "a wolf")
+        services.edit_caption(edited.frame, "Rex", alice)
+        with pytest.raises(Conflict, match="Somebody has changed"):
+            review.undo(bob)
+        assert caption_of(edited.frame).text == "Rex"  # type: ignore[union-attr]
+        decided(bob, rejected, "reject")
+        services.edit_caption(rejected.frame, "Bello", alice)
+        with pytest.raises(Conflict, match="Somebody has changed"):
+            review.undo(bob)
+        assert state_of(rejected) == "rejected"
+
+    def test_it_refuses_where_another_model_speaks_now(self, alice: User, settings: Any) -> None:
+        caption = doubted(alice)
+        decided(alice, caption, "reject")
+        settings.CAPTIONER_MODEL_ID = "next"
+        services.record_captions([(caption.frame_id, CaptionDraft("new", 0.5))], "next")
+        with pytest.raises(Conflict, match="Another model"):
+            review.undo(alice)
+        assert state_of(caption) == "rejected"
+        assert not ReviewDecision.objects.filter(kind="undo").exists()
+
+    def test_a_photo_that_became_private_is_out_of_reach(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+        decided(bob, caption, "reject")
+        Asset.objects.update(visibility="private")
+        with pytest.raises(NotFound):
+            review.undo(bob)
+        assert state_of(caption) == "rejected"
+
+    def test_a_caption_that_was_wiped_can_not_come_back(self, alice: User) -> None:
+        caption = doubted(alice)
+        decided(alice, caption, "reject")
+        services.delete_captions([caption.frame_id], MODEL)
+        with pytest.raises(Conflict, match="gone since"):
+            review.undo(alice)
+
+
+class TestOwners:
+    def test_the_sentence_they_corrected_is_no_longer_to_review(self, alice: User) -> None:
+        caption = doubted(alice)
+        services.edit_caption(caption.frame, "Rex", alice)
+        assert state_of(caption) == "edited"
+        services.edit_caption(caption.frame, "", alice)
+        assert state_of(caption) == "draft"
+        assert caption_of(caption.frame) == caption
+
+    def test_what_was_decided_before_stays_decided(self, alice: User) -> None:
+        caption = doubted(alice)
+        decided(alice, caption, "accept")
+        services.edit_caption(caption.frame, "Rex", alice)
+        services.edit_caption(caption.frame, "", alice)
+        assert state_of(caption) == "accepted"
+
+
+class TestProgress:
+    def test_counts_and_pace(self, alice: User) -> None:
+        captions = [doubted(alice) for _ in range(6)]
+        assert review_queue.progress(alice) == review_queue.Progress(6, 0, None)
+        for caption in captions[:4]:
+            decided(alice, caption, "accept")
+        decided(alice, captions[4], "skip")
+        now = timezone.now()
+        ages_s = (3700, 60, 30, 0)  # the first before a long pause
+        for decision, age_s in zip(ReviewDecision.objects.order_by("pk"), ages_s, strict=False):
+            ReviewDecision.objects.filter(pk=decision.pk).update(decided_at=now - timedelta(seconds=age_s))
+        progress = review_queue.progress(alice)
+        assert progress.left == 1
+        assert progress.per_minute == pytest.approx(2.0)
+        ReviewDecision.objects.filter(kind="accept").update(decided_at=now - timedelta(days=1))
+        assert review_queue.progress(alice).decided_today == 0
+
+    def test_what_was_undone_is_not_counted(self, alice: User) -> None:
+        decided(alice, doubted(alice), "accept")
+        assert review_queue.progress(alice).decided_today == 1
+        review.undo(alice)
+        assert review_queue.progress(alice).decided_today == 0
+
+    def test_a_long_queue_is_not_counted_to_its_end(self, alice: User) -> None:
+        for _ in range(3):
+            doubted(alice)
+        assert review_queue.count_waiting(alice, at_most=2) == 2
