@@ -32,7 +32,7 @@ class DoubtFilter(admin.SimpleListFilter):
         chosen = self.value()
         if chosen not in DOUBTS:
             return None
-        told = queryset.annotate(doubts_text=Cast("doubts", TextField()))
+        told: QuerySet[Any] = queryset.annotate(doubts_text=Cast("doubts", TextField()))
         return told.filter(doubts_text__contains=f'"{chosen}"')
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from captioning.models import Caption, ReviewDecision
 from captioning.selectors import spoken_over, standing_of_models
-from library.models import Asset
+from library.models import Asset, Frame
 
 Reviewer = User | AnonymousUser
 Kind = ReviewDecision.Kind
@@ -103,16 +103,26 @@ def progress(reviewer: Reviewer) -> Progress:
     )
 
 
-def _allowed(reviewer: Reviewer) -> Q:
-    """Whose photos: fails closed, since nothing is allowed that is not named here."""
+def _allowed(reviewer: Reviewer) -> Q | Exists:
+    """Whose photos: fails closed, since nothing is allowed that is not named here.
+
+    Who may review those of others is asked of each caption by itself: joined, a database would begin with all public
+    photos and sort their captions, instead of reading the queue from its front. One's own are few, and found first.
+    """
     if not reviewer.is_authenticated:
         return Q(pk__in=[])
-    allowed = Q(frame__asset__owner_id=reviewer.pk)
-    if reviewer.has_perm("captioning.review_caption"):
-        allowed |= Q(frame__asset__visibility=Asset.Visibility.PUBLIC)
-    if reviewer.has_perm("captioning.review_private_caption"):
-        allowed |= Q(frame__asset__visibility=Asset.Visibility.PRIVATE)
-    return allowed
+    permitted = [
+        visibility
+        for permission, visibility in (
+            ("captioning.review_caption", Asset.Visibility.PUBLIC),
+            ("captioning.review_private_caption", Asset.Visibility.PRIVATE),
+        )
+        if reviewer.has_perm(permission)
+    ]
+    if not permitted:
+        return Q(frame__asset__owner_id=reviewer.pk)
+    allowed = Q(asset__owner_id=reviewer.pk) | Q(asset__visibility__in=permitted)
+    return Exists(Frame.objects.filter(allowed, pk=OuterRef("frame")))
 
 
 def _pace(newest_first: list[datetime]) -> float | None:

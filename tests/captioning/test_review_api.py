@@ -131,11 +131,10 @@ def test_strangers_readers_and_people_without_the_permission(alice: User, bob: U
     refused(Client().get(f"{URL}/next"), 401)
     refused(decide(Client(), private, "reject"), 401)
     key = api_keys.create_key(alice, name="reader", scopes=["read"]).token
-    reader = {"HTTP_AUTHORIZATION": f"Bearer {key}"}
-    refused(Client().get(f"{URL}/next", **reader), 403)
+    reader = Client(headers={"Authorization": f"Bearer {key}"})
+    refused(reader.get(f"{URL}/next"), 403)
     told = {"decision": "reject", "shown": "a dog"}
-    answer = Client().post(f"{URL}/{private.pk}", told, content_type="application/json", **reader)
-    refused(answer, 403)
+    refused(reader.post(f"{URL}/{private.pk}", told, content_type="application/json"), 403)
     theirs, none = (
         decide(signed_in(bob), private, "reject"),
         signed_in(bob).post(f"{URL}/{private.pk + 99}", told, content_type="application/json"),
@@ -147,10 +146,10 @@ def test_strangers_readers_and_people_without_the_permission(alice: User, bob: U
 def test_a_key_that_may_write_reviews(alice: User) -> None:
     caption = doubted(alice)
     key = api_keys.create_key(alice, name="writer", scopes=["read", "write"]).token
-    bearer = {"HTTP_AUTHORIZATION": f"Bearer {key}"}
-    assert Client().get(f"{URL}/next", **bearer).json()["caption_id"] == caption.pk
+    writer = Client(headers={"Authorization": f"Bearer {key}"})
+    assert writer.get(f"{URL}/next").json()["caption_id"] == caption.pk
     told = {"decision": "skip", "shown": "a dog"}
-    answer = Client().post(f"{URL}/{caption.pk}", told, content_type="application/json", **bearer)
+    answer = writer.post(f"{URL}/{caption.pk}", told, content_type="application/json")
     assert answer.json()["state"] == "to_review"
 
 

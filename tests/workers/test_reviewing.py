@@ -50,7 +50,8 @@ def decided(user: User, caption: Caption, kind: str, text: str = "") -> None:
 def near(frame: Frame, text: str) -> bool:
     """Whether the caption index takes the frame for one of these very words."""
     hits = index("caption").search(query_vectors(text)["caption"], 100, EVERYTHING)
-    return dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))[frame.pk] > 0.99
+    scores = dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
+    return bool(scores[frame.pk] > 0.99)
 
 
 def has_word(frame: Frame, word: str) -> bool:
