@@ -1,8 +1,10 @@
 """The review queue: who gets which caption, what a decision does, and what undoing restores."""
 
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
@@ -17,6 +19,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from library.models import Asset
 from tests.captioning.reviewing import MODEL, decided, doubted, person
 
+T = TypeVar("T")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -42,6 +45,21 @@ def queue_of(user: Any) -> list[int]:
 def state_of(caption: Caption) -> str:
     caption.refresh_from_db()
     return caption.state
+
+
+def at_once(act: Callable[[User], T], reviewers: Sequence[User]) -> list[T]:
+    """What each of them gets from doing this at the same moment."""
+    start = threading.Barrier(len(reviewers))
+
+    def work(reviewer: User) -> T:
+        try:
+            start.wait()
+            return act(reviewer)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(reviewers)) as threads:
+        return list(threads.map(work, reviewers))
 
 
 class TestQueue:
@@ -157,32 +175,19 @@ class TestLeases:
     def test_reviewers_at_once_never_get_the_same_photo(self, alice: User) -> None:
         for _ in range(12):
             doubted(alice)
-        reviewers = [person(f"reviewer-{at}", "review_caption") for at in range(4)]
-        start = threading.Barrier(len(reviewers))
-        got: list[int] = []
-        failures: list[BaseException] = []
 
-        def work(reviewer: User) -> None:
-            try:
-                start.wait()
-                held: list[int] = []
-                for _ in range(3):
-                    caption = review_leases.next_for(reviewer, besides=held)
-                    assert caption is not None
-                    held.append(caption.pk)
-                got.extend(held)
-            except BaseException as error:
-                failures.append(error)
-            finally:
-                connection.close()
+        def three(reviewer: User) -> list[int]:
+            held: list[int] = []
+            for _ in range(3):
+                caption = review_leases.next_for(reviewer, besides=held)
+                assert caption is not None
+                held.append(caption.pk)
+            return held
 
-        threads = [threading.Thread(target=work, args=[reviewer]) for reviewer in reviewers]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
-        assert sorted(got) == sorted(Caption.objects.values_list("pk", flat=True))
+        got = at_once(three, [person(f"reviewer-{at}", "review_caption") for at in range(4)])
+        assert sorted(each for held in got for each in held) == sorted(
+            Caption.objects.values_list("pk", flat=True)
+        )
 
     def test_what_was_decided_while_the_list_was_read_is_not_handed_out(
         self, alice: User, monkeypatch: pytest.MonkeyPatch
@@ -275,6 +280,29 @@ class TestDecisions:
 
 
 class TestConflicts:
+    def test_of_two_decisions_at_once_one_is_told_that_it_came_too_late(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+
+        def reject(reviewer: User) -> str:
+            try:
+                return review.decide(reviewer, caption.pk, "reject", shown="a dog").kind
+            except Conflict as error:
+                return str(error)
+
+        assert sorted(at_once(reject, [alice, bob])) == ["This caption was rejected meanwhile.", "reject"]
+        assert ReviewDecision.objects.count() == 1
+
+    def test_undoing_twice_at_once_undoes_once(self, alice: User) -> None:
+        decided(alice, doubted(alice), "accept")
+
+        def undo(reviewer: User) -> str:
+            try:
+                return review.undo(reviewer).kind
+            except Conflict:
+                return "too late"
+
+        assert sorted(at_once(undo, [alice, alice])) == ["too late", "undo"]
+
     @pytest.mark.parametrize(
         ("kind", "said"), [("accept", "accepted"), ("edit", "corrected"), ("reject", "rejected")]
     )
