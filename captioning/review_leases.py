@@ -68,13 +68,6 @@ def release(reviewer: User, frame_id: int | None = None) -> None:
     (leases if frame_id is None else leases.filter(frame_id=frame_id)).delete()
 
 
-def held_by(reviewer: User, frame_id: int) -> bool:
-    """Whether this reviewer has the frame before them now."""
-    return ReviewLease.objects.filter(
-        frame_id=frame_id, reviewer=reviewer, leased_until__gt=timezone.now()
-    ).exists()
-
-
 def asset_before(reviewer: User | AnonymousUser, asset_id: int) -> Asset:
     """An asset that they may see anyway, or whose caption they may decide and have before them now; else NotFound."""
     held = ReviewLease.objects.filter(reviewer_id=reviewer.pk, leased_until__gt=timezone.now())

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -127,7 +126,7 @@ def _allowed(reviewer: Reviewer) -> Q | Exists:
 
 def _pace(newest_first: list[datetime]) -> float | None:
     """Decisions per minute from the first to the last of one sitting."""
-    sitting: list[Any] = newest_first[:1]
+    sitting = newest_first[:1]
     for earlier in newest_first[1:]:
         if sitting[-1] - earlier > _PAUSE:
             break

@@ -1,14 +1,20 @@
 """Photos whose captions wait for review, as rows alone, and the people who may decide them."""
 
-from typing import Any
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
+import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 
 from captioning.models import Caption, ReviewDecision
 from captioning.review import decide
 from library.models import Asset
 from tests.search.photos import stored
 
+T = TypeVar("T")
 MODEL = "fake-captioner"
 _PERMISSIONS = ("review_caption", "review_private_caption")
 
@@ -42,3 +48,33 @@ def decided(reviewer: User, caption: Caption, kind: str, text: str = "") -> Revi
     """A decision on the caption as it is now."""
     caption.refresh_from_db()
     return decide(reviewer, caption.pk, kind, shown=caption.text, text=text)
+
+
+def at_once(act: Callable[[User], T], reviewers: Sequence[User]) -> list[T]:
+    """What each of them gets from doing this at the same moment."""
+    start = threading.Barrier(len(reviewers))
+
+    def work(reviewer: User) -> T:
+        try:
+            start.wait()
+            return act(reviewer)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(reviewers)) as threads:
+        return list(threads.map(work, reviewers))
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> User:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(transactional_db: None) -> User:
+    return person("bob", "review_caption")
+
+
+@pytest.fixture
+def dora(transactional_db: None) -> User:
+    return person("dora", "review_caption", "review_private_caption")

@@ -12,25 +12,10 @@ from captioning import review_leases
 from captioning.models import Caption, ReviewDecision, ReviewLease
 from library import api_keys
 from library.models import Asset
-from tests.captioning.reviewing import decided, doubted, person
+from tests.captioning.reviewing import decided, doubted
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/review"
-
-
-@pytest.fixture
-def alice() -> User:
-    return person("alice")
-
-
-@pytest.fixture
-def bob() -> User:
-    return person("bob", "review_caption")
-
-
-@pytest.fixture
-def dora() -> User:
-    return person("dora", "review_caption", "review_private_caption")
 
 
 def signed_in(user: User) -> Client:

@@ -1,8 +1,11 @@
 """What a reviewer decides is what searches find, from the commit of the decision on."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django import Settings
 
 from captioning import review, services
@@ -30,9 +33,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def doubted(make_assets: MakeAssets) -> Caption:
     """The caption of a red picture, which is searchable, beside two others."""
-    red, *_ = make_assets("red", "blue", "green")
+    return to_review(frames_searchable(make_assets, "red", "blue", "green")[0])
+
+
+def frames_searchable(make_assets: MakeAssets, *colours: str) -> list[Frame]:
+    assets = make_assets(*colours)
     run_stages()
-    return to_review(red.frames.get())
+    return [asset.frames.get() for asset in assets]
 
 
 def to_review(frame: Frame) -> Caption:
@@ -136,6 +143,34 @@ def test_numbers_rise_through_decisions_and_stages_alike(
     numbers = set(Embedding.objects.values_list("number", flat=True))
     assert len(numbers) == Embedding.objects.count()
     assert max(number or 0 for number in numbers) == IndexPosition.objects.get().last_number == last + 3
+
+
+def test_decisions_and_the_index_stage_at_once_give_each_number_once(
+    alice: User, make_assets: MakeAssets
+) -> None:
+    captions = [to_review(frame) for frame in frames_searchable(make_assets, "red", "blue", "green", "white")]
+    fresh = make_assets("black", "grey")
+    for stage in (pipeline.FRAMES, pipeline.DESCRIBE):
+        runner.drain(stages.lane_of(stage))
+    last = IndexPosition.objects.get().last_number
+    start = threading.Barrier(len(captions) + 1)
+
+    def act(caption: Caption | None) -> None:
+        try:
+            start.wait()
+            if caption is None:
+                indexing.index_frames([asset.frames.get().pk for asset in fresh])
+            else:
+                decided(alice, caption, "reject")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(captions) + 1) as threads:
+        list(threads.map(act, [None, *captions]))
+    numbers = sorted(number or 0 for number in Embedding.objects.values_list("number", flat=True))
+    assert numbers[-8:] == list(range(last + 1, last + 9)), "two for each fresh photo, one for each decision"
+    assert IndexPosition.objects.get().last_number == last + 8
+    assert not any(near(caption.frame, caption.text) for caption in captions)
 
 
 def test_what_was_never_indexed_is_left_to_the_index_stage(make_assets: MakeAssets, alice: User) -> None:
