@@ -5,24 +5,50 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from captioning import active, versions
-from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion
+from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion, ReviewDecision
+from captioning.review_queue import DOUBTS
 from core.errors import Conflict, ModelUnavailable, NeedsForce
 from workers import pipeline
 
 
+class DoubtFilter(admin.SimpleListFilter):
+    """Captions by what the screen held against them."""
+
+    title, parameter_name = "doubt", "doubt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(doubt, words.capitalize()) for doubt, words in DOUBTS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        # The quoted name within the stored list: SQLite has no containment of JSON to ask for.
+        chosen = self.value()
+        if chosen not in DOUBTS:
+            return None
+        told: QuerySet[Any] = queryset.annotate(doubts_text=Cast("doubts", TextField()))
+        return told.filter(doubts_text__contains=f'"{chosen}"')
+
+
 @admin.register(Caption)
 class CaptionAdmin(admin.ModelAdmin[Caption]):
-    list_display = ["frame", "text", "source", "model_id", "confidence", "match_score", "updated_at"]
-    list_filter = ["source", "model_id"]
+    list_display = (
+        *("frame", "text", "state", "doubts_said", "review_priority"),
+        *("source", "model_id", "confidence", "match_score", "updated_at"),
+    )
+    list_filter = ("state", DoubtFilter, "source", "model_id")
     search_fields = ["text"]
     show_full_result_count = False
+
+    @admin.display(description="doubts")
+    def doubts_said(self, caption: Caption) -> str:
+        return ", ".join(caption.doubts)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the model and the owner write captions; an edit here would hide whose words they are
@@ -151,6 +177,15 @@ class PromotionAdmin(_Records):
     list_display = ("version", "kind", "forced", "promoted_by", "promoted_at")
     list_filter = ("kind", "forced")
     list_select_related = ("version", "promoted_by")
+
+
+@admin.register(ReviewDecision)
+class ReviewDecisionAdmin(_Records):
+    list_display = ("decided_at", "reviewer", "kind", "before", "after", "frame", "model_id")
+    list_filter = ("kind", ("reviewer", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("reviewer", "frame")
+    search_fields = ("before", "after")
+    date_hierarchy = "decided_at"
 
 
 def _user(request: HttpRequest) -> Any:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from captioning.active import active_caption_model_id_or_none
 from captioning.models import AutoTag, Caption, Promotion
@@ -12,6 +13,8 @@ from library.models import Frame
 State = Caption.State
 #: Sentences that a person stands behind, by having written, brought or accepted them.
 _OF_PEOPLE = ~Q(source=Caption.Source.MODEL) | Q(state=State.ACCEPTED)
+#: Above every id of a promotion.
+_ACTIVE_RANK = 2**62
 
 
 def caption_of(frame: Frame) -> Caption | None:
@@ -51,9 +54,42 @@ def spoken_of(frame_ids: Iterable[int]) -> dict[int, str]:
     return texts
 
 
+def settled_sentences(frame_ids: Iterable[int], model_id: str) -> dict[int, str]:
+    """The sentences of frames that stand whatever this model writes now; empty where its own was rejected.
+
+    Frames without one are left out: of them the model's next sentence will stand.
+    """
+    ids = list(frame_ids)
+    decided = Caption.objects.filter(
+        frame_id__in=ids, source=Caption.Source.MODEL, model_id=model_id, state__in=Caption.DECIDED
+    )
+    own = {caption.frame_id: "" if caption.state == State.REJECTED else caption.text for caption in decided}
+    return own | spoken_of(ids)
+
+
 def frames_not_spoken_of() -> QuerySet[Frame]:
     """Frames of which no person wrote, accepted or imported a sentence."""
-    return Frame.objects.filter(~Exists(Caption.objects.filter(_OF_PEOPLE, frame=OuterRef("pk"))))
+    return Frame.objects.filter(~spoken_over("pk"))
+
+
+def spoken_over(frame: str) -> Exists:
+    """Whether a person wrote, accepted or imported a sentence about the frame that this column of a query names."""
+    return Exists(Caption.objects.filter(_OF_PEOPLE, frame=OuterRef(frame)))
+
+
+def standing_of_models() -> QuerySet[Caption]:
+    """Of each frame's model captions the one that stands before the others, in the order of `captions_of`."""
+    promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
+    rank = Case(
+        When(model_id=active_caption_model_id_or_none(), then=Value(_ACTIVE_RANK)),
+        default=Coalesce(Subquery(promoted[:1]), 0, output_field=BigIntegerField()),
+        output_field=BigIntegerField(),
+    )
+    ranked = Caption.objects.filter(source=Caption.Source.MODEL).annotate(model_rank=rank)
+    better = Q(model_rank__gt=OuterRef("model_rank")) | Q(
+        model_rank=OuterRef("model_rank"), pk__gt=OuterRef("pk")
+    )
+    return ranked.filter(~Exists(ranked.filter(better, frame=OuterRef("frame"))))
 
 
 def _preference(caption: Caption) -> int:

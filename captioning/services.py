@@ -15,7 +15,7 @@ from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
-from captioning.selectors import caption_of
+from captioning.selectors import caption_of, captions_of
 from captioning.tagging import tag_guesses
 from core import backends
 from core.errors import InvalidInput, ModelUnavailable, NotAllowed
@@ -26,11 +26,13 @@ __all__ = [
     "backbone",
     "captioner",
     "captioner_named",
+    "checked_words",
     "delete_captions",
     "edit_caption",
     "record_auto_tags",
     "record_captions",
     "record_match_scores",
+    "write_words",
 ]
 
 CAPTION_MAX_CHARS = 1000
@@ -150,6 +152,7 @@ def delete_captions(frame_ids: Sequence[int], model_id: str) -> int:
     return deleted.get(Caption._meta.label, 0)
 
 
+@transaction.atomic
 def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | None:
     """Put the owner's sentence over the model's, which stays in its own row; empty text takes it back.
 
@@ -158,17 +161,42 @@ def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | N
     """
     if frame.asset.owner_id != user.pk:
         raise NotAllowed("Only the owner of a picture can change its caption.")
+    words = checked_words(text)
+    # Whoever describes or reviews this frame is done before, or sees these words.
+    Frame.objects.select_for_update(no_key=True).filter(pk=frame.pk).first()
+    if words:
+        standing = captions_of([frame.pk]).get(frame.pk)
+        if standing is not None and standing.source == Caption.Source.MODEL:
+            Caption.objects.filter(pk=standing.pk).exclude(state__in=Caption.DECIDED).update(
+                state=Caption.State.EDITED
+            )
+        write_words(frame.pk, words)
+    else:
+        Caption.objects.filter(frame=frame, source=Caption.Source.HUMAN).delete()
+        _undecide(frame)
+    return caption_of(frame)
+
+
+def checked_words(text: str) -> str:
+    """A caption on one line; InvalidInput where it is too long."""
     words = " ".join(text.split())
     if len(words) > CAPTION_MAX_CHARS:
         raise InvalidInput(f"A caption has at most {CAPTION_MAX_CHARS} characters.", field="caption")
-    if words:
-        _upsert_captions(
-            [Caption(frame=frame, source=Caption.Source.HUMAN, text=words, state=Caption.State.EDITED)],
-            ["text", "state", "updated_at"],
-        )
-    else:
-        Caption.objects.filter(frame=frame, source=Caption.Source.HUMAN).delete()
-    return caption_of(frame)
+    return words
+
+
+def write_words(frame_id: int, words: str) -> None:
+    """Keep a person's sentence about a frame, in the place of what a person said before."""
+    _upsert_captions(
+        [Caption(frame_id=frame_id, source=Caption.Source.HUMAN, text=words, state=Caption.State.EDITED)],
+        ["text", "state", "updated_at"],
+    )
+
+
+def _undecide(frame: Frame) -> None:
+    """Nobody has corrected the models any more: their sentences are drafts, until the describe stage judges them."""
+    corrected = Caption.objects.filter(frame=frame, source=Caption.Source.MODEL, state=Caption.State.EDITED)
+    corrected.update(state=Caption.State.DRAFT)
 
 
 def _upsert_captions(rows: Sequence[Caption], fields: Sequence[str]) -> None:

@@ -16,5 +16,6 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("config.pages.urls")),
     path("", include("library.urls")),
+    path("", include("captioning.urls")),
     path("", include("recommender.urls")),
 ]

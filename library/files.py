@@ -17,7 +17,11 @@ _MAX_AGE_S = 3600
 
 @require_safe
 def thumbnail(request: HttpRequest, asset_id: int, width_px: int) -> HttpResponseBase:
-    asset = asset_for(viewer_of(request), asset_id)
+    return thumbnail_of(request, asset_for(viewer_of(request), asset_id), width_px)
+
+
+def thumbnail_of(request: HttpRequest, asset: Asset, width_px: int) -> HttpResponseBase:
+    """The thumbnail of an asset that the caller may see, as the caller has made sure of."""
     etag = f'"{asset.sha256[:32]}-{width_px}"'
     if unchanged := get_conditional_response(request, etag=etag):
         return _cacheable(unchanged, asset, etag)

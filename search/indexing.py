@@ -45,13 +45,24 @@ def index_frames(frame_ids: Iterable[int]) -> int:
     """
     with named_lock("index-writer", _WRITER_TIMEOUT_S):
         with transaction.atomic():
-            frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
-            numbered = _number(frames)
-            keywords.refresh(frames.values())
+            indexed, numbered = _index(frame_ids)
         if numbered:
-            for space in spaces():
-                index(space).apply()
-    return len(frames)
+            _apply()
+    return indexed
+
+
+def index_within(frame_ids: Iterable[int]) -> None:
+    """Has searches follow a change of these frames from the commit of the caller's transaction on, no later.
+
+    The writer's lock, which another may hold for a minute, is not waited for: the row of the last number is locked
+    until the commit, which keeps numbers in the order of commits by itself. Only where nothing was ever numbered
+    there is no such row; then no search finds anything, and the index stage does it all.
+    """
+    if not IndexPosition.objects.exists():
+        return
+    _, numbered = _index(frame_ids)
+    if numbered:
+        transaction.on_commit(_apply, robust=True)
 
 
 def mark_stale(asset_ids: Iterable[int]) -> None:
@@ -72,6 +83,19 @@ def rebuild_index(space: str | None = None, progress: Progress | None = None) ->
             generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
         _count_for_the_planner()
     return generations
+
+
+def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
+    """How many frames there were, and how many vectors got a number."""
+    frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
+    numbered = _number(frames)
+    keywords.refresh(frames.values())
+    return len(frames), numbered
+
+
+def _apply() -> None:
+    for space in spaces():
+        index(space).apply()
 
 
 def _number(frame_ids: Iterable[int]) -> int:

@@ -10,8 +10,8 @@ from library.models import Asset, Frame
 class Embedding(models.Model):
     """One vector of a frame in one space.
 
-    `number` is given by the one index writer, in commit order: a reader that has seen number N has seen all
-    below it. Null until the index stage has run; a re-embedded frame gets a new number.
+    `number` is given by `search.indexing`, in commit order: a reader that has seen number N has seen all below it.
+    Null until the index stage has run; a re-embedded frame gets a new number.
     """
 
     frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="embeddings")
@@ -48,7 +48,7 @@ class KeywordDocument(models.Model):
     """The words by which an asset is found, as `search.keywords.words` normalises them.
 
     The database's own full-text index follows this table: triggers on SQLite, a generated column on PostgreSQL
-    (both in a migration). Written by the index stage only.
+    (both in a migration). Written by `search.indexing` only.
     """
 
     asset = models.OneToOneField(

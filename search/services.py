@@ -17,7 +17,7 @@ from search.candidates import gather
 from search.encoding import embedder, query_vectors
 from search.fusion import Fused, Weights, fuse, read_weights
 from search.index.base import Vectors
-from search.indexing import index, index_frames, mark_stale, rebuild_index
+from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
 from search.paging import Ranking, page, tiered
 from search.query import checked_limit, checked_text
 from search.scope import Scope
@@ -33,6 +33,7 @@ __all__ = [
     "embedder",
     "index",
     "index_frames",
+    "index_within",
     "mark_stale",
     "rebuild_index",
     "search_image",

@@ -14,9 +14,9 @@ import captioning.services
 import library.selectors
 import search.embeddings
 import search.services
-from captioning.active import decoding_px, picture_px
+from captioning.active import active_caption_model_id, decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft
-from captioning.selectors import captions_of, spoken_of
+from captioning.selectors import captions_of, settled_sentences
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
 from library.models import Frame
@@ -30,7 +30,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Description:
-    """What the models made of N frames. texts: the sentences that stand, a person's over the model's.
+    """What the models made of N frames. texts: the sentences that stand, a person's over the model's; empty for none.
 
     model_id: of the captioner that wrote the drafts, which another may have succeeded since.
     """
@@ -62,27 +62,29 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
     decoded, errors = _decoded(decoding)
     if decoded:
         frame_ids = list(decoded)
-        spoken = spoken_of(frame_ids)
+        settled = settled_sentences(frame_ids, active_caption_model_id())
         squares = np.stack([each.square for each in decoded.values()])
         pictures = [each.picture for each in decoded.values() if each.picture is not None]
         shown = {"pictures": pictures} if pictures else {}
-        record(frame_ids, look_at(squares, [spoken.get(each) for each in frame_ids], **shown))
+        record(frame_ids, look_at(squares, [settled.get(each) for each in frame_ids], **shown))
     claims.fail(claim.stage, errors)
     claims.finish(
         claim.stage, set(claim.subject_ids) - set(errors)
     )  # what is left was deleted under our hands
 
 
-def look_at(pixels: Pixels, spoken: Sequence[str | None], *, pictures: Sequence[Pixels] = ()) -> Description:
-    """Run every model over N pictures (uint8, (N, 260, 260, 3)). `spoken`: a person's sentence, where there is one.
+def look_at(pixels: Pixels, settled: Sequence[str | None], *, pictures: Sequence[Pixels] = ()) -> Description:
+    """Run every model over N pictures (uint8, (N, 260, 260, 3)).
 
+    settled: the sentence that stands whatever the captioner writes; empty where a person rejected its own, None
+    where the draft will stand.
     pictures: the same ones whole, for a captioner that reads more than the square.
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
     batch = FrameBatch(pixels, backbone.encode(pixels), pictures)
     drafts = captioner.caption(batch)
-    texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
+    texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
     match_scores = (read * vectors["image"]).sum(axis=1)
@@ -107,12 +109,13 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
 
 
 def _ask_again_where_others_stand(embedded: Mapping[int, str]) -> None:
-    """A person may have written, or taken words back, or promoted a captioner, while the models ran.
+    """A person may have written, decided, or taken words back, or promoted a captioner, while the models ran.
 
     The claims are gone by now, so a wish that comes from here on makes a row of its own.
     """
     standing = captions_of(embedded)
-    overtaken = [each for each, text in embedded.items() if each in standing and standing[each].text != text]
+    stands = {each: standing[each].text if each in standing else "" for each in embedded}
+    overtaken = [each for each, text in embedded.items() if stands[each] != text]
     if overtaken:
         pipeline.ask_for(pipeline.DESCRIBE, overtaken, express=True)
 

@@ -23,6 +23,7 @@ from workers.interactive import caption_picture as caption_picture
 from workers.interactive import encode_query_image as encode_query_image
 from workers.models import Job, StageRun
 from workers.models import RecaptionRun as RecaptionRun
+from workers.rewording import followed_at_once as followed_at_once
 from workers.rewording import wipe_captions as wipe_captions
 
 State = Job.State

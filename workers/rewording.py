@@ -1,7 +1,7 @@
 """Bringing search after sentences that changed without a picture being looked at: vectors and words of what stands.
 
-A promotion back to a version that has captioned frames before, and wiping what a model wrote, change which
-sentence stands. Only the caption space reads sentences, so no backbone and no captioner is needed.
+A promotion back to a version that has captioned frames before, wiping what a model wrote, and a reviewer's decision
+change which sentence stands. Only the caption space reads sentences, so no backbone and no captioner is needed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ import search.embeddings
 import search.indexing
 import search.services
 from captioning.active import active_caption_model_id, active_caption_model_id_or_none
-from captioning.models import Caption
+from captioning.models import ReviewDecision
 from captioning.selectors import captions_of, frames_captioned_by, frames_captioned_by_others_too
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
@@ -62,21 +62,36 @@ def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
     return wiped
 
 
+def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
+    """Make a reviewer's decision, and have search follow it in the same transaction.
+
+    So a rejected sentence is found by nobody from the commit on: the vector of what stands now, or of the empty
+    sentence, is numbered and the keyword document written with the decision, and neither waits for a worker.
+    """
+    search.services.embedder(CAPTION_SPACE)  # loaded before anything is locked
+    with transaction.atomic():
+        decision = decide()
+        if decision.before != decision.after:
+            _follow([decision.frame_id])
+            search.services.index_within([decision.frame_id])
+    return decision
+
+
 def _follow(frame_ids: Sequence[int]) -> int:
-    texts = {frame_id: caption.text for frame_id, caption in captions_of(frame_ids).items()}
+    texts = _standing(frame_ids)
     embedder = search.services.embedder(CAPTION_SPACE)
     wanted = dict(zip(texts, _embedded(list(texts.values())), strict=True))
     with transaction.atomic():
         _lock(frame_ids)
         # Who wrote meanwhile has seen to the vector, too.
-        standing = {frame_id: caption.text for frame_id, caption in captions_of(frame_ids).items()}
+        standing = _standing(frame_ids)
         kept = Embedding.objects.filter(
             space=CAPTION_SPACE, model_id=embedder.model_id, frame_id__in=list(wanted)
         )
         changed = [
             frame_id
             for frame_id, vector in kept.values_list("frame_id", "vector")
-            if standing.get(frame_id) == texts[frame_id]
+            if standing[frame_id] == texts[frame_id]
             and float(np.frombuffer(bytes(vector), dtype="<f4") @ wanted[frame_id]) < _SAME
         ]
         if changed:
@@ -90,18 +105,20 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     """In one transaction: the words go, and what is left, or nothing, is what is embedded."""
     with transaction.atomic():
         _lock(frame_ids)
-        stood = [
-            frame_id
-            for frame_id, caption in captions_of(frame_ids).items()
-            if caption.source == Caption.Source.MODEL and caption.model_id == model_id
-        ]
+        before = _standing(frame_ids)
         wiped = captioning.services.delete_captions(frame_ids, model_id)
-        left = captions_of(stood)
-        if stood:
-            texts = [left[frame_id].text if frame_id in left else "" for frame_id in stood]
+        left = {frame_id: text for frame_id, text in _standing(frame_ids).items() if text != before[frame_id]}
+        if left:
             embedder = search.services.embedder(CAPTION_SPACE)
-            search.embeddings.record(CAPTION_SPACE, embedder.model_id, stood, _embedded(texts))
+            vectors = _embedded(list(left.values()))
+            search.embeddings.record(CAPTION_SPACE, embedder.model_id, list(left), vectors)
     return wiped
+
+
+def _standing(frame_ids: Sequence[int]) -> dict[int, str]:
+    """The sentence that stands for each of these frames, in order; empty where none does."""
+    captions = captions_of(frame_ids)
+    return {frame_id: captions[frame_id].text if frame_id in captions else "" for frame_id in frame_ids}
 
 
 def _embedded(texts: Sequence[str]) -> NDArray[np.float32]:

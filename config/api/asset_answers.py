@@ -26,13 +26,16 @@ class AutoTagOut(Schema):
 
 
 class CaptionOut(Schema):
-    """Who wrote the sentence: human, imported or model; the model's id and how sure it was."""
+    """Who wrote the sentence: human, imported or model; the model's id and how sure it was; what was decided of it."""
 
     text: str
     source: str
     model_id: str
     confidence: float | None
     match_score: float | None
+    state: str = Field(
+        description="draft, auto_accepted, to_review, accepted or edited; rejected ones are not shown"
+    )
 
 
 class LocationOut(Schema):

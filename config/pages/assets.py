@@ -158,8 +158,9 @@ def _save(request: HttpRequest, found: Asset, frame: Frame | None, form: AssetFo
     """All of the form or nothing of it. An untouched caption stays the model's."""
     changes = dict(form.cleaned_data)
     caption = changes.pop("caption")
-    asset_store.update_asset(found, **changes)
-    transaction.on_commit(pipeline.wake)
+    # The caption first: reviewing locks frames before assets, too.
     if frame is not None and "caption" in form.changed_data:
         edit_caption(frame, caption, require_session(request))
         transaction.on_commit(lambda: pipeline.caption_changed(frame))
+    asset_store.update_asset(found, **changes)
+    transaction.on_commit(pipeline.wake)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from config.pages import assets, home
+from config.pages import assets, home, review
 
 urlpatterns = [
     path("", home.home, name="search"),
@@ -11,4 +11,8 @@ urlpatterns = [
     path("assets/<int:asset_id>/", assets.asset, name="asset"),
     path("assets/<int:asset_id>/edit/", assets.edit, name="asset-edit"),
     path("assets/<int:asset_id>/delete/", assets.delete, name="asset-delete"),
+    path("review/", review.page, name="review"),
+    path("review/<int:caption_id>/", review.decide, name="review-decide"),
+    path("review/undo/", review.undo, name="review-undo"),
+    path("review/stop/", review.stop, name="review-stop"),
 ]

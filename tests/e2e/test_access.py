@@ -22,6 +22,7 @@ OPEN_PAGES = (
 OWN_PAGES = (
     "/library/",
     "/upload/",
+    "/review/",
     "/account/keys/",
     "/account/password/",
     "/assets/{}/",
