@@ -5,6 +5,7 @@ least typical human caption against the others. No Django here.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.errors import InvalidInput
 
 _FOLDS = 10
 _BINS = 10
+_WORTH = 0.0005
 Evidence = Sequence[Mapping[str, float]]
 Figures = NDArray[np.float64]
 
@@ -70,6 +72,19 @@ def out_of_sample(evidence: Evidence, names: Sequence[str], right: NDArray[np.bo
         outside = [each for each, own in zip(evidence, folds, strict=True) if own == fold]
         found[folds == fold] = probabilities(fitted(inside, names, right[folds != fold]), outside)
     return found
+
+
+def telling(evidence: Evidence, right: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Which evidence is worth its weight: the names by which unseen verdicts are told best, of all choices of names.
+
+    A further name has to lower the Brier score by 0.0005 at least: with a few hundred captions less is chance.
+    """
+    names = list(evidence[0])
+    choices = [choice for size in range(1, len(names) + 1) for choice in combinations(names, size)]
+    return min(
+        choices,
+        key=lambda choice: brier(out_of_sample(evidence, choice, right), right) + _WORTH * len(choice),
+    )
 
 
 def probabilities(model: Logistic, evidence: Evidence) -> Figures:

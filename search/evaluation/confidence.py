@@ -21,8 +21,6 @@ from core.errors import InvalidInput
 from search.encoding import embedder
 
 _BATCH = 32
-#: Of what a draft tells, all that made unseen captions of calib better calibrated.
-EVIDENCE = ("log_confidence", "tokens", "agreement", "margin")
 _DECIMALS = 4
 
 
@@ -94,56 +92,58 @@ def fit(calib: Observed, share: float) -> Fitted:
 
     Thresholds and priorities are fitted on confidences of captions that the calibration had not seen.
     """
-    confidence = calibration.fitted(calib.evidence, EVIDENCE, calib.right)
-    unseen = calib.seen(calibration.out_of_sample(calib.evidence, EVIDENCE, calib.right))
-    wrong = calibration.fitted(screening.two_inputs(unseen), ("confidence", "match"), ~calib.right)
-    return Fitted(confidence, screening.chosen(unseen, wrong, share), wrong)
+    names = calibration.telling(calib.evidence, calib.right)
+    seen = calib.seen(calibration.out_of_sample(calib.evidence, names, calib.right))
+    wrong = calibration.fitted(screening.two_inputs(seen), ("confidence", "match"), ~calib.right)
+    confidence = calibration.fitted(calib.evidence, names, calib.right)
+    return Fitted(confidence, screening.chosen(seen, wrong, share), wrong)
 
 
 def figures_of(calib: Observed, test: Observed, fitted: Fitted) -> dict[str, Any]:
     """How good confidence and screen are, on captions that nothing was fitted on."""
-    unseen = calibration.out_of_sample(calib.evidence, EVIDENCE, calib.right)
+    unseen = calibration.out_of_sample(calib.evidence, tuple(fitted.confidence.weights), calib.right)
     told = calibration.probabilities(fitted.confidence, test.evidence)
     seen = test.seen(told)
-    sent, worst = screening.sent_by(seen, fitted.thresholds), seen.worst
-    orders = {
-        "random": np.random.default_rng(0).random(len(told)),
-        "raw confidence": test.raw,
-        "confidence": told,
-        "match": test.matches,
-        "both": -screening.suspicions(seen, fitted.wrong),
-    }
+    sent, wrong = screening.sent_by(seen, fitted.thresholds), ~test.right
+    chosen = [screening.chosen(calib.seen(unseen), fitted.wrong, share) for share in SHARES]
     return {
         "right": {"calib": float(calib.right.mean()), "test": float(test.right.mean())},
         "calib, cross-validated": _quality(calib.raw, unseen, calib.right),
         "test": _quality(test.raw, told, test.right),
         "screen": {
-            "sent": float(sent.mean()),
-            "worst tenth caught": float((sent & worst).sum() / worst.sum()),
-            "wrong among sent": float((~test.right)[sent].mean()) if sent.any() else 0.0,
-            "wrong among others": float((~test.right)[~sent].mean()) if not sent.all() else 0.0,
+            **_caught(sent, seen),
+            "wrong": _mean(wrong[sent]),
+            "wrong of the others": _mean(wrong[~sent]),
         },
-        "worst tenth caught": {
-            name: {f"{share:g}": screening.caught_by(order, worst, share) for share in SHARES}
-            for name, order in orders.items()
+        "worst tenth caught": _orders(test, seen, fitted.wrong),
+        "thresholds for each share": {
+            f"{share:g}": _caught(screening.sent_by(seen, one), seen)
+            for share, one in zip(SHARES, chosen, strict=True)
         },
-        "worst tenth caught by thresholds": _by_thresholds(calib, seen, worst, fitted),
     }
 
 
-def _by_thresholds(
-    calib: Observed, seen: Seen, worst: NDArray[np.bool_], fitted: Fitted
-) -> dict[str, dict[str, float]]:
-    """The screen itself, with thresholds chosen on calib for each share."""
-    unseen = calib.seen(calibration.out_of_sample(calib.evidence, EVIDENCE, calib.right))
-    found = {}
-    for share in SHARES:
-        sent = screening.sent_by(seen, screening.chosen(unseen, fitted.wrong, share))
-        found[f"{share:g}"] = {
-            "sent": float(sent.mean()),
-            "caught": float((sent & worst).sum() / worst.sum()),
-        }
-    return found
+def _orders(test: Observed, seen: Seen, wrong: Logistic) -> dict[str, dict[str, float]]:
+    """What part of the worst tenth stands in the first 10, 20, ... % of each order."""
+    orders = {
+        "random": np.random.default_rng(0).random(len(test.drafts)),
+        "confidence as it was": test.raw,
+        "confidence": seen.confidences,
+        "match": seen.matches,
+        "priority": -screening.suspicions(seen, wrong),
+    }
+    return {
+        name: {f"{share:g}": screening.caught_by(order, seen.worst, share) for share in SHARES}
+        for name, order in orders.items()
+    }
+
+
+def _caught(sent: NDArray[np.bool_], seen: Seen) -> dict[str, float]:
+    return {"sent": _mean(sent), "worst tenth caught": _mean(sent[seen.worst])}
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if values.size else 0.0
 
 
 def _quality(

@@ -107,7 +107,7 @@ def test_what_is_wrong_becomes_unlikely_and_is_what_the_screen_sends(
     assert figures["test"]["after"]["brier"] < 0.05 < figures["test"]["before"]["brier"]
     assert figures["test"]["after"]["ece"] < figures["test"]["before"]["ece"]
     assert figures["screen"]["worst tenth caught"] == 1
-    assert figures["screen"]["wrong among others"] == 0
+    assert figures["screen"]["wrong of the others"] == 0
     assert figures["worst tenth caught"]["confidence"]["0.1"] == 1
     assert json.loads(file.read_text())["model_id"] == "honest"
 
