@@ -89,7 +89,7 @@ def test_the_less_likely_right_comes_first_and_unsafe_words_before_all(
     assert 0 <= here <= 1
     assert priority((), min(1, confidence + more), match, WRONG) <= here
     assert priority((), confidence, match + more, WRONG) <= here
-    assert priority(("words",), confidence, match, WRONG) >= here
+    assert priority(("words",), confidence, match, WRONG) == 1 > here
 
 
 def test_without_a_fit_or_a_match_the_confidence_tells() -> None:
