@@ -31,7 +31,7 @@ def doubts(
     text: str, confidence: float | None, match_score: float | None, thresholds: Thresholds
 ) -> tuple[str, ...]:
     """Why a person should see this caption; nothing where nobody needs to. What was not measured is no doubt."""
-    words = _words(text)
+    words = words_of(text)
     found = {
         CONFIDENCE: confidence is not None and confidence < thresholds.min_confidence,
         MATCH: match_score is not None and match_score < thresholds.min_match,
@@ -61,7 +61,7 @@ def priority(
     return wrong({"confidence": confidence, "match": match_score})
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """In one spelling: full-width letters and capitals are no disguise."""
     return re.findall(r"\w+(?:['’]\w+)*", unicodedata.normalize("NFKC", text).casefold())
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.captioners.confidence import Logistic
-from captioning.screening import Thresholds, doubts
+from captioning.screening import Thresholds, doubts, words_of
 
 Figures = NDArray[np.float64]
 SHARES = (0.1, 0.2, 0.3, 0.4)
@@ -16,7 +16,7 @@ _DECIMALS = 3
 
 
 @dataclass(frozen=True)
-class Seen:
+class Judged:
     """N captions: what the screen reads of them, and their CIDEr. confidences, matches, cider: (N,)."""
 
     texts: Sequence[str]
@@ -32,7 +32,7 @@ class Seen:
         return chosen
 
 
-def chosen(seen: Seen, wrong: Logistic, share: float) -> Thresholds:
+def chosen(seen: Judged, wrong: Logistic, share: float) -> Thresholds:
     """Thresholds that send about `share` of the captions to review.
 
     Each caption is as suspicious as `wrong` finds its confidence and match; the two thresholds are where the
@@ -40,7 +40,7 @@ def chosen(seen: Seen, wrong: Logistic, share: float) -> Thresholds:
     outermost captions in 500, so that only what is out of the ordinary is doubted for its length.
     """
     suspicion = suspicions(seen, wrong)
-    lengths = np.array([len(text.split()) for text in seen.texts])
+    lengths = np.array([len(words_of(text)) for text in seen.texts])
     shortest, longest = np.quantile(lengths, [0.002, 0.998])
     words = {"min_words": max(1, int(shortest)), "max_words": int(np.ceil(longest))}
     best, caught = Thresholds(**words), -1.0
@@ -58,18 +58,18 @@ def chosen(seen: Seen, wrong: Logistic, share: float) -> Thresholds:
     return best
 
 
-def suspicions(seen: Seen, wrong: Logistic) -> Figures:
+def suspicions(seen: Judged, wrong: Logistic) -> Figures:
     """How likely each caption is wrong, by its confidence and match: (N,)."""
     return np.array([wrong(each) for each in two_inputs(seen)])
 
 
-def two_inputs(seen: Seen) -> list[Mapping[str, float]]:
+def two_inputs(seen: Judged) -> list[Mapping[str, float]]:
     """What `priority` reads of each caption."""
     pairs = zip(seen.confidences.tolist(), seen.matches.tolist(), strict=True)
     return [{"confidence": confidence, "match": match} for confidence, match in pairs]
 
 
-def sent_by(seen: Seen, thresholds: Thresholds) -> NDArray[np.bool_]:
+def sent_by(seen: Judged, thresholds: Thresholds) -> NDArray[np.bool_]:
     """Which captions the screen sends to review."""
     told = zip(seen.texts, seen.confidences.tolist(), seen.matches.tolist(), strict=True)
     return np.array([bool(doubts(*each, thresholds)) for each in told])

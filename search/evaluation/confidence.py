@@ -13,7 +13,7 @@ from captioning.captioners.confidence import Logistic
 from captioning.evaluation import calibration, screening
 from captioning.evaluation.captioner import frame_batches
 from captioning.evaluation.metrics import best_tokenizer, cider_of_each
-from captioning.evaluation.screening import SHARES, Seen
+from captioning.evaluation.screening import SHARES, Judged
 from captioning.screening import Thresholds
 from captioning.services import backbone
 from captioning.training.dataset import CaptionedImage
@@ -42,9 +42,9 @@ class Observed:
         """Confidences before any calibration: (N,)."""
         return np.exp([draft.evidence["log_confidence"] for draft in self.drafts])
 
-    def seen(self, confidences: NDArray[np.float64]) -> Seen:
+    def seen(self, confidences: NDArray[np.float64]) -> Judged:
         """What the screen reads, with these confidences."""
-        return Seen([draft.text for draft in self.drafts], confidences, self.matches, self.cider)
+        return Judged([draft.text for draft in self.drafts], confidences, self.matches, self.cider)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def figures_of(calib: Observed, test: Observed, fitted: Fitted) -> dict[str, Any
     }
 
 
-def _orders(test: Observed, seen: Seen, wrong: Logistic) -> dict[str, dict[str, float]]:
+def _orders(test: Observed, seen: Judged, wrong: Logistic) -> dict[str, dict[str, float]]:
     """What part of the worst tenth stands in the first 10, 20, ... % of each order."""
     orders = {
         "random": np.random.default_rng(0).random(len(test.drafts)),
@@ -138,7 +138,7 @@ def _orders(test: Observed, seen: Seen, wrong: Logistic) -> dict[str, dict[str, 
     }
 
 
-def _caught(sent: NDArray[np.bool_], seen: Seen) -> dict[str, float]:
+def _caught(sent: NDArray[np.bool_], seen: Judged) -> dict[str, float]:
     return {"sent": _mean(sent), "worst tenth caught": _mean(sent[seen.worst])}
 
 

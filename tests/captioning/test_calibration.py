@@ -20,7 +20,7 @@ from captioning.evaluation.calibration import (
     reliability,
     rightness,
 )
-from captioning.evaluation.screening import Seen, caught_by, chosen, sent_by, suspicions, two_inputs
+from captioning.evaluation.screening import Judged, caught_by, chosen, sent_by, suspicions, two_inputs
 from core.errors import InvalidInput, ModelUnavailable
 
 DOGS = ["a dog runs on the beach", "a brown dog runs on sand", "the dog runs on the beach", "a dog plays"]
@@ -135,14 +135,14 @@ def test_the_plot_is_a_small_picture(tmp_path: Path) -> None:
     assert file.stat().st_size < 60_000
 
 
-def seen(count: int = 1000) -> tuple[Seen, Logistic]:
+def seen(count: int = 1000) -> tuple[Judged, Logistic]:
     """Captions of which confidence and match each tell something, and lengths tell nothing."""
     chance = np.random.default_rng(1)
     quality = chance.normal(size=count)
     confidence = 1 / (1 + np.exp(-(quality + chance.normal(size=count))))
     match = 0.3 + 0.1 * (quality + chance.normal(size=count))
     texts = [f"a dog runs on the beach number {at}" for at in range(count)]
-    judged = Seen(texts, confidence, match, quality)
+    judged = Judged(texts, confidence, match, quality)
     return judged, fitted(two_inputs(judged), ("confidence", "match"), quality < -0.5)
 
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection, transaction
 from PIL import Image
 
 from captioning import active, services
@@ -185,6 +188,26 @@ def test_a_model_that_looks_again_leaves_what_was_decided(frame: Frame, state: C
     decided(frame, state)
     describe(frame, "a cat")
     assert Caption.objects.values_list("text", "state").get() == ("a dog", state)
+
+
+def test_a_decision_that_is_made_while_a_model_looks_again_is_not_overwritten(frame: Frame) -> None:
+    describe(frame, "a dog")
+    deciding = threading.Event()
+
+    def decide() -> None:
+        with transaction.atomic():
+            decided(frame, Caption.State.REJECTED)
+            deciding.set()
+            time.sleep(0.3)
+        connection.close()
+
+    person = threading.Thread(target=decide)
+    person.start()
+    deciding.wait()
+    describe(frame, "a cat")
+    services.screen([frame.pk], MODEL)
+    person.join()
+    assert Caption.objects.values_list("text", "state").get() == ("a dog", "rejected")
 
 
 def test_wiping_a_model_spares_what_a_person_accepted(frame: Frame, alice: User) -> None:
