@@ -36,13 +36,12 @@ def chosen(seen: Judged, wrong: Logistic, share: float) -> Thresholds:
     """Thresholds that send about `share` of the captions to review.
 
     Each caption is as suspicious as `wrong` finds its confidence and match; the two thresholds are where the
-    suspicious `share` catches most at once, of all pairs that send no more than that. Lengths: those of all but the
-    outermost captions in 500, so that only what is out of the ordinary is doubted for its length.
+    suspicious `share` catches most at once, of all pairs that send no more than that. Lengths: from half of the
+    shortest caption to half as much again as the longest, so that only what is out of the ordinary is doubted.
     """
     suspicion = suspicions(seen, wrong)
-    lengths = np.array([len(words_of(text)) for text in seen.texts])
-    shortest, longest = np.quantile(lengths, [0.002, 0.998])
-    words = {"min_words": max(1, int(shortest)), "max_words": int(np.ceil(longest))}
+    lengths = [len(words_of(text)) for text in seen.texts]
+    words = {"min_words": max(1, min(lengths) // 2), "max_words": max(lengths) * 3 // 2}
     best, caught = Thresholds(**words), -1.0
     for part in np.linspace(0, share, 61):
         # From the top down: as many by confidence, and of the others as many by match as there is room for.

@@ -94,7 +94,8 @@ def fit(calib: Observed, share: float) -> Fitted:
     """
     names = calibration.telling(calib.evidence, calib.right)
     seen = calib.seen(calibration.out_of_sample(calib.evidence, names, calib.right))
-    wrong = calibration.fitted(screening.two_inputs(seen), ("confidence", "match"), ~calib.right)
+    inputs, is_wrong = screening.two_inputs(seen), ~calib.right
+    wrong = calibration.fitted(inputs, calibration.telling(inputs, is_wrong), is_wrong)
     confidence = calibration.fitted(calib.evidence, names, calib.right)
     return Fitted(confidence, screening.chosen(seen, wrong, share), wrong)
 

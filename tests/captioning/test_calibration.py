@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captioning.captioners.confidence import Logistic, calibration_of, fitted_for
+from captioning.evaluation import calibration
 from captioning.evaluation.calibration import (
     brier,
     calibration_error,
@@ -28,7 +29,7 @@ BOATS = ["two boats on a lake", "two white boats on the water", "boats on a lake
 CATS = ["a cat sleeps on a bed", "the cat sleeps on the bed", "a cat on a bed", "a sleeping cat"]
 
 
-def test_right_is_what_agrees_with_people_as_well_as_the_least_typical_of_them() -> None:
+def test_right_is_what_agrees_with_people_as_four_of_five_of_them_do() -> None:
     references = [DOGS, BOATS, CATS]
     told = rightness(
         ["a dog runs on the beach", "two boats float", "a man rides a bike"], references, tokenizer="simple"
@@ -36,11 +37,10 @@ def test_right_is_what_agrees_with_people_as_well_as_the_least_typical_of_them()
     assert told.tolist() == [True, True, False]
 
 
-def test_a_human_caption_is_right_by_its_own_measure() -> None:
-    """Scored against all others and itself, none can do worse than the worst does against the others alone."""
-    references = [DOGS, BOATS, CATS]
-    for at in range(4):
-        assert rightness([group[at] for group in references], references, tokenizer="simple").all()
+def test_the_level_is_the_one_that_four_of_five_human_captions_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([[0.49, 0.51], [0.0, 0.5], [0.49, 0.51], [1.0, 0.5], [0.49, 0.51], [0.5, 2.0]])
+    monkeypatch.setattr(calibration, "cider_of_each", lambda *_, **__: np.array(next(scores)))
+    assert rightness(["poor", "fine"], [["a"] * 3, ["b"] * 3]).tolist() == [False, True]
 
 
 def test_one_human_caption_is_no_measure() -> None:
