@@ -219,7 +219,7 @@ def test_wiping_a_model_spares_what_a_person_accepted(frame: Frame, alice: User)
     assert Caption.objects.get().text == "a dog"
 
 
-def described(frame: Frame, text: str = "a dog runs", confidence: float = 0.5, match: float = 0.3) -> Caption:
+def described(frame: Frame, text: str = "a dog runs", confidence: float = 0.9, match: float = 0.3) -> Caption:
     services.record_captions([(frame.pk, CaptionDraft(text, confidence))], MODEL)
     services.record_match_scores({frame.pk: match}, MODEL)
     services.screen([frame.pk], MODEL)
@@ -229,7 +229,8 @@ def described(frame: Frame, text: str = "a dog runs", confidence: float = 0.5, m
 def test_the_screen_accepts_or_sends_to_review_and_says_why(frame: Frame, settings: Any) -> None:
     settings.REVIEW_MIN_CONFIDENCE, settings.REVIEW_MIN_MATCH = 0.4, 0.2
     fine = described(frame)
-    assert (fine.state, fine.doubts, fine.review_priority) == ("auto_accepted", [], 0.5)
+    assert (fine.state, fine.doubts) == ("auto_accepted", [])
+    assert fine.review_priority == pytest.approx(0.1)
     poor = described(frame, "a dog a dog", 0.3, 0.1)
     assert (poor.state, poor.doubts) == ("to_review", ["confidence", "match", "repetition"])
     assert poor.review_priority == pytest.approx(0.7)
@@ -238,7 +239,7 @@ def test_the_screen_accepts_or_sends_to_review_and_says_why(frame: Frame, settin
 @pytest.mark.parametrize(
     ("name", "value", "doubt"),
     [
-        ("MIN_CONFIDENCE", 0.6, "confidence"),
+        ("MIN_CONFIDENCE", 0.95, "confidence"),
         ("MIN_MATCH", 0.31, "match"),
         ("MIN_WORDS", 4, "length"),
         ("MAX_WORDS", 2, "length"),
@@ -258,18 +259,20 @@ def test_thresholds_come_with_the_weights_they_were_chosen_for(
     settings.CAPTIONER_CHECKPOINT = str(tmp_path)
     fitted = {
         "model_id": MODEL,
-        "thresholds": {"min_confidence": 0.55, "min_match": 0.1, "min_words": 2, "max_words": 9},
+        "thresholds": {"min_confidence": 0.95, "min_match": 0.1, "min_words": 2, "max_words": 9},
         "wrong": {"bias": 3.0, "weights": {"confidence": -2.0, "match": -10.0}},
     }
     (tmp_path / "confidence.json").write_text(json.dumps(fitted))
     caption = described(frame)
     assert caption.doubts == ["confidence"]
-    assert caption.review_priority == pytest.approx(1 / (1 + np.exp(1.0)))
+    assert caption.review_priority == pytest.approx(1 / (1 + np.exp(1.8)))
     settings.REVIEW_MIN_CONFIDENCE = 0.2
     assert described(frame).doubts == []
     (tmp_path / "confidence.json").write_text(json.dumps(fitted | {"model_id": "another"}))
     settings.REVIEW_MIN_CONFIDENCE = None
-    assert described(frame).review_priority == 0.5, "of another model, so the confidence itself tells"
+    assert described(frame).review_priority == pytest.approx(0.1), (
+        "of another model, so the confidence itself tells"
+    )
 
 
 @pytest.mark.parametrize("state", Caption.DECIDED)
@@ -291,7 +294,7 @@ def test_changed_thresholds_are_applied_by_the_command_to_every_model_s_undecide
         describe(frame, "a dog runs on the beach", "former")
     Caption.objects.create(frame=frames[0], source="human", text="my dog", state="edited")
     decided(frames[1], Caption.State.REJECTED)
-    settings.REVIEW_MIN_WORDS = 4
+    settings.REVIEW_MIN_CONFIDENCE, settings.REVIEW_MIN_WORDS = 0.5, 4
     call_command("screen_captions")
     told = capsys.readouterr().out.split()
     assert told[:3] == ["7", "captions", "screened."]
