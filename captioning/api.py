@@ -18,9 +18,11 @@ from library.models import ApiKey
 from workers import pipeline
 
 router = Router(tags=["Captions"])
+_MOST_SENTENCES = 5
 
 _EXAMPLE: dict[str, Any] = {
     "caption": "A brown dog runs along the beach.",
+    "alternatives": ["A dog is running on the beach."],
     "alt_text": "A brown dog runs along the beach.",
     "confidence": 0.41,
     "model_id": "smollm2-lite2-01fa4c5e-beam3-agree0.1",
@@ -40,6 +42,9 @@ class CaptionAnswer(Schema):
     """What the models say of a picture, and the token to send with the next one of the same camera."""
 
     caption: str
+    alternatives: list[str] = Field(
+        description="Other sentences, the likeliest first; fewer than `n` - 1 where the captioner keeps fewer"
+    )
     alt_text: str = Field(description="The caption in at most 125 characters, cut between words")
     confidence: float = Field(description="How sure the model was of its words, from 0 to 1")
     model_id: str
@@ -51,7 +56,7 @@ class CaptionAnswer(Schema):
 
 _ANSWERS = {
     204: "The picture shows the scene of the token `frame`; keep that token.",
-    400: "The picture is damaged, or `frame` is no token that was given out.",
+    400: "The picture is damaged, `frame` is no token that was given out, or `n` is not from 1 to 5.",
     401: "Neither a session nor a valid API key.",
     403: "The key lacks the scope `read`.",
     413: "Over a limit on bytes or pixels.",
@@ -76,6 +81,9 @@ def caption(
         str | None,
         Form(description="The token that came with this camera's last caption", examples=["AYaG...:x3vQ"]),
     ] = None,
+    n: Annotated[
+        int, Form(ge=1, le=_MOST_SENTENCES, description="So many sentences: the caption and its alternatives")
+    ] = 1,
 ) -> Status[Any]:
     """For editors and cameras. An unchanged scene is answered by 204 at once, without asking a model."""
     made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture)
@@ -86,6 +94,7 @@ def caption(
         200,
         {
             "caption": seen.caption,
+            "alternatives": list(seen.alternatives[: n - 1]),
             "alt_text": made.alt_text,
             "confidence": seen.confidence,
             "model_id": seen.model_id,

@@ -18,12 +18,14 @@ from library.transient import decode_transient
 
 @dataclass(frozen=True)
 class Seen:
-    """What the models say of one picture. tags: names with their confidence, the surest first."""
+    """What the models say of one picture. tags: names with their confidence, the surest first. alternatives: other
+    sentences, the likeliest first."""
 
     caption: str
     confidence: float
     model_id: str
     tags: tuple[tuple[str, float], ...]
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,4 +68,4 @@ def look_at(pixels: Pixels, picture: Pixels | None = None) -> Seen:
     (draft,) = writer.caption(frames)
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)
-    return Seen(draft.text, draft.confidence, writer.model_id, tags)
+    return Seen(draft.text, draft.confidence, writer.model_id, tags, draft.alternatives)

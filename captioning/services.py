@@ -1,6 +1,6 @@
 """Writing captions and tags, and the models that make them (loaded once per process, at first use)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
+from captioning.screening import doubts, priority
+from captioning.screens import screen_of
 from captioning.selectors import caption_of, captions_of
 from captioning.tagging import tag_guesses
 from core import backends
@@ -32,10 +34,14 @@ __all__ = [
     "record_auto_tags",
     "record_captions",
     "record_match_scores",
+    "screen",
+    "screen_undecided",
     "write_words",
 ]
 
 CAPTION_MAX_CHARS = 1000
+#: So many captions are screened in one transaction.
+_SCREENED_AT_ONCE = 500
 
 
 def backbone() -> Any:
@@ -88,30 +94,28 @@ def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) ->
 
     People's words stay as they are, and so does what a person has decided of a sentence of this model.
     """
-    written = Caption.objects.filter(
-        source=Caption.Source.MODEL, model_id=model_id, state__in=Caption.DECIDED
-    )
-    frame_ids = [frame_id for frame_id, _ in pairs]
-    decided = set(written.filter(frame_id__in=frame_ids).values_list("frame_id", flat=True))
-    rows = [
-        Caption(
-            frame_id=frame_id,
-            source=Caption.Source.MODEL,
-            model_id=model_id,
-            text=draft.text,
-            alternatives=list(draft.alternatives),
-            confidence=draft.confidence,
+    with transaction.atomic():
+        written = _locked_captions([frame_id for frame_id, _ in pairs], model_id)
+        decided = {caption.frame_id for caption in written if caption.state in Caption.DECIDED}
+        rows = [
+            Caption(
+                frame_id=frame_id,
+                source=Caption.Source.MODEL,
+                model_id=model_id,
+                text=draft.text,
+                alternatives=list(draft.alternatives),
+                confidence=draft.confidence,
+            )
+            for frame_id, draft in pairs
+            if frame_id not in decided
+        ]
+        _upsert_captions(
+            rows,
+            [
+                *("text", "alternatives", "confidence", "match_score"),
+                *("state", "doubts", "review_priority", "updated_at"),
+            ],
         )
-        for frame_id, draft in pairs
-        if frame_id not in decided
-    ]
-    _upsert_captions(
-        rows,
-        [
-            *("text", "alternatives", "confidence", "match_score"),
-            *("state", "doubts", "review_priority", "updated_at"),
-        ],
-    )
 
 
 def record_match_scores(scores: Mapping[int, float], model_id: str) -> None:
@@ -122,6 +126,38 @@ def record_match_scores(scores: Mapping[int, float], model_id: str) -> None:
     for caption in captions:
         caption.match_score = scores[caption.frame_id]
     Caption.objects.bulk_update(captions, ["match_score"])
+
+
+def screen(frame_ids: Sequence[int], model_id: str) -> list[Caption]:
+    """Decide which of one model's captions of these frames a person must see, and which of them first.
+
+    Of captions that a person decided of nothing changes. Returns the others, as they are now.
+    """
+    thresholds, wrong = screen_of(model_id)
+    with transaction.atomic():
+        captions = [
+            caption
+            for caption in _locked_captions(frame_ids, model_id)
+            if caption.state not in Caption.DECIDED
+        ]
+        for caption in captions:
+            told = caption.confidence, caption.match_score
+            found = doubts(caption.text, *told, thresholds)
+            caption.doubts = list(found)
+            caption.state = Caption.State.TO_REVIEW if found else Caption.State.AUTO_ACCEPTED
+            caption.review_priority = priority(found, *told, wrong)
+        Caption.objects.bulk_update(captions, ["state", "doubts", "review_priority"])
+    return captions
+
+
+def screen_undecided() -> Iterator[list[Caption]]:
+    """Screen anew whatever models wrote and nobody decided of, chunk by chunk, the newest frames first."""
+    undecided = Caption.objects.filter(source=Caption.Source.MODEL).exclude(state__in=Caption.DECIDED)
+    for model_id in undecided.order_by("model_id").values_list("model_id", flat=True).distinct():
+        of_model = undecided.filter(model_id=model_id).order_by("-frame_id")
+        frame_ids = list(of_model.values_list("frame_id", flat=True))
+        for start in range(0, len(frame_ids), _SCREENED_AT_ONCE):
+            yield screen(frame_ids[start : start + _SCREENED_AT_ONCE], model_id)
 
 
 def record_auto_tags(frame_ids: Sequence[int], logits: NDArray[np.float32]) -> None:
@@ -194,9 +230,18 @@ def write_words(frame_id: int, words: str) -> None:
 
 
 def _undecide(frame: Frame) -> None:
-    """Nobody has corrected the models any more: their sentences are drafts, until the describe stage judges them."""
+    """Nobody has corrected the models any more: it is the screen again that judges their sentences."""
     corrected = Caption.objects.filter(frame=frame, source=Caption.Source.MODEL, state=Caption.State.EDITED)
+    model_ids = list(corrected.values_list("model_id", flat=True))
     corrected.update(state=Caption.State.DRAFT)
+    for model_id in model_ids:
+        screen([frame.pk], model_id)
+
+
+def _locked_captions(frame_ids: Sequence[int], model_id: str) -> list[Caption]:
+    """One model's captions of these frames, of which nobody decides anything before the transaction ends."""
+    captions = Caption.objects.filter(frame_id__in=frame_ids, source=Caption.Source.MODEL, model_id=model_id)
+    return list(captions.select_for_update().order_by("pk"))
 
 
 def _upsert_captions(rows: Sequence[Caption], fields: Sequence[str]) -> None:

@@ -53,6 +53,10 @@ def optional_number(name: str) -> float | None:
     return _read(name, None, float, "must be a number")
 
 
+def optional_integer(name: str) -> int | None:
+    return _read(name, None, int, "must be a whole number")
+
+
 def parsed(name: str, default: str, parse: Callable[[str], T]) -> T:
     """What `parse` makes of the text; its InvalidInput says the rule."""
     try:

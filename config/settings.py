@@ -101,6 +101,10 @@ EMBEDDERS = env.mapping(
 EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
 INDEX_ENGINE = env.text("INDEX_ENGINE", "search.index.faiss.engine.FaissIndex")
 TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
+REVIEW_MIN_CONFIDENCE = env.optional_number("REVIEW_MIN_CONFIDENCE")
+REVIEW_MIN_MATCH = env.optional_number("REVIEW_MIN_MATCH")
+REVIEW_MIN_WORDS = env.optional_integer("REVIEW_MIN_WORDS")
+REVIEW_MAX_WORDS = env.optional_integer("REVIEW_MAX_WORDS")
 DESCRIBE_BATCH_SIZE = env.integer("DESCRIBE_BATCH_SIZE", 32)
 INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 

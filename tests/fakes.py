@@ -77,10 +77,8 @@ class FakeCaptioner:
 
     def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
         """One draft per frame, in order."""
-        return [
-            CaptionDraft(_sentence(_nearest_name(_mean_colour(grid))), confidence=0.9)
-            for grid in frames.features.grid
-        ]
+        colours = [_nearest_name(_mean_colour(grid)) for grid in frames.features.grid]
+        return [CaptionDraft(_sentence(each), 0.9, ("a picture", f"something {each}")) for each in colours]
 
 
 class FakeImageEmbedder:

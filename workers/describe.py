@@ -101,6 +101,7 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         captioning.services.record_captions(drafts, made.model_id)
         scores = {frame_ids[row]: float(made.match_scores[row]) for row in rows}
         captioning.services.record_match_scores(scores, made.model_id)
+        captioning.services.screen(ids, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
         for space, vectors in made.vectors.items():
             embedder = search.services.embedder(space)

@@ -44,7 +44,8 @@ def caption_picture(picture: Image.Image) -> Seen:
     whole_px = picture_px()
     whole = [_packed(_jpeg(fitted_pixels(picture, whole_px)))] if whole_px else []
     told = _asked(CAPTION_TASK, picture, *whole)["seen"]
-    return Seen(**{**told, "tags": tuple((name, confidence) for name, confidence in told["tags"])})
+    tags = tuple((name, confidence) for name, confidence in told["tags"])
+    return Seen(**{**told, "tags": tags, "alternatives": tuple(told["alternatives"])})
 
 
 def answer(pixels_base64: str, reply_to: str) -> None:

@@ -1,7 +1,7 @@
 """What every captioner offers. A new kind is one file beside this one and a dotted path in settings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from captioning.vision.frames import FrameBatch
@@ -12,12 +12,25 @@ class CaptionDraft:
     """One caption as the model wrote it.
 
     confidence: in [0, 1], the geometric mean of the token probabilities, or what a calibration made of it.
-    alternatives: other sentences that the decoding kept, the likeliest first; none where it keeps one.
+    alternatives: other sentences that the decoding kept, the likeliest first; none where it keeps one. evidence: what
+    a calibration reads (`captioning.captioners.confidence`); empty where the captioner has none.
     """
 
     text: str
     confidence: float
     alternatives: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+def draft_of(
+    texts: Sequence[str], confidence: float, evidence: Mapping[str, float] | None = None
+) -> CaptionDraft:
+    """A draft of what a decoding kept, the best first; one that differs in capitals and its end only is no other."""
+    unlike: dict[str, str] = {}
+    for text in texts:
+        unlike.setdefault(text.casefold().rstrip(" .!"), text)
+    others = [text for bare, text in unlike.items() if bare and text != texts[0]]
+    return CaptionDraft(texts[0], confidence, tuple(others), evidence or {})
 
 
 class Captioner(Protocol):

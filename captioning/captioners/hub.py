@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, PreTrainedConfig
 
-from captioning.captioners.base import CaptionDraft
+from captioning.captioners.base import CaptionDraft, draft_of
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_families import Family, Loaded, family_of
 from captioning.captioners.hub_options import HubOptions, hub_arguments
@@ -54,18 +54,21 @@ class HubCaptioner:
         inputs = {
             name: self._placed(each) for name, each in self.family.lay_out(self.loaded, pictures).items()
         }
+        beams = self.decoding.get("num_beams", 1)
         with repeatable(self.decoding, self.device):
             output = self.loaded.model.generate(
                 **inputs,
                 **self.decoding,
+                num_return_sequences=beams,
                 return_dict_in_generate=True,
                 output_logits=True,
                 output_scores=True,
             )
         tokens, log_probabilities = written(output)
         told = self.loaded.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        texts = [" ".join(text.split()) for text in told]
         sure = confidences(tokens, log_probabilities, self._ends)
-        return [CaptionDraft(" ".join(text.split()), each) for text, each in zip(told, sure, strict=True)]
+        return [draft_of(texts[at : at + beams], sure[at]) for at in range(0, len(texts), beams)]
 
     def _placed(self, values: Tensor) -> Tensor:
         return values.to(self.device, self.dtype) if values.is_floating_point() else values.to(self.device)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import torch
 
-from captioning.captioners.base import CaptionDraft
+from captioning.captioners.base import CaptionDraft, draft_of
+from captioning.captioners.candidates import Candidate, evidence_of
 from captioning.captioners.checkpoint import base_folder, load_checkpoint
+from captioning.captioners.confidence import calibration_of
 from captioning.captioners.decoding import Decoding, model_id_with
 from captioning.captioners.language_model import load_base
 from captioning.captioners.repeatable import repeatable
@@ -27,6 +29,7 @@ class VisualCaptioner:
         decoding = decoding or Decoding()
         self.model_id = model_id_with(manifest.model_id, manifest.decoding, decoding)
         self.decoding = decoding.over(manifest.decoding)
+        self.calibration = calibration_of(Path(checkpoint), self.model_id)
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
@@ -51,5 +54,11 @@ class VisualCaptioner:
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
         with repeatable(self.decoding, self.device):
-            texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
-        return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]
+            kept = self.model.n_best(grid, hints, scores, **self.decoding)
+        return [self._draft(candidates) for candidates in kept]
+
+    def _draft(self, candidates: Sequence[Candidate]) -> CaptionDraft:
+        best = candidates[0]
+        evidence = evidence_of(candidates)
+        sure = best.confidence if self.calibration is None else self.calibration(evidence)
+        return draft_of([each.text for each in candidates], sure, evidence)

@@ -20,6 +20,7 @@ from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from captioning.captioners.adaptation import adapted, is_mergeable
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.candidates import Candidate
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.captioners.projectors import Projector
 from captioning.vision.frames import Features
@@ -171,8 +172,19 @@ class VisualLanguageModel(nn.Module):
         ids: list[int] = self.tokenizer.encode(", ".join(hints) + STYLES[style], add_special_tokens=False)
         return ids
 
-    @torch.inference_mode()
     def generate(
+        self,
+        grid: Tensor,
+        hints: Sequence[Sequence[str]],
+        scores: Tensor | None = None,
+        **how: Any,
+    ) -> tuple[list[str], list[float]]:
+        """Captions of N pictures and the geometric mean of their token probabilities: the first of `n_best`."""
+        best = [candidates[0] for candidates in self.n_best(grid, hints, scores, **how)]
+        return [each.text for each in best], [each.confidence for each in best]
+
+    @torch.inference_mode()
+    def n_best(
         self,
         grid: Tensor,
         hints: Sequence[Sequence[str]],
@@ -181,19 +193,18 @@ class VisualLanguageModel(nn.Module):
         style: str = "normal",
         concept_agreement: float = 0.0,
         **decoding: Any,
-    ) -> tuple[list[str], list[float]]:
-        """Captions of N pictures and the geometric mean of their token probabilities.
+    ) -> list[list[Candidate]]:
+        """For each of N pictures every sentence that the decoding kept, the best first: one for each beam.
 
         grid: (N, 81, 1280) on the model's device. scores: what `concept_scores` gave; with them the beams are ranked
         by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
         embeds, mask = self.prompts(grid, hints, [style] * len(hints))
-        ranked = scores is not None and concept_agreement > 0
-        beams = decoding.get("num_beams", 1) if ranked else 1
+        beams = decoding.get("num_beams", 1)
         # Each picture and its prompt are read once, and not once for each beam.
         read = self.read(embeds[:, :-1], mask[:, :-1])
-        read.cache.batch_repeat_interleave(decoding.get("num_beams", 1))
+        read.cache.batch_repeat_interleave(beams)
         before = read.mask.shape[1] + 1 - mask.shape[1]
         draws = bool(decoding.get("do_sample"))
         # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
@@ -220,12 +231,24 @@ class VisualLanguageModel(nn.Module):
             normalize_logits=True,
         ).float()
         written = (steps.isfinite() & (steps < 0)).float()
-        means = (steps.nan_to_num(neginf=0.0) * written).sum(1) / written.sum(1).clamp(min=1)
-        best = torch.arange(len(texts), device=means.device)
-        if scores is not None and beams > 1:
-            ranks = output.sequences_scores.float() + concept_agreement * self._agreement(texts, scores)
-            best = best[::beams] + ranks.view(-1, beams).argmax(dim=1)
-        return [texts[k].strip() for k in best.tolist()], means[best].exp().tolist()
+        totals = (steps.nan_to_num(neginf=0.0) * written).sum(dim=1)
+        agreements = torch.zeros_like(totals) if scores is None else self._agreement(texts, scores)
+        own = output.sequences_scores.float() if beams > 1 else totals
+        ranks = own + concept_agreement * agreements
+        found = [
+            Candidate(text.strip(), *figures)
+            for text, *figures in zip(
+                texts,
+                totals.tolist(),
+                written.sum(dim=1).clamp(min=1).tolist(),
+                agreements.tolist(),
+                ranks.tolist(),
+                strict=True,
+            )
+        ]
+        return [
+            sorted(found[at : at + beams], key=lambda each: -each.rank) for at in range(0, len(found), beams)
+        ]
 
     def _agreement(self, texts: Sequence[str], scores: Tensor) -> Tensor:
         """How much likelier than elsewhere the words of each text are here, in nats; texts go by pictures."""

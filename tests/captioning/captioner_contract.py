@@ -84,6 +84,21 @@ class CaptionerContract:
                 draft.text for draft in drafts
             ]
 
+    def test_alternatives_are_the_other_beams_and_the_caption_is_none_of_them(self) -> None:
+        drafts = self.build(decoding=Decoding(num_beams=3, max_new_tokens=6)).caption(batch_of(5))
+        assert any(draft.alternatives for draft in drafts), "random weights keep unlike beams"
+        for draft in drafts:
+            assert len(draft.alternatives) < 3
+            assert len({draft.text.casefold(), *map(str.casefold, draft.alternatives)}) == 1 + len(
+                draft.alternatives
+            )
+            assert all(each and each == each.strip() for each in draft.alternatives)
+
+    def test_a_decoding_that_keeps_one_sentence_has_no_alternatives(self) -> None:
+        for chosen in (Decoding(num_beams=1, max_new_tokens=6), Decoding(top_p=0.9, max_new_tokens=6)):
+            drafts = self.build(decoding=chosen).caption(batch_of(2))
+            assert [draft.alternatives for draft in drafts] == [(), ()]
+
     def test_its_id_is_stable_short_and_names_what_changes_captions(self, captioner: Captioner) -> None:
         ids = [captioner.model_id, *(self.build(**other).model_id for other in self.others)]
         assert self.build().model_id == captioner.model_id

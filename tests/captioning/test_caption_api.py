@@ -40,7 +40,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Image.Image]:
 
     def answer(picture: Image.Image) -> Seen:
         pictures.append(picture)
-        return Seen(SENTENCE, 0.9, "fake-captioner", (("strawberry", 0.8), ("fig", 0.1)))
+        tags = (("strawberry", 0.8), ("fig", 0.1))
+        return Seen(SENTENCE, 0.9, "fake-captioner", tags, ("A red wall", "A wall", "Something red"))
 
     monkeypatch.setattr(pipeline, "caption_picture", answer)
     return pictures
@@ -75,12 +76,29 @@ def test_caption_alt_text_tags_and_a_token_and_nothing_is_stored(signed_in: Clie
     )
     assert told == {
         "caption": SENTENCE,
+        "alternatives": [],
         "confidence": 0.9,
         "model_id": "fake-captioner",
         "tags": [{"name": "strawberry", "confidence": 0.8}, {"name": "fig", "confidence": 0.1}],
     }
     assert not Asset.objects.exists()
     assert not Caption.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("n", "others"), [("1", []), ("2", ["A red wall"]), ("5", ["A red wall", "A wall", "Something red"])]
+)
+def test_n_sentences_where_the_captioner_kept_so_many(signed_in: Client, n: str, others: list[str]) -> None:
+    told = send(signed_in, n=n).json()
+    assert (told["caption"], told["alternatives"]) == (SENTENCE, others)
+
+
+@pytest.mark.parametrize("n", ["0", "6", "-1", "two", "1.5"])
+def test_a_number_of_sentences_out_of_bounds_is_refused_by_name(
+    signed_in: Client, asked: list[Image.Image], n: str
+) -> None:
+    refused(send(signed_in, n=n), 400, "n")
+    assert not asked
 
 
 def test_an_unchanged_scene_is_204_and_asks_no_model(signed_in: Client, asked: list[Image.Image]) -> None:

@@ -228,7 +228,7 @@ class TestOwners:
         services.edit_caption(caption.frame, "Rex", alice)
         assert state_of(caption) == "edited"
         services.edit_caption(caption.frame, "", alice)
-        assert state_of(caption) == "draft"
+        assert state_of(caption) == "to_review"
         assert caption_of(caption.frame) == caption
 
     def test_what_was_decided_before_stays_decided(self, alice: User) -> None:

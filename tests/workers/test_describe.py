@@ -83,6 +83,26 @@ def test_every_stage_may_run_twice(make_assets: MakeAssets) -> None:
     assert not StageRun.objects.exists()
 
 
+def test_what_the_models_wrote_is_screened_and_a_decision_outlives_another_look(
+    make_assets: MakeAssets, settings: Any
+) -> None:
+    red, blue = make_assets("red", "blue")
+    settings.REVIEW_MIN_CONFIDENCE = 0.95
+    run_all()
+    captions = Caption.objects.filter(source="model")
+    assert set(captions.values_list("state", flat=True)) == {Caption.State.TO_REVIEW}
+    assert captions.filter(frame__asset=red).get().alternatives == ["a picture", "something red"]
+    captions.filter(frame__asset=red).update(state=Caption.State.REJECTED, text="a green picture")
+    settings.REVIEW_MIN_CONFIDENCE = 0.5
+    pipeline.ask_for(pipeline.DESCRIBE, list(Frame.objects.values_list("pk", flat=True)))
+    run_all()
+    assert dict(captions.values_list("frame__asset_id", "state")) == {
+        red.pk: "rejected",
+        blue.pk: "auto_accepted",
+    }
+    assert captions.filter(frame__asset=red).get().text == "a green picture"
+
+
 def test_a_damaged_picture_fails_by_itself(make_assets: MakeAssets) -> None:
     good, bad, gone = make_assets("red", "blue", "green")
     with default_storage.open(bad.original_key, "wb") as file:

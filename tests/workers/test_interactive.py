@@ -63,6 +63,7 @@ def test_a_worker_captions_a_picture_without_storing_it(
     start_worker("interactive")
     seen = pipeline.caption_picture(blue())
     assert (seen.caption, seen.model_id) == ("a blue picture", "fake-captioner")
+    assert seen.alternatives == ("a picture", "something blue")
     assert seen.confidence == pytest.approx(0.9)
     ((name, confidence),) = seen.tags
     assert name == "lakeside"
