@@ -15,7 +15,7 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft
+from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.selectors import captions_of, spoken_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
@@ -80,7 +80,7 @@ def look_at(pixels: Pixels, spoken: Sequence[str | None], *, pictures: Sequence[
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, backbone.encode(pixels), pictures)
+    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures)
     drafts = captioner.caption(batch)
     texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}

@@ -84,8 +84,11 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
             weight.data = weight.data.float()
     if config.start_from:
         _, weights = load_checkpoint(Path(config.start_from))
+        untouched = {
+            name: weight for name, weight in model.trained_state().items() if name.startswith("vision.")
+        }
         with torch.no_grad():
-            model.load_trained_state(weights)
+            model.load_trained_state(untouched | weights)
     return model.to(device)
 
 
@@ -106,7 +109,10 @@ def finetune(
     (run_dir / "config.json").write_text(config.to_json())
     images = dataset.split("train")
     paths = [image.path for image in images]
-    views = {view: cached_features(paths, cache_dir / "features", view=view) for view in config.views}
+    trunk = config.architecture.backbone == "last_stage"
+    views = {
+        view: cached_features(paths, cache_dir / "features", view=view, trunk=trunk) for view in config.views
+    }
     model = build_model(config, cache_dir)
     batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
     hints = learned_hints(model, images, views, config)
@@ -136,7 +142,7 @@ def finetune(
 def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Mean of the weighed cross-entropies of the caption tokens, in nats."""
     device = model.projector.place.device
-    visual = model.projector(batch.grid.to(device))
+    visual = model.visual_tokens(batch.seen.to(device))
     embeds = torch.cat([visual.to(model.lm.dtype), model.embed_text(batch.ids.to(device))], dim=1)
     hidden = model.hidden_states(embeds, batch.mask.to(device), batch.positions.to(device))
     logits = model.lm.get_output_embeddings()(hidden[batch.rows.to(device), batch.sources.to(device)])
