@@ -14,6 +14,7 @@ from torch import Tensor
 
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.augmentation import noisy
+from captioning.training.checkpoint import Stateful
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.training.pictures import pictures_for
@@ -90,7 +91,14 @@ class BatchSource:
         self.model = model
         self.config = config
         self.hints = hints
+        #: What is worth a curve beside the loss, of the last batch.
+        self.figures: dict[str, float] = {}
         self._length = [sum(map(len, image.captions)) for image in images]
+
+    @property
+    def learners(self) -> Mapping[str, Stateful]:
+        """What else learns while batches are made, and has to go on with the run; by name."""
+        return {}
 
     def __len__(self) -> int:
         """Steps per epoch, of `accumulate` batches each."""

@@ -11,7 +11,9 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from operator import mul
+from statistics import mean
 from typing import NamedTuple
 
 from captioning.captioners.sampling import Sample, sample
@@ -135,10 +137,12 @@ class SelfCriticalBatches(BatchSource):
         choose: random.Random,
     ) -> list[list[float]]:
         """What each sample of each picture is worth."""
-        return [
+        ciders = [
             [self._cider(index, each, style) for each in written]
             for (index, _), style, written in zip(picked, styles, samples, strict=True)
         ]
+        self.figures["cider_of_samples"] = mean(chain.from_iterable(ciders))
+        return ciders
 
     def _cider(self, index: int, sample: Sample, style: str) -> float:
         text = self.model.tokenizer.decode(sample.ids, skip_special_tokens=True)
