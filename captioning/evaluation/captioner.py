@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from captioning.captioners.base import CaptionDraft, Captioner, encode_for
 from captioning.captioners.decoding import spoken
+from captioning.evaluation.comparison import wording
 from captioning.evaluation.metrics import best_tokenizer, score_captions
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import FrameBatch
@@ -78,6 +79,7 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
         "decoding": spoken(getattr(captioner, "decoding", {})),
         "tokenizer": tokenizer,
         "distinct_captions": len(set(texts)),
+        "vocabulary": wording(texts)["vocabulary"],
     }
 
 
