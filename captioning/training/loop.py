@@ -129,13 +129,13 @@ def finetune(
         )
         images = with_paraphrases(images, paraphrase, run_dir / "paraphrases.json")
     source = _SOURCES[config.objective](images, views, hints, model, config)
-    run = _Run(model, config, run_dir, source)
+    run = _Run(model, config, run_dir, source.learners, total_steps=len(source) * config.epochs)
     progress = run.resume()
     with StopOnSignal() as stop, run:
         if evaluate and config.start_from and progress.step == 0:
             run.keep_if_best(evaluate)
         while progress.epoch < config.epochs and not run.is_out_of_patience:
-            run.epoch(stop)
+            run.epoch(source, stop)
             if stop.requested:
                 run.save()
                 return progress
@@ -163,13 +163,18 @@ class _Run:
     """What a step changes, and how it is saved."""
 
     def __init__(
-        self, model: VisualLanguageModel, config: FinetuneConfig, run_dir: Path, source: BatchSource
+        self,
+        model: VisualLanguageModel,
+        config: FinetuneConfig,
+        run_dir: Path,
+        learners: Mapping[str, Stateful],
+        *,
+        total_steps: int,
     ) -> None:
         self.model = model
         self.config = config
         self.run_dir = run_dir
-        self.source = source
-        total_steps = len(source) * config.epochs
+        self.learners = learners
         self.progress = Progress()
         self.average = {name: weight.clone() for name, weight in model.trained_state().items()}
         self.optimizer = make_optimizer(model, config)
@@ -193,20 +198,20 @@ class _Run:
     def __exit__(self, *_exc: object) -> None:
         self.tracker.close()
 
-    def epoch(self, stop: StopOnSignal) -> None:
+    def epoch(self, source: BatchSource, stop: StopOnSignal) -> None:
         self.model.train()
         saved_at, smooth = time.monotonic(), None
         done = self.progress.step_in_epoch
         with tqdm(
-            total=len(self.source), initial=done, desc=f"epoch {self.progress.epoch + 1}", mininterval=5
+            total=len(source), initial=done, desc=f"epoch {self.progress.epoch + 1}", mininterval=5
         ) as bar:
-            for batches in self.source.epoch(self.progress.epoch, skip=done):
+            for batches in source.epoch(self.progress.epoch, skip=done):
                 loss = self._step(batches)
                 smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
                 bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
                 if self.progress.step % _MEASURE_EVERY == 0:
                     rate = float(self.schedule.get_last_lr()[0])
-                    self._measured(loss=smooth, learning_rate=rate, **self.source.figures)
+                    self._measured(loss=smooth, learning_rate=rate, **source.figures)
                 bar.update()
                 if stop.requested:
                     return
@@ -277,4 +282,4 @@ class _Run:
     @property
     def _movers(self) -> dict[str, Stateful]:
         movers: dict[str, Stateful] = {"optimizer": self.optimizer, "schedule": self.schedule}
-        return movers | ({"ranks": self.ranks} if self.ranks else {}) | dict(self.source.learners)
+        return movers | ({"ranks": self.ranks} if self.ranks else {}) | dict(self.learners)
