@@ -31,7 +31,8 @@ def cached_features(
     """
     names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
     key = hashlib.sha256(f"{EfficientNetLite2.model_id}\n{view}\n{names}".encode()).hexdigest()[:16]
-    files = {name: cache_dir / f"{key}.{name}.npy" for name in ("trunk", "grid", "logits")[not trunk :]}
+    parts = ("trunk", "grid", "logits") if trunk else ("grid", "logits")
+    files = {name: cache_dir / f"{key}.{name}.npy" for name in parts}
     if not files["logits"].is_file():  # written last
         _compute(paths, files, view, progress=progress)
     elif missing := {name: file for name, file in files.items() if not file.is_file()}:

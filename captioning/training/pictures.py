@@ -81,6 +81,7 @@ class DecodedPictures:
         return torch.from_numpy(np.stack([future.result() for future in futures]))
 
     def _decoding(self, picked: Picked) -> list[Future[NDArray[np.uint8]]]:
+        # The first crops are those that hints are read from.
         turn = f":{self._turn}" if self._turn else ""
         return [self._threads.submit(load_pixels, self.paths[index], view, turn) for index, view in picked]
 

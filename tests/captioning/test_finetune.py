@@ -171,6 +171,17 @@ def test_it_stops_when_nothing_gets_better(
     assert progress.finished
 
 
+def test_of_an_adversarial_run_the_last_epoch_is_kept_whatever_cider_says(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    scores = [0.3, 0.2]
+    judged = config.with_overrides(["objective=adversarial", "epochs=2", "max_caption_tokens=4"])
+    finetune(dataset, judged, tmp_path, cache, lambda model, epoch: Evaluation(scores[epoch - 1], {}))
+    best = load_training_state(tmp_path / "best")
+    assert best is not None
+    assert (best.progress["best_epoch"], best.progress["best_score"]) == (2, 0.2)
+
+
 def test_what_is_kept_is_the_mean_of_the_weights(
     dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
 ) -> None:
