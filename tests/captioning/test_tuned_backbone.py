@@ -1,6 +1,8 @@
 """A captioner that trains part of the vision backbone for itself, beside the one that everything else reads."""
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from captioning import on_demand, services
 from captioning.active import SHIPPED_CHECKPOINT
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.base import encode_for
+from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.captioners.checkpoint import read_manifest, save_checkpoint
 from captioning.captioners.export import export
 from captioning.captioners.visual import VisualCaptioner
@@ -27,6 +30,8 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import Features, FrameBatch
 from core.errors import InvalidInput, ModelUnavailable
 from tests.captioning.tiny import SENTENCES, save_tiny_lm
+from tests.fakes import FakeBackbone, FakeCaptioner
+from workers import describe
 
 pytestmark = pytest.mark.models
 
@@ -158,6 +163,34 @@ def test_a_backbone_that_gives_no_map_on_the_way_is_named(base: str, tmp_path: P
     features = Features(np.zeros((3, 81, 1280), np.float16), np.zeros((3, 1000), np.float32))
     with pytest.raises(ModelUnavailable, match="BACKBONE"):
         model.read_of(FrameBatch(pixels, features))
+
+
+class GivesTrunk(FakeBackbone):
+    """Says of the map before the last stage only that it was asked for."""
+
+    def encode(self, pixels: Any, *, trunk: bool = False) -> Features:
+        features = super().encode(pixels)
+        return replace(features, trunk=np.zeros((len(pixels), 208, 9, 9), np.float16)) if trunk else features
+
+
+class ReadsTrunk(FakeCaptioner):
+    """Can't do without it."""
+
+    reads_trunk = True
+
+    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+        assert frames.features.trunk is not None
+        return super().caption(frames)
+
+
+@pytest.mark.parametrize("ask", [on_demand.look_at, lambda square: describe.look_at(square[None], [None])])
+def test_whoever_asks_for_a_caption_hands_over_the_map_on_the_way(
+    ask: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, pixels: Any
+) -> None:
+    for room in (on_demand, services):
+        monkeypatch.setattr(room, "backbone", GivesTrunk)
+        monkeypatch.setattr(room, "captioner", ReadsTrunk)
+    assert ask(pixels[0])
 
 
 @pytest.mark.parametrize("kind", TUNED)
