@@ -4,7 +4,8 @@ After Dai et al. 2017, "Towards Diverse and Natural Image Descriptions via a Con
 shown what people wrote of a picture (real), what the captioner draws for it (fake), and what people wrote of another
 one (wrong), so that a caption has to sound human and to belong to the picture. The captioner learns by policy gradient,
 the discriminator's probability being the reward, alone or mixed with CIDEr-D; the baseline is that of
-`captioning.training.self_critical`. It comes last, and by choice: what it adds in variety it takes from CIDEr.
+`captioning.training.self_critical`. It comes last, and by choice: in that paper, what it adds in variety it takes from
+CIDEr.
 """
 
 import random
