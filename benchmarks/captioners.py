@@ -109,7 +109,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, float]:
         captioner = Plain(SHIPPED_CHECKPOINT, Path(cache), arguments.device)
     photos = photos_of(arguments.dataset, arguments.split, arguments.photos)
     images = [CaptionedImage(path, ("",)) for path in photos]
-    batches = list(frame_batches(images, backbone, arguments.batch))
+    batches = list(frame_batches(images, backbone, captioner, arguments.batch))
 
     def finished() -> float:
         if torch.cuda.is_available():
@@ -121,13 +121,13 @@ def measured(arguments: argparse.Namespace) -> dict[str, float]:
     for batch in batches:
         captioner.caption(batch)
     captioned = finished()
-    for batch in frame_batches(images, backbone, arguments.batch):
+    for batch in frame_batches(images, backbone, captioner, arguments.batch):
         captioner.caption(batch)
     from_files = finished()
     alone = []
     for image in images[:5]:
         begun = finished()
-        captioner.caption(next(frame_batches([image], backbone, 1)))
+        captioner.caption(next(frame_batches([image], backbone, captioner, 1)))
         alone.append(finished() - begun)
     return {
         "captions_per_s": len(photos) / (captioned - started),

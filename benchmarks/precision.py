@@ -77,7 +77,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, float]:
 
     images = read_dataset(arguments.dataset).split("calib")[: arguments.photos]
     backbone, captioner = services.backbone(), built(arguments.precision)
-    batches = list(frame_batches(images, backbone, arguments.batch))
+    batches = list(frame_batches(images, backbone, captioner, arguments.batch))
     captioner.caption(batches[0])  # what is slow only once is not what is asked
     texts: list[str] = []
     started = time.perf_counter()
@@ -85,7 +85,7 @@ def measured(arguments: argparse.Namespace) -> dict[str, float]:
         texts += [draft.text for draft in captioner.caption(batch)]
     seconds = time.perf_counter() - started
     alone = []
-    for batch in list(frame_batches(images[:_ALONE], backbone, 1)):
+    for batch in list(frame_batches(images[:_ALONE], backbone, captioner, 1)):
         begun = time.perf_counter()
         captioner.caption(batch)
         alone.append(time.perf_counter() - begun)

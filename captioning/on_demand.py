@@ -9,6 +9,7 @@ from PIL import Image
 from captioning import frame_tokens
 from captioning.active import decoding_px
 from captioning.alt_text import alt_text
+from captioning.captioners.base import encode_for
 from captioning.services import backbone, captioner
 from captioning.tagging import tag_guesses
 from captioning.vision.frames import FrameBatch, Pixels
@@ -64,7 +65,7 @@ def look_at(pixels: Pixels, picture: Pixels | None = None) -> Seen:
     """
     square = pixels[None]
     writer = captioner()
-    frames = FrameBatch(square, backbone().encode(square), [] if picture is None else [picture])
+    frames = FrameBatch(square, encode_for(writer, backbone(), square), [] if picture is None else [picture])
     (draft,) = writer.caption(frames)
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)

@@ -15,7 +15,7 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft
+from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.selectors import captions_of, settled_sentences
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
@@ -82,7 +82,7 @@ def look_at(pixels: Pixels, settled: Sequence[str | None], *, pictures: Sequence
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, backbone.encode(pixels), pictures)
+    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures)
     drafts = captioner.caption(batch)
     texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}

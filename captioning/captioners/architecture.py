@@ -8,6 +8,8 @@ from core.errors import InvalidInput
 #: How the language model is taught to read pictures; `captioning.captioners.adaptation` says what each one is.
 METHODS = ("lora", "adalora", "prefix", "bottleneck", "top_layers", "full", "projector_only")
 PROJECTORS = ("mlp", "linear", "resampler")
+#: How much of the vision backbone is the captioner's own: nothing, what works on the 9x9 map, or the whole.
+BACKBONES = ("frozen", "last_stage", "all")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Architecture:
     knows; training takes them from its captions.
     """
 
+    backbone: str = "frozen"
     visual_side: int = 4
     projector: str = "mlp"
     projector_width: int = 1024
@@ -36,7 +39,7 @@ class Architecture:
         object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
         if not 1 <= self.visual_side <= GRID_SIDE:
             raise InvalidInput(f"visual_side is from 1 to {GRID_SIDE}, not {self.visual_side}.", field="set")
-        for key, allowed in (("method", METHODS), ("projector", PROJECTORS)):
+        for key, allowed in (("backbone", BACKBONES), ("method", METHODS), ("projector", PROJECTORS)):
             if getattr(self, key) not in allowed:
                 raise InvalidInput(
                     f"Unknown {key} {getattr(self, key)!r}; allowed: {', '.join(allowed)}.", field="set"

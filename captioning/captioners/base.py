@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from captioning.vision.frames import FrameBatch
+from captioning.vision.frames import Features, FrameBatch, Pixels
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,13 @@ class Captioner(Protocol):
 
     def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
         """One draft per frame, in order; none for none. ModelUnavailable where weights are missing."""
+
+
+def encode_for(captioner: Captioner, backbone: Any, pixels: Pixels) -> Features:
+    """What the backbone sees in N pictures, uint8 (N, 260, 260, 3), in one pass for all that read it.
+
+    A captioner with a last stage of its own says so in `reads_trunk`, and gets the map before that stage, too.
+    """
+    wanted = {"trunk": True} if getattr(captioner, "reads_trunk", False) else {}
+    features: Features = backbone.encode(pixels, **wanted)
+    return features

@@ -12,13 +12,14 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from core.errors import InvalidInput
 
 LANGUAGE_MODEL = "language_model"
+_READS_PICTURES = ("vision.", "projector.", "concepts.")
 
 
 def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:
     """Write `output`/language_model, a causal language model in bfloat16 that transformers loads, with its tokenizer.
 
-    In `output` itself are the projector and concept head that make it read pictures: a checkpoint of our own kind that
-    writes the same captions.
+    In `output` itself are the projector, concept head and own part of the backbone that make it read pictures: a
+    checkpoint of our own kind that writes the same captions.
 
     InvalidInput for methods that add parts which plain transformers doesn't know.
     """
@@ -37,7 +38,7 @@ def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:
     tokenizer.save_pretrained(output / LANGUAGE_MODEL)
     return save_checkpoint(
         output,
-        {name: weight for name, weight in weights.items() if name.startswith(("projector.", "concepts."))},
+        {name: weight for name, weight in weights.items() if name.startswith(_READS_PICTURES)},
         base=f"{BESIDE}{LANGUAGE_MODEL}",
         architecture=replace(manifest.architecture, method="projector_only"),
         decoding=manifest.decoding,

@@ -19,7 +19,7 @@ class Sample(NamedTuple):
 @torch.no_grad()
 def sample(
     model: VisualLanguageModel,
-    grid: Tensor,
+    seen: Tensor,
     hints: Sequence[Sequence[str]],
     styles: Sequence[str] | None = None,
     *,
@@ -28,9 +28,9 @@ def sample(
 ) -> list[list[Sample]]:
     """`count` captions for each of N pictures, drawn from the model's own distribution.
 
-    grid: (N, 81, 1280) on the model's device. The pictures and prompts are read once for all their captions.
+    seen: what the model reads of them, on its device. The pictures and prompts are read once for all their captions.
     """
-    embeds, mask = model.prompts(grid, hints, styles or ["normal"] * len(hints))
+    embeds, mask = model.prompts(seen, hints, styles or ["normal"] * len(hints))
     read = model.read(embeds, mask)
     cache = read.cache
     cache.batch_repeat_interleave(count)
@@ -54,7 +54,7 @@ def sample(
         if not going_on or length == max_new_tokens:
             break
         if len(going_on) < len(unfinished):  # who has ended costs nothing more
-            rows = torch.tensor(going_on, device=grid.device)
+            rows = torch.tensor(going_on, device=seen.device)
             cache.batch_select_indices(rows)
             token, mask, place = token[rows], mask[rows], place[rows]
             unfinished = [unfinished[row] for row in going_on]

@@ -42,19 +42,22 @@ class VisualCaptioner:
             raise ModelUnavailable(
                 f"The weights in {checkpoint} do not fit its model.json: {error}"
             ) from error
+        self.reads_trunk = manifest.architecture.backbone == "last_stage"
         self.model.merge()
         self.model.lm.to(inference_dtype(self.device))
+        if self.model.vision is not None:
+            self.model.vision.to(inference_dtype(self.device))
         self.model.to(self.device).eval()
 
     def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
         """One draft per frame, in order."""
         if not len(frames):
             return []
-        grid = torch.from_numpy(frames.features.grid).float().to(self.device)
+        seen = self.model.read_of(frames)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
         with repeatable(self.decoding, self.device):
-            kept = self.model.n_best(grid, hints, scores, **self.decoding)
+            kept = self.model.n_best(seen, hints, scores, **self.decoding)
         return [self._draft(candidates) for candidates in kept]
 
     def _draft(self, candidates: Sequence[Candidate]) -> CaptionDraft:

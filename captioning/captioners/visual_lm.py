@@ -23,7 +23,8 @@ from captioning.captioners.architecture import Architecture
 from captioning.captioners.candidates import Candidate
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.captioners.projectors import Projector
-from captioning.vision.frames import Features
+from captioning.captioners.tuned_backbone import tuned_backbone
+from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.tags import class_names, top_classes
 
 #: What ends the prompt, by style. The styles differ in length only; training shows which sentences they stand for.
@@ -40,7 +41,11 @@ class Read(NamedTuple):
 
 
 class VisualLanguageModel(nn.Module):
-    """Projector, concept head, and a language model adapted as the architecture says."""
+    """Projector, concept head, and a language model adapted as the architecture says; perhaps a backbone of its own.
+
+    What it reads of N pictures is called `seen`: the grid of the shared backbone (N, 81, 1280), or what its own
+    part of the backbone makes that grid of (`captioning.captioners.tuned_backbone`).
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class VisualLanguageModel(nn.Module):
         self.projector = Projector(
             architecture, embedding.shape[1], float(embedding.detach().float().std()), dropout
         )
+        self.vision = tuned_backbone(architecture)
         self.concepts = ConceptHead(len(architecture.concepts)) if architecture.concepts else None
         if self.concepts is not None:
             self.concepts.requires_grad_(requires_grad=False)  # taught by itself, before the language model
@@ -95,6 +101,17 @@ class VisualLanguageModel(nn.Module):
             raise KeyError(f"weights do not fit: {sorted(mine.keys() ^ state.keys())[:4]} ...")
         for name, weight in mine.items():
             weight.copy_(state[name])
+
+    def read_of(self, frames: FrameBatch) -> Tensor:
+        """What the model reads of N frames, on its device. ModelUnavailable where they lack it."""
+        array = frames.features.grid if self.vision is None else self.vision.read(frames)
+        return torch.from_numpy(array).to(self.projector.place.device)
+
+    def visual_tokens(self, seen: Tensor) -> Tensor:
+        """The tokens (N, V, hidden) that stand for N pictures, in the projector's precision."""
+        grid = seen if self.vision is None else self.vision(seen)
+        tokens: Tensor = self.projector(grid.to(self.projector.place.dtype))
+        return tokens
 
     def embed_text(self, ids: Tensor) -> Tensor:
         """Token ids (..., T) -> embeddings (..., T, hidden)."""
@@ -174,19 +191,19 @@ class VisualLanguageModel(nn.Module):
 
     def generate(
         self,
-        grid: Tensor,
+        seen: Tensor,
         hints: Sequence[Sequence[str]],
         scores: Tensor | None = None,
         **how: Any,
     ) -> tuple[list[str], list[float]]:
         """Captions of N pictures and the geometric mean of their token probabilities: the first of `n_best`."""
-        best = [candidates[0] for candidates in self.n_best(grid, hints, scores, **how)]
+        best = [candidates[0] for candidates in self.n_best(seen, hints, scores, **how)]
         return [each.text for each in best], [each.confidence for each in best]
 
     @torch.inference_mode()
     def n_best(
         self,
-        grid: Tensor,
+        seen: Tensor,
         hints: Sequence[Sequence[str]],
         scores: Tensor | None = None,
         *,
@@ -196,11 +213,11 @@ class VisualLanguageModel(nn.Module):
     ) -> list[list[Candidate]]:
         """For each of N pictures every sentence that the decoding kept, the best first: one for each beam.
 
-        grid: (N, 81, 1280) on the model's device. scores: what `concept_scores` gave; with them the beams are ranked
-        by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
+        seen: what is read of them, on the model's device. scores: what `concept_scores` gave; with them the beams are
+        ranked by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self.prompts(grid, hints, [style] * len(hints))
+        embeds, mask = self.prompts(seen, hints, [style] * len(hints))
         beams = decoding.get("num_beams", 1)
         # Each picture and its prompt are read once, and not once for each beam.
         read = self.read(embeds[:, :-1], mask[:, :-1])
@@ -278,18 +295,18 @@ class VisualLanguageModel(nn.Module):
                     weight.copy_(before)
 
     def prompts(
-        self, grid: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
+        self, seen: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
         """What stands before the captions of N pictures: (N, L, hidden), padded on the left, and its mask (N, L)."""
         prompts = [self.prompt_ids(*each) for each in zip(hints, styles, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(
-            [prompt + [pad] * (longest - len(prompt)) for prompt in prompts], device=grid.device
+            [prompt + [pad] * (longest - len(prompt)) for prompt in prompts], device=seen.device
         )
-        visual = self.projector(grid.to(self.projector.place.dtype))
+        visual = self.visual_tokens(seen)
         sequence = torch.cat([visual.to(self.lm.dtype), self.embed_text(ids)], dim=1)
-        mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=grid.device)
+        mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=seen.device)
         for row, prompt in enumerate(prompts):  # what pads the right goes to the left
             shift = longest - len(prompt)
             sequence[row] = sequence[row].roll(shift, dims=0)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from captioning.captioners.base import CaptionDraft, Captioner
+from captioning.captioners.base import CaptionDraft, Captioner, encode_for
 from captioning.captioners.decoding import spoken
+from captioning.evaluation.comparison import wording
 from captioning.evaluation.metrics import best_tokenizer, score_captions
 from captioning.training.dataset import CaptionedImage
 from captioning.vision.frames import FrameBatch
@@ -35,7 +36,7 @@ def caption_images(
     drafts: list[CaptionDraft] = []
     started = time.perf_counter()
     for frames in tqdm(
-        frame_batches(images, backbone, batch, getattr(captioner, "picture_px", None)),
+        frame_batches(images, backbone, captioner, batch),
         total=-(-len(images) // batch),
         desc="captions",
     ):
@@ -44,12 +45,10 @@ def caption_images(
 
 
 def frame_batches(
-    images: Sequence[CaptionedImage], backbone: Any, batch: int = 32, picture_px: int | None = None
+    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, batch: int = 32
 ) -> Iterator[FrameBatch]:
-    """Decoded pictures with their features, `batch` at a time; the next ones are decoded meanwhile.
-
-    picture_px: longer side of the whole pictures, for a captioner that reads more than the square.
-    """
+    """Decoded pictures with what this captioner reads of them, `batch` at a time; the next are decoded meanwhile."""
+    picture_px = getattr(captioner, "picture_px", None)
     starts = range(0, len(images), batch)
 
     def decoded(start: int) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
@@ -64,7 +63,7 @@ def frame_batches(
             assert coming is not None
             pixels, pictures = coming.result()
             coming = ahead.submit(decoded, start + batch) if start + batch < len(images) else None
-            yield FrameBatch(pixels, backbone.encode(pixels), pictures)
+            yield FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures)
 
 
 def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:
@@ -80,6 +79,7 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
         "decoding": spoken(getattr(captioner, "decoding", {})),
         "tokenizer": tokenizer,
         "distinct_captions": len(set(texts)),
+        "vocabulary": wording(texts)["vocabulary"],
     }
 
 

@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.augmentation import noisy
+from captioning.training.checkpoint import Stateful
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
+from captioning.training.pictures import pictures_for
 from captioning.vision.frames import Features
 
 #: For each view, for each picture, the words that stand before its caption.
@@ -31,12 +32,13 @@ _SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 class Batch:
     """B pictures, padded to sequences of T text tokens behind V visual ones.
 
-    grid: (B, 81, 1280). ids: (B, T). positions: (B, V+T). mask: bool (B, 1, V+T, V+T), true where attended.
+    seen: what the model reads of them, (B, ...). ids: (B, T). positions: (B, V+T). mask: bool (B, 1, V+T, V+T), true
+    where attended.
     rows, sources, targets: (K,), predict target k at position `sources[k]` of sequence `rows[k]`.
     weights: (K,), how much target k counts; below zero it is to become less likely.
     """
 
-    grid: Tensor
+    seen: Tensor
     ids: Tensor
     positions: Tensor
     mask: Tensor
@@ -46,7 +48,7 @@ class Batch:
     weights: Tensor
 
     def __len__(self) -> int:
-        return len(self.grid)
+        return len(self.seen)
 
     def pieces(self, most: int | None) -> "list[Batch]":
         """The same in batches of at most so many pictures; None: as it is."""
@@ -56,7 +58,7 @@ class Batch:
 
     def _rows(self, start: int, stop: int) -> "Batch":
         mine = (self.rows >= start) & (self.rows < stop)
-        pictures = {name: getattr(self, name)[start:stop] for name in ("grid", "ids", "positions", "mask")}
+        pictures = {name: getattr(self, name)[start:stop] for name in ("seen", "ids", "positions", "mask")}
         targets = {name: getattr(self, name)[mine] for name in ("sources", "targets", "weights")}
         return Batch(**pictures, rows=self.rows[mine] - start, **targets)
 
@@ -84,11 +86,19 @@ class BatchSource:
         config: FinetuneConfig,
     ) -> None:
         self.images = images
-        self.views = views
+        self.views = tuple(views)
+        self.pictures = pictures_for(model.architecture.backbone, [image.path for image in images], views)
         self.model = model
         self.config = config
         self.hints = hints
+        #: What is worth a curve beside the loss, of the last batch.
+        self.figures: dict[str, float] = {}
         self._length = [sum(map(len, image.captions)) for image in images]
+
+    @property
+    def learners(self) -> Mapping[str, Stateful]:
+        """What else learns while batches are made, and has to go on with the run; by name."""
+        return {}
 
     def __len__(self) -> int:
         """Steps per epoch, of `accumulate` batches each."""
@@ -97,11 +107,14 @@ class BatchSource:
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
         """The batches of each step of one epoch, without the first `skip` steps (a resumed run has had them)."""
         chosen, size = self._chosen(number), self.config.accumulate
+
+        def chance(at: int) -> random.Random:
+            return random.Random(f"{self.config.seed}:{number}:{at}")
+
+        coming = (self._picked(chosen[at], chance(at)) for at in range(skip * size, len(chosen)))
+        self.pictures.announce(number, coming)
         for start in range(skip * size, len(chosen), size):
-            yield [
-                self._batch(chosen[at], random.Random(f"{self.config.seed}:{number}:{at}"))
-                for at in range(start, min(start + size, len(chosen)))
-            ]
+            yield [self._batch(chosen[at], chance(at)) for at in range(start, min(start + size, len(chosen)))]
 
     def _chosen(self, number: int) -> list[list[int]]:
         """Pictures of each batch of one epoch: at random, but those of a batch have about as much said of them."""
@@ -121,10 +134,13 @@ class BatchSource:
         return batches
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
-        picked = [(index, self._view_of(index, choose)) for index in chosen]
-        grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view in picked])).float()
+        picked = self._picked(chosen, choose)
         sequences = [self._sequence(index, view, choose, self._style(choose)) for index, view in picked]
-        return collate(grid, sequences, self._pad)
+        return collate(self.pictures.read(picked), sequences, self._pad)
+
+    def _picked(self, chosen: Sequence[int], choose: random.Random) -> list[tuple[int, str]]:
+        """Each picture with the view it is shown in: what is drawn first for a batch."""
+        return [(index, self._view_of(index, choose)) for index in chosen]
 
     def _style(self, choose: random.Random) -> str:
         return choose.choice(("short", "detailed")) if choose.random() < self.config.style_share else "normal"
@@ -195,7 +211,7 @@ def packed(
 
 
 def collate(
-    grid: Tensor, sequences: Sequence[PackedCaptions], pad: int, weights: Sequence[float] | None = None
+    seen: Tensor, sequences: Sequence[PackedCaptions], pad: int, weights: Sequence[float] | None = None
 ) -> Batch:
     """Pad to the longest and build the mask: causal, and blind to other captions of the same picture.
 
@@ -212,7 +228,7 @@ def collate(
     rows = torch.tensor([row for row, s in enumerate(sequences) for _ in s.targets])
     targets = torch.tensor([k for s in sequences for k in s.targets])
     return Batch(
-        grid=grid,
+        seen=seen,
         ids=ids,
         positions=positions,
         mask=((same | prefix) & causal)[:, None],

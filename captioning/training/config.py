@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_origin
 
-from captioning.captioners.architecture import Architecture
+from captioning.captioners.architecture import BACKBONES, Architecture
 from captioning.captioners.checkpoint import base_folder, read_manifest
 from captioning.captioners.language_model import PACKAGED
 from captioning.training.features import VIEWS
@@ -15,7 +15,7 @@ from core.errors import InvalidInput
 T = TypeVar("T")
 #: Words that a key may have as its value; those of the architecture are checked where it is.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "objective": ("cross_entropy", "cider"),
+    "objective": ("cross_entropy", "cider", "adversarial"),
     "optimizer": ("adamw", "adafactor", "sgd"),
     "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
@@ -28,6 +28,7 @@ SHARES = (
     "style_share",
     "word_dropout",
     "ema",
+    "adversarial_share",
 )
 
 
@@ -35,8 +36,10 @@ SHARES = (
 class FinetuneConfig:
     """Configuration of one run; saved beside its checkpoint.
 
-    objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
-    start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
+    objective: `cross_entropy` on the human captions, `cider`, self-critical on the model's own samples, or
+    `adversarial`, where a discriminator judges these. adversarial_share: of its reward; CIDEr gives the rest.
+    start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over, but that a
+    frozen backbone may be trained from here on (`architecture.backbone`, at `backbone_learning_rate`).
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
@@ -50,6 +53,7 @@ class FinetuneConfig:
 
     base: str = PACKAGED
     objective: str = "cross_entropy"
+    adversarial_share: float = 1.0
     start_from: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
@@ -62,6 +66,7 @@ class FinetuneConfig:
     schedule: str = "cosine"
     learning_rate: float = 5e-4
     projector_learning_rate: float = 1e-3
+    backbone_learning_rate: float = 1e-4
     weight_decay: float = 0.01
     warmup_steps: int = 100
     label_smoothing: float = 0.0
@@ -100,21 +105,33 @@ class FinetuneConfig:
 
         ModelUnavailable if there is no such checkpoint; InvalidInput for a combination that can't be run.
         """
-        if self.objective == "cider":
+        if self.objective != "cross_entropy":
             _must(
                 bool(self.start_from),
-                "objective=cider needs start_from=CHECKPOINT: samples of a model that can't write teach nothing.",
+                f"objective={self.objective} needs start_from=CHECKPOINT: samples of a model that can't write teach "
+                "nothing.",
             )
             _must(
                 self.captions_per_image >= 2,
-                "objective=cider needs captions_per_image of 2 or more, to compare.",
+                f"objective={self.objective} needs captions_per_image of 2 or more, to compare.",
             )
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
         start = read_manifest(Path(self.start_from))
         base = base_folder(start, Path(self.start_from))
-        return replace(self, base=base, architecture=start.architecture)
+        return replace(self, base=base, architecture=self._thawed(start.architecture))
+
+    def _thawed(self, start: Architecture) -> Architecture:
+        """That of the checkpoint; its backbone, where that was frozen, as this configuration wants it."""
+        asked = self.architecture.backbone
+        allowed = BACKBONES if start.backbone == "frozen" else ("frozen", start.backbone)
+        _must(
+            asked in allowed,
+            f"backbone={asked} can't go on from {self.start_from}, which has trained its {start.backbone}; allowed: "
+            f"{', '.join(allowed)} (frozen leaves it as the checkpoint has it).",
+        )
+        return replace(start, backbone=asked if start.backbone == "frozen" else start.backbone)
 
     def to_json(self) -> str:
         """As saved in `config.json`."""

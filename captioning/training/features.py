@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
-from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, EfficientNetLite2
+from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, TRUNK_CHANNELS, EfficientNetLite2
 from captioning.vision.frames import Features
 from captioning.vision.pixels import square_pixels
 
@@ -20,34 +20,55 @@ _BATCH = 32
 
 
 def cached_features(
-    paths: Sequence[Path], cache_dir: Path, *, view: str = "plain", progress: bool = True
+    paths: Sequence[Path], cache_dir: Path, *, view: str = "plain", trunk: bool = False, progress: bool = True
 ) -> Features:
     """Features of the pictures at `paths`, memory-mapped from `cache_dir` where they were computed before.
 
     view: plain; mirror (flipped left to right); crop (a random three quarters to nine tenths of each side, every
     other one mirrored); colour (brighter or darker, more or less contrast and saturation, never another hue, since
     captions name colours). The same pictures always give the same views.
+    trunk: also the map before the last stage, a sixth of the grid's size.
     """
     names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
     key = hashlib.sha256(f"{EfficientNetLite2.model_id}\n{view}\n{names}".encode()).hexdigest()[:16]
-    grid_file, logits_file = cache_dir / f"{key}.grid.npy", cache_dir / f"{key}.logits.npy"
-    if not logits_file.is_file():  # written last
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        _compute(paths, grid_file, logits_file, view, progress=progress)
-    return Features(np.load(grid_file, mmap_mode="r"), np.load(logits_file))
+    parts = ("trunk", "grid", "logits") if trunk else ("grid", "logits")
+    files = {name: cache_dir / f"{key}.{name}.npy" for name in parts}
+    if not files["logits"].is_file():  # written last
+        _compute(paths, files, view, progress=progress)
+    elif missing := {name: file for name, file in files.items() if not file.is_file()}:
+        _compute(paths, missing, view, progress=progress)
+    return Features(
+        np.load(files["grid"], mmap_mode="r"),
+        np.load(files["logits"]),
+        np.load(files["trunk"], mmap_mode="r") if trunk else None,
+    )
 
 
-def load_pixels(path: Path, view: str = "plain") -> NDArray[np.uint8]:
-    """Pixels of one picture as the backbone wants them, uint8 (260, 260, 3)."""
+def load_pixels(path: Path, view: str = "plain", turn: str = "") -> NDArray[np.uint8]:
+    """Pixels of one picture as the backbone wants them, uint8 (260, 260, 3); each `turn` has crops of its own."""
     with Image.open(path) as image:
-        return square_pixels(_VIEWS[view](image.convert("RGB"), path.name))
+        return square_pixels(_VIEWS[view](image.convert("RGB"), path.name + turn))
 
 
-def _compute(paths: Sequence[Path], grid_file: Path, logits_file: Path, view: str, *, progress: bool) -> None:
+def _compute(paths: Sequence[Path], files: Mapping[str, Path], view: str, *, progress: bool) -> None:
+    """Write these parts of the features, each under another name until it is whole."""
     backbone = EfficientNetLite2()
-    shape = (len(paths), GRID_SIDE**2, CHANNELS)
-    grid = np.lib.format.open_memmap(grid_file, mode="w+", dtype=np.float16, shape=shape)
-    logits = np.zeros((len(paths), CLASSES), np.float32)
+    shapes: dict[str, tuple[int, ...]] = {
+        "trunk": (TRUNK_CHANNELS, GRID_SIDE, GRID_SIDE),
+        "grid": (GRID_SIDE**2, CHANNELS),
+        "logits": (CLASSES,),
+    }
+    scratch = {name: file.with_suffix(".new") for name, file in files.items()}
+    next(iter(files.values())).parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: np.lib.format.open_memmap(
+            file,
+            mode="w+",
+            dtype=np.float32 if name == "logits" else np.float16,
+            shape=(len(paths), *shapes[name]),
+        )
+        for name, file in scratch.items()
+    }
     starts = range(0, len(paths), _BATCH)
 
     def decoded(start: int) -> NDArray[np.uint8]:
@@ -61,12 +82,13 @@ def _compute(paths: Sequence[Path], grid_file: Path, logits_file: Path, view: st
         for start in starts:
             pixels = coming.result()
             coming = ahead.submit(decoded, start + _BATCH) if start + _BATCH < len(paths) else coming
-            features = backbone.encode(pixels)
-            grid[start : start + len(pixels)] = features.grid
-            logits[start : start + len(pixels)] = features.logits
+            features = backbone.encode(pixels, trunk="trunk" in arrays)
+            for name, array in arrays.items():
+                array[start : start + len(pixels)] = getattr(features, name)
             bar.update(len(pixels))
-    grid.flush()
-    np.save(logits_file, logits)
+    for name, array in arrays.items():
+        array.flush()
+        scratch[name].replace(files[name])
 
 
 def _plain(image: Image.Image, _name: str) -> Image.Image:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
 from captioning.captioners.checkpoint import Manifest, save_checkpoint
@@ -16,12 +14,14 @@ from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
 from captioning.training.loop import Evaluate, Evaluation, finetune
+from captioning.training.pictures import pictures_for
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
 #: How captions are decoded unless somebody says otherwise; arguments of `generate`. The agreement is chosen on calib.
 DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False, "concept_agreement": 0.1}
 _SHOWN = 4
+_BATCH = 50
 
 
 def finetune_and_export(
@@ -44,14 +44,23 @@ def finetune_and_export(
 
 def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path) -> Evaluate:
     """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose)."""
-    features = cached_features([image.path for image in images], cache_dir / "features")
+    kind = config.architecture.backbone
+    paths = [image.path for image in images]
+    features = cached_features(paths, cache_dir / "features", trunk=kind == "last_stage")
+    pictures = pictures_for(kind, paths, {"plain": features})
     stride = max(1, len(images) // config.evaluation_images)
     sample = list(range(0, len(images), stride))
+    chosen = Features(features.grid[sample], features.logits[sample])
 
     def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
         model.eval()
-        chosen = Features(features.grid[sample], features.logits[sample])
-        captions = greedy_captions(model, chosen)
+        device = model.projector.place.device
+        hints = model.hints(chosen.logits, model.concept_scores(chosen))
+        captions: list[str] = []
+        for start in range(0, len(sample), _BATCH):
+            rows = slice(start, start + _BATCH)
+            seen = pictures.read([(at, "plain") for at in sample[rows]]).to(device)
+            captions += model.generate(seen, hints[rows], max_new_tokens=24, do_sample=False)[0]
         cider = (
             score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
             or 0.0
@@ -61,14 +70,3 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
         return Evaluation(cider, dict(list(shown.items())[:_SHOWN]))
 
     return evaluate
-
-
-def greedy_captions(model: VisualLanguageModel, features: Features, batch: int = 50) -> list[str]:
-    """The quickest captions of N pictures."""
-    device = model.projector.place.device
-    hints = model.hints(features.logits, model.concept_scores(features))
-    captions: list[str] = []
-    for start in range(0, len(features), batch):
-        grid = torch.from_numpy(np.asarray(features.grid[start : start + batch])).float().to(device)
-        captions += model.generate(grid, hints[start : start + batch], max_new_tokens=24, do_sample=False)[0]
-    return captions

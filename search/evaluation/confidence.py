@@ -67,8 +67,7 @@ def observed(images: Sequence[CaptionedImage], captioner: Captioner) -> Observed
     drafts: list[CaptionDraft] = []
     matches: list[float] = []
     dual, total = embedder("image"), -(-len(images) // _BATCH)
-    picture_px = getattr(captioner, "picture_px", None)
-    for frames in tqdm(frame_batches(images, backbone(), _BATCH, picture_px), total=total, desc="captions"):
+    for frames in tqdm(frame_batches(images, backbone(), captioner, _BATCH), total=total, desc="captions"):
         written = captioner.caption(frames)
         texts = [draft.text for draft in written]
         matches += (dual.embed_queries(texts) * dual.embed_frames(frames, texts)).sum(axis=1).tolist()

@@ -29,7 +29,7 @@ def ingest(images: Sequence[CaptionedImage]) -> list[Query]:
     """Caption, embed, tag and index the pictures; the human captions come back as queries and go nowhere else."""
     frames = _frames_for(images)
     captioner, backbone = captioning.captioner(), captioning.backbone()
-    batches = frame_batches(images, backbone, _BATCH)
+    batches = frame_batches(images, backbone, captioner, _BATCH)
     for start, batch in enumerate(
         tqdm(batches, total=-(-len(images) // _BATCH), desc="captioning and indexing")
     ):

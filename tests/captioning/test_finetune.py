@@ -15,6 +15,7 @@ from PIL import Image
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
+from captioning.training import adversarial
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset
@@ -84,16 +85,29 @@ def test_it_learns_to_tell_four_walls_apart(
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("backbone=last_stage", 'views=["plain", "crop"]'),
+        ("backbone=all", 'views=["plain", "colour"]'),
+        ("objective=adversarial", "dropout=0.1", "max_caption_tokens=6"),
+    ],
+)
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
-    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+    overrides: tuple[str, ...],
+    dataset: CaptionDataset,
+    config: FinetuneConfig,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = config.with_overrides(["epochs=3"])
+    monkeypatch.setattr(adversarial, "LEARNS_FIRST", 2)
+    short = config.with_overrides(["epochs=3", *overrides])
     finetune(dataset, short, tmp_path / "whole", cache)
 
     threading.Thread(target=_interrupt_once_training, args=(tmp_path / "broken",), daemon=True).start()
-    progress = finetune(
-        dataset, config.with_overrides(["epochs=3", "checkpoint_every_s=0"]), tmp_path / "broken", cache
-    )
+    progress = finetune(dataset, short.with_overrides(["checkpoint_every_s=0"]), tmp_path / "broken", cache)
     while not progress.finished:
         progress = finetune(dataset, short, tmp_path / "broken", cache)
 
@@ -103,6 +117,13 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     assert broken.progress["step"] == whole.progress["step"] == 6
     for name, weight in whole.weights.items():
         torch.testing.assert_close(broken.weights[name], weight, msg=name)
+    assert whole.held is not None
+    assert broken.held is not None
+    if short.objective == "adversarial":
+        one, other = (held["movers"]["discriminator"] for held in (whole.held, broken.held))
+        assert one["batches"] == other["batches"] == 6
+        for name, weight in one["net"].items():
+            torch.testing.assert_close(other["net"][name], weight, msg=name)
 
 
 def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_worse(
@@ -148,6 +169,17 @@ def test_it_stops_when_nothing_gets_better(
     )
     assert (progress.epoch, progress.best_epoch, progress.best_score) == (4, 2, 0.3)
     assert progress.finished
+
+
+def test_of_an_adversarial_run_the_last_epoch_is_kept_whatever_cider_says(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    scores = [0.3, 0.2]
+    judged = config.with_overrides(["objective=adversarial", "epochs=2", "max_caption_tokens=4"])
+    finetune(dataset, judged, tmp_path, cache, lambda model, epoch: Evaluation(scores[epoch - 1], {}))
+    best = load_training_state(tmp_path / "best")
+    assert best is not None
+    assert (best.progress["best_epoch"], best.progress["best_score"]) == (2, 0.2)
 
 
 def test_what_is_kept_is_the_mean_of_the_weights(

@@ -71,7 +71,7 @@ def test_samples_of_every_style_share_a_batch(
     assert set(told.values()) == set(STYLES)
     for row in range(count):
         text = model.tokenizer.decode(batch.ids[row])
-        assert text.startswith(f"word{int(batch.grid[row, 0, 0])}{STYLES[told[row]]}")
+        assert text.startswith(f"word{int(batch.seen[row, 0, 0])}{STYLES[told[row]]}")
     assert loss_of(model, batch).isfinite()
 
 
