@@ -27,6 +27,7 @@ class VisualCaptioner:
         decoding = decoding or Decoding()
         self.model_id = model_id_with(manifest.model_id, manifest.decoding, decoding)
         self.decoding = decoding.over(manifest.decoding)
+        self.reads_context = manifest.architecture.reads_context
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
@@ -50,6 +51,7 @@ class VisualCaptioner:
         grid = torch.from_numpy(frames.features.grid).float().to(self.device)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
+        contexts = frames.contexts if self.reads_context else ()
         with repeatable(self.decoding, self.device):
-            texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
+            texts, confidences = self.model.generate(grid, hints, scores, contexts=contexts, **self.decoding)
         return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]

@@ -166,9 +166,12 @@ class VisualLanguageModel(nn.Module):
                 named += [words[k] for k in row]
         return hints
 
-    def prompt_ids(self, hints: Sequence[str], style: str = "normal") -> list[int]:
-        """Tokens that follow the visual ones: the hints, and how long a caption is wanted (one of `STYLES`)."""
-        ids: list[int] = self.tokenizer.encode(", ".join(hints) + STYLES[style], add_special_tokens=False)
+    def prompt_ids(self, hints: Sequence[str], style: str = "normal", context: str = "") -> list[int]:
+        """Tokens that follow the visual ones: known context, the hints, and how long a caption is wanted (`STYLES`)."""
+        known = f"{context}\n" if context else ""
+        ids: list[int] = self.tokenizer.encode(
+            known + ", ".join(hints) + STYLES[style], add_special_tokens=False
+        )
         return ids
 
     @torch.inference_mode()
@@ -179,6 +182,7 @@ class VisualLanguageModel(nn.Module):
         scores: Tensor | None = None,
         *,
         style: str = "normal",
+        contexts: Sequence[str] = (),
         concept_agreement: float = 0.0,
         **decoding: Any,
     ) -> tuple[list[str], list[float]]:
@@ -188,7 +192,7 @@ class VisualLanguageModel(nn.Module):
         by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self.prompts(grid, hints, [style] * len(hints))
+        embeds, mask = self.prompts(grid, hints, [style] * len(hints), contexts)
         ranked = scores is not None and concept_agreement > 0
         beams = decoding.get("num_beams", 1) if ranked else 1
         # Each picture and its prompt are read once, and not once for each beam.
@@ -255,10 +259,15 @@ class VisualLanguageModel(nn.Module):
                     weight.copy_(before)
 
     def prompts(
-        self, grid: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
+        self,
+        grid: Tensor,
+        hints: Sequence[Sequence[str]],
+        styles: Sequence[str],
+        contexts: Sequence[str] = (),
     ) -> tuple[Tensor, Tensor]:
         """What stands before the captions of N pictures: (N, L, hidden), padded on the left, and its mask (N, L)."""
-        prompts = [self.prompt_ids(*each) for each in zip(hints, styles, strict=True)]
+        known = contexts or [""] * len(hints)
+        prompts = [self.prompt_ids(*each) for each in zip(hints, styles, known, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(

@@ -15,7 +15,8 @@ from captioning.training.concepts import concept_vocabulary
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
-from captioning.training.loop import Evaluate, Evaluation, finetune
+from captioning.training.loop import Evaluate, Evaluation, Told, finetune
+from captioning.training.reviews import score_of_both, train_images
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
@@ -25,14 +26,26 @@ _SHOWN = 4
 
 
 def finetune_and_export(
-    dataset: CaptionDataset, config: FinetuneConfig, run_dir: Path, cache_dir: Path, output: Path
+    dataset: CaptionDataset,
+    config: FinetuneConfig,
+    run_dir: Path,
+    cache_dir: Path,
+    output: Path,
+    reviews: CaptionDataset | None = None,
+    told: Told | None = None,
 ) -> Manifest | None:
-    """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
+    """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted.
+
+    reviews: captions that people reviewed, to be trained on with the rest. told: called with steps done and in all.
+    """
     keep_large_blocks()
-    config = config.resolved(concept_vocabulary(dataset.split("train")))
+    reviewed = train_images(reviews)
+    config = config.resolved(concept_vocabulary((*dataset.split("train"), *reviewed)))
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
+    if evaluate and reviews and "dev" in reviews.splits:
+        evaluate = of_both(evaluate, reviews.split("dev"), config, cache_dir)
     with flushed_denormals():
-        progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
+        progress = finetune(dataset, config, run_dir, cache_dir, evaluate, reviewed, told)
     if not progress.finished:
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
@@ -51,7 +64,8 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
     def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
         model.eval()
         chosen = Features(features.grid[sample], features.logits[sample])
-        captions = greedy_captions(model, chosen)
+        known = [images[at].context for at in sample] if config.architecture.reads_context else []
+        captions = greedy_captions(model, chosen, known)
         cider = (
             score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
             or 0.0
@@ -63,12 +77,32 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
     return evaluate
 
 
-def greedy_captions(model: VisualLanguageModel, features: Features, batch: int = 50) -> list[str]:
-    """The quickest captions of N pictures."""
+def of_both(
+    of_base: Evaluate, reviewed: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path
+) -> Evaluate:
+    """The base's evaluation, and the same of reviewed pictures; `score_of_both` says what of it chooses the epoch."""
+    of_reviews = dev_cider(reviewed, config, cache_dir)
+
+    def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
+        base, reviews = of_base(model, epoch), of_reviews(model, epoch)
+        score = score_of_both(base.score, reviews.score, len(reviewed))
+        figures = {"base_cider": base.score, "reviews_cider": reviews.score}
+        return Evaluation(score, {**base.shown, **reviews.shown}, figures)
+
+    return evaluate
+
+
+def greedy_captions(
+    model: VisualLanguageModel, features: Features, contexts: Sequence[str] = (), batch: int = 50
+) -> list[str]:
+    """The quickest captions of N pictures. contexts: what is known of each, where the model reads that."""
     device = model.projector.place.device
     hints = model.hints(features.logits, model.concept_scores(features))
     captions: list[str] = []
     for start in range(0, len(features), batch):
         grid = torch.from_numpy(np.asarray(features.grid[start : start + batch])).float().to(device)
-        captions += model.generate(grid, hints[start : start + batch], max_new_tokens=24, do_sample=False)[0]
+        known = contexts[start : start + batch]
+        captions += model.generate(
+            grid, hints[start : start + batch], contexts=known, max_new_tokens=24, do_sample=False
+        )[0]
     return captions
