@@ -102,6 +102,10 @@ EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
 INDEX_ENGINE = env.text("INDEX_ENGINE", "search.index.faiss.engine.FaissIndex")
 TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
 DESCRIBE_BATCH_SIZE = env.integer("DESCRIBE_BATCH_SIZE", 32)
+LEARN_AGAIN_DATASET = env.optional_text("LEARN_AGAIN_DATASET")
+LEARN_AGAIN_CONFIG = env.optional_text("LEARN_AGAIN_CONFIG")
+LEARN_AGAIN_EVERY_H = env.optional_number("LEARN_AGAIN_EVERY_H")
+LEARN_AGAIN_MIN_REVIEWS = env.integer("LEARN_AGAIN_MIN_REVIEWS", 200)
 INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 
 # Celery: what differs between tasks is said beside them, in workers/
