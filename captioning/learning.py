@@ -12,7 +12,7 @@ from captioning import active, versions
 from captioning.caption_export import MANIFEST, ReviewedCaptions, export_captions
 from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import CaptionerVersion
-from core.errors import Conflict, InvalidInput
+from core.errors import InvalidInput
 from core.packages import file_sha256
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Learned:
 
 
 def check_ready() -> Path:
-    """The base dataset. InvalidInput or Conflict where a setting or the active captioner rules learning again out."""
+    """The base dataset. InvalidInput where a setting, the active captioner or the lack of reviews rules it out."""
     if not settings.LEARN_AGAIN_DATASET:
         raise InvalidInput("Set LEARN_AGAIN_DATASET to the dataset folder that the captioner was trained on.")
     folder = Path(settings.LEARN_AGAIN_DATASET)
     if not (folder / "captions.csv").is_file():
         raise InvalidInput(f"LEARN_AGAIN_DATASET is {folder}, where there is no captions.csv.")
     if settings.CAPTIONER == HUB_CAPTIONER:
-        raise Conflict("A captioner of the hub is active: only our own learn again.")
+        raise InvalidInput("A captioner of the hub is active: only our own learn again.")
     if not ReviewedCaptions().query().exists():
         raise InvalidInput("No caption of a public photo was accepted, edited or written by a person yet.")
     return folder
@@ -55,11 +55,14 @@ def frozen_reviews(run: Path) -> Path:
 
 
 def read_reviews(folder: Path, base: "CaptionDataset") -> "CaptionDataset":
-    """Exported reviews, without pictures that the base has on the other side."""
+    """Exported reviews, without pictures that the base has on the other side. InvalidInput where none is left."""
     from captioning.training.dataset import read_dataset
     from captioning.training.reviews import without_leaks
 
-    return without_leaks(read_dataset(folder, decode=True, skip_broken=True), base)
+    reviews = without_leaks(read_dataset(folder, decode=True, skip_broken=True), base)
+    if "train" not in reviews.splits:
+        raise InvalidInput(f"None of the reviewed photos in {folder} can be trained on: see its {MANIFEST}.")
+    return reviews
 
 
 def learn_again(run: Path, dataset: Path, told: Told) -> Learned | None:
