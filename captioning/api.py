@@ -7,6 +7,7 @@ from ninja import Field, File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from captioning.on_demand import caption_upload
+from captioning.vision.context import CONTEXT_MAX_CHARS, context_of
 from library.access import Scope
 from library.models import ApiKey
 from workers import pipeline
@@ -70,9 +71,18 @@ def caption(
         str | None,
         Form(description="The token that came with this camera's last caption", examples=["AYaG...:x3vQ"]),
     ] = None,
+    context: Annotated[
+        str,
+        Form(
+            max_length=CONTEXT_MAX_CHARS,
+            description="Title, then tags, as far as known; read by captioners that were trained to",
+            examples=["Sunday at the lake; dog, beach"],
+        ),
+    ] = "",
 ) -> Status[Any]:
     """For editors and cameras. An unchanged scene is answered by 204 at once, without asking a model."""
-    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture)
+    known = context_of(context)
+    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture, known)
     if made is None:
         return Status(204, None)
     seen = made.seen
