@@ -7,6 +7,7 @@ private goes. It holds one row of captions.csv at a time and eight bytes per pho
 import csv
 import hashlib
 import json
+import os
 import re
 from array import array
 from bisect import bisect_left
@@ -206,17 +207,16 @@ def split_of(sha256: str, *, low: str, high: str) -> str:
 
 def _drop_others(images: Path, kept: "array[int]") -> None:
     """Remove the pictures of photos that are not in `kept`, the sorted first 64 bits of hashes; no file but ours."""
-    for file in images.iterdir():
-        found = _OURS.fullmatch(file.name)
-        if found is None:
-            continue
-        if found["half"]:  # of an export that was cut off
-            file.unlink()
-            continue
-        key = int(found["sha256"][:16], 16)
-        at = bisect_left(kept, key)
-        if at == len(kept) or kept[at] != key:
-            file.unlink()
+    with os.scandir(images) as files:  # never all names at once
+        for file in files:
+            found = _OURS.fullmatch(file.name)
+            if found is None:
+                continue
+            key = int(found["sha256"][:16], 16)
+            at = bisect_left(kept, key)
+            known = at < len(kept) and kept[at] == key
+            if not known or found["half"]:  # the half of a file is of an export that was cut off
+                (images / file.name).unlink()
 
 
 def reviewed_since(moment: datetime | None) -> int:

@@ -1,12 +1,13 @@
 """Learning again: the active captioner goes on from what people reviewed, and is measured; nothing is promoted."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from captioning import active, versions
 from captioning.caption_export import MANIFEST, ReviewedCaptions, export_captions
@@ -94,6 +95,7 @@ def learn_again(run: Path, dataset: Path, told: Told) -> Learned | None:
     metrics = _measured(checkpoint, base, reviews)
     metrics["learned_from"] = _measured(Path(config.start_from), base, reviews)
     (checkpoint / "config.json").write_text((run / "config.json").read_text("utf-8"), encoding="utf-8")
+    close_old_connections()  # that of hours ago may be gone
     version = versions.register(
         checkpoint, metrics=metrics, data=_described(dataset, base, run / REVIEWS), note=_note(run)
     )
@@ -111,13 +113,6 @@ def _start_configuration() -> Any:
 
 def _measured(checkpoint: Path, base: "CaptionDataset", reviews: "CaptionDataset") -> dict[str, Any]:
     """What evaluate_captioner prints of the base's dev, and under `reviews` of the reviewed photos held back."""
-    metrics = _report(checkpoint, base.split("dev"))
-    if held_back := reviews.splits.get("dev"):
-        metrics["reviews"] = _report(checkpoint, held_back)
-    return metrics
-
-
-def _report(checkpoint: Path, images: "tuple[CaptionedImage, ...]") -> dict[str, Any]:
     from captioning.captioners.decoding import Decoding
     from captioning.captioners.visual import VisualCaptioner
     from captioning.evaluation.captioner import caption_images, report
@@ -126,7 +121,14 @@ def _report(checkpoint: Path, images: "tuple[CaptionedImage, ...]") -> dict[str,
     captioner = VisualCaptioner(
         str(checkpoint), str(settings.MODEL_CACHE_DIR), settings.DEVICE, decoding=Decoding()
     )
-    return report(captioner, images, caption_images(images, backbone(), captioner))
+
+    def measured(images: "Sequence[CaptionedImage]") -> dict[str, Any]:
+        return report(captioner, images, caption_images(images, backbone(), captioner))
+
+    metrics = measured(base.split("dev"))
+    if held_back := reviews.splits.get("dev"):
+        metrics["reviews"] = measured(held_back)
+    return metrics
 
 
 def _described(dataset: Path, base: "CaptionDataset", reviews: Path) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -131,7 +131,13 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.wait(_WATCH_EVERY_S):
-            if os.getppid() != self.parent or not self._note():
+            try:
+                over = os.getppid() != self.parent or not self._note()
+            except (OperationalError, InterfaceError) as error:  # a database that restarts ends no training
+                _log.warning("The job can't be told how far it is: %s", error)
+                connection.close()
+                continue
+            if over:
                 os.kill(os.getpid(), signal.SIGINT)
                 break
         connection.close()
@@ -140,6 +146,7 @@ class _Watch(threading.Thread):
         """Write the last figures; nothing is written from here on."""
         self.ended.set()
         self.join()
+        close_old_connections()  # this thread's may have rested for hours
         self._note()
 
     def _note(self) -> bool:

@@ -8,17 +8,23 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from PIL import Image
 
+from captioning import services
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import read_manifest
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
+from captioning.models import Caption
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage, read_dataset
@@ -32,7 +38,10 @@ from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import square_pixels
 from core.errors import InvalidInput
 from core.packages import file_sha256
+from library.asset_store import store_upload
+from library.frames import make_frames
 from tests.captioning.tiny import save_tiny_lm
+from tests.library.pictures import picture
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
@@ -230,3 +239,33 @@ def _interrupt_once_training(run: Path) -> None:
     while not (run / "progress.json").is_file():
         time.sleep(0.005)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.models
+@pytest.mark.django_db(transaction=True)
+def test_the_command_trains_on_reviews_as_they_were_when_the_run_began(
+    config: FinetuneConfig, tmp_path: Path, settings: Any
+) -> None:
+    alice = User.objects.create_user("alice")
+    made_dataset(tmp_path / "base", [("red", split, "A red wall.", "") for split in ("train", "dev")])
+    (tmp_path / "config.json").write_text(replace(config, epochs=1).to_json())
+    settings.MODEL_CACHE_DIR = tmp_path / "cache"
+    run = tmp_path / "run"
+
+    def trained() -> str:
+        out = StringIO()
+        options = {"dataset": tmp_path / "base", "config": tmp_path / "config.json", "run": run}
+        call_command("finetune_captioner", include_reviews=True, stdout=out, **options)
+        return out.getvalue()
+
+    with pytest.raises(CommandError, match="accepted, edited or written"):
+        trained()
+    for seed in range(3):
+        asset = store_upload(alice, BytesIO(picture(seed=seed)), name="a.jpg", visibility="public").asset
+        services.edit_caption(make_frames(asset)[0], f"Photo {seed}.", alice)
+    assert "is in" in trained()
+    frozen = (run / "reviews" / "captions.csv").read_text()
+    assert sum(f"Photo {seed}." in frozen for seed in range(3)) == 3
+    Caption.objects.all().delete()
+    assert "is in" in trained(), "a run that goes on asks nobody anew"
+    assert (run / "reviews" / "captions.csv").read_text() == frozen
