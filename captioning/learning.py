@@ -17,6 +17,7 @@ from core.errors import InvalidInput
 from core.packages import file_sha256
 
 if TYPE_CHECKING:
+    from captioning.training.config import FinetuneConfig
     from captioning.training.dataset import CaptionDataset, CaptionedImage
 
 REVIEWS = "reviews"
@@ -32,8 +33,8 @@ class Learned:
     told: str
 
 
-def check_ready() -> Path:
-    """The base dataset. InvalidInput where a setting, the active captioner or the lack of reviews rules it out."""
+def base_dataset() -> Path:
+    """The folder to learn with. InvalidInput where a setting or the active captioner rules learning again out."""
     if not settings.LEARN_AGAIN_DATASET:
         raise InvalidInput("Set LEARN_AGAIN_DATASET to the dataset folder that the captioner was trained on.")
     folder = Path(settings.LEARN_AGAIN_DATASET)
@@ -41,9 +42,14 @@ def check_ready() -> Path:
         raise InvalidInput(f"LEARN_AGAIN_DATASET is {folder}, where there is no captions.csv.")
     if settings.CAPTIONER == HUB_CAPTIONER:
         raise InvalidInput("A captioner of the hub is active: only our own learn again.")
+    return folder
+
+
+def check_ready() -> None:
+    """InvalidInput where `base_dataset` says so, or nothing was reviewed."""
+    base_dataset()
     if not ReviewedCaptions().query().exists():
         raise InvalidInput("No caption of a public photo was accepted, edited or written by a person yet.")
-    return folder
 
 
 def frozen_reviews(run: Path) -> Path:
@@ -102,7 +108,7 @@ def learn_again(run: Path, dataset: Path, told: Told) -> Learned | None:
     return Learned(version, f"{version} is offered for promotion.")
 
 
-def _start_configuration() -> Any:
+def _start_configuration() -> "FinetuneConfig":
     from captioning.training.config import FinetuneConfig
 
     given = settings.LEARN_AGAIN_CONFIG

@@ -43,7 +43,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 def begin(job: Job) -> None:
     """Start the process for a job that this worker holds; returns once it has taken the job over."""
-    learning.check_ready()
+    learning.base_dataset()  # what is set wrong is told at once
     run = run_of(job.pk)
     run.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), COMMAND, str(job.pk), job.worker]
@@ -96,7 +96,7 @@ def take_over(job_id: int, worker: str) -> None:
     watch.start()
     verdict: dict[str, Any]
     try:
-        learned = learning.learn_again(run_of(job_id), learning.check_ready(), watch.told)
+        learned = learning.learn_again(run_of(job_id), learning.base_dataset(), watch.told)
     except KeyboardInterrupt:
         verdict = _BACK
     except Exception as error:
