@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.embedded import REPOSITORY
 
-#: By name, what differs from the first.
+#: By name, what differs from the configuration.
 ARMS: dict[str, tuple[str, ...]] = {
     "half": (),
     "quarter": ("review_share=0.25",),
@@ -61,7 +61,7 @@ def main() -> int:
         if arm == "context":
             told = measure(checkpoint, domains, run / f"{arm}-told.json", context=True)
             measured["context, told"] = told
-    rows = [row(name, figures, measured["before"], domains) for name, figures in measured.items()]
+    rows = [row(name, figures, measured["before"]) for name, figures in measured.items()]
     print("\n".join(table(rows, domains)))
     return 0
 
@@ -159,16 +159,13 @@ def captions(checkpoint: Path, domain: Domain, *, context: bool) -> list[str]:
 
 
 def row(
-    name: str,
-    figures: Sequence[NDArray[np.float64]],
-    before: Sequence[NDArray[np.float64]],
-    domains: Sequence[Domain],
+    name: str, figures: Sequence[NDArray[np.float64]], before: Sequence[NDArray[np.float64]]
 ) -> list[str]:
     """CIDEr of each domain with its interval, and by how much it differs from before."""
     from captioning.evaluation.comparison import interval
 
     cells = [name]
-    for after, former, _ in zip(figures, before, domains, strict=True):
+    for after, former in zip(figures, before, strict=True):
         low, high = interval(after)
         cells.append(f"{after.mean():.3f} ({low:.3f} to {high:.3f})")
         low, high = interval(after - former)
