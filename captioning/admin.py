@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from captioning import active, versions
 from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion, ReviewDecision
 from captioning.review_queue import DOUBTS
-from core.errors import Conflict, ModelUnavailable, NeedsForce
+from core.errors import Conflict, ModelUnavailable, NeedsForce, SightlineError
 from workers import pipeline
 
 
@@ -90,7 +90,7 @@ class _Records(admin.ModelAdmin[Any]):
 class CaptionerVersionAdmin(_Records):
     list_display = (
         *("model_id", "is_active", "cider", "bleu4", "meteor", "images_per_s"),
-        *("note", "created_at", "created_by"),
+        *("offered", "note", "created_at", "created_by"),
     )
     search_fields = ("model_id", "note")
     actions = ("promote",)
@@ -103,6 +103,10 @@ class CaptionerVersionAdmin(_Records):
     @admin.display(description="CIDEr")
     def cider(self, version: CaptionerVersion) -> float | None:
         return version.cider
+
+    @admin.display(description="offered for promotion")
+    def offered(self, version: CaptionerVersion) -> str:
+        return versions.offer(version)
 
     @admin.display(description="BLEU-4")
     def bleu4(self, version: CaptionerVersion) -> Any:
@@ -142,8 +146,10 @@ class CaptionerVersionAdmin(_Records):
 
     def get_urls(self) -> list[URLPattern]:
         rollback = self.admin_site.admin_view(require_POST(self.rollback))
+        learn = self.admin_site.admin_view(require_POST(self.learn))
         return [
             path("rollback/", rollback, name="captioning_captionerversion_rollback"),
+            path("learn/", learn, name="captioning_captionerversion_learn"),
             *super().get_urls(),
         ]
 
@@ -161,12 +167,29 @@ class CaptionerVersionAdmin(_Records):
             self.message_user(request, f"{promotion.version} is active again.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:captioning_captionerversion_changelist"))
 
+    def learn(self, request: HttpRequest) -> HttpResponse:
+        """Have the active version go on from what people reviewed; what comes out is offered in this list."""
+        if not self.has_promote_permission(request):
+            raise PermissionDenied
+        try:
+            job = pipeline.start_learning(_user(request))
+        except SightlineError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(
+                request, f"Job {job.pk}, {job.get_kind_display()}, is under way.", messages.SUCCESS
+            )
+        return HttpResponseRedirect(reverse("admin:captioning_captionerversion_changelist"))
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, with the version to which a rollback would go and what pins the captioner, if anything."""
         versions.all_versions()  # those that register themselves are listed, too
-        extra: dict[str, Any] = {"pinned_by": active.pinned_by()}
+        extra: dict[str, Any] = {
+            "pinned_by": active.pinned_by(),
+            "may_learn": self.has_promote_permission(request),
+        }
         if self.has_promote_permission(request) and extra["pinned_by"] is None:
             extra["version_before"] = _version_before()
         return super().changelist_view(request, {**(extra_context or {}), **extra})

@@ -12,6 +12,7 @@ from ninja.files import UploadedFile
 from captioning import review, review_leases, review_queue
 from captioning.models import Caption, ReviewDecision
 from captioning.on_demand import caption_upload
+from captioning.vision.context import CONTEXT_MAX_CHARS, context_of
 from core.errors import InvalidInput
 from library.access import Scope, require_scope
 from library.models import ApiKey
@@ -84,9 +85,18 @@ def caption(
     n: Annotated[
         int, Form(ge=1, le=_MOST_SENTENCES, description="So many sentences: the caption and its alternatives")
     ] = 1,
+    context: Annotated[
+        str,
+        Form(
+            max_length=CONTEXT_MAX_CHARS,
+            description="Title, then tags, as far as known; read by captioners that were trained to",
+            examples=["Sunday at the lake; dog, beach"],
+        ),
+    ] = "",
 ) -> Status[Any]:
     """For editors and cameras. An unchanged scene is answered by 204 at once, without asking a model."""
-    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture)
+    known = context_of(context)
+    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture, known)
     if made is None:
         return Status(204, None)
     seen = made.seen

@@ -38,12 +38,14 @@ class CaptionedPicture:
     frame: str
 
 
-#: From an opened picture to what the models say of it. Doors pass `workers.pipeline.caption_picture`, since this
-#: process holds no vision model and this room may not know the workers.
-AskWorker = Callable[[Image.Image], Seen]
+#: From an opened picture, and what is known of it, to what the models say. Doors pass
+#: `workers.pipeline.caption_picture`, since this process holds no vision model and this room may not know the workers.
+AskWorker = Callable[[Image.Image, str], Seen]
 
 
-def caption_upload(file: IO[bytes], last_frame: str | None, ask: AskWorker) -> CaptionedPicture | None:
+def caption_upload(
+    file: IO[bytes], last_frame: str | None, ask: AskWorker, context: str = ""
+) -> CaptionedPicture | None:
     """Caption an uploaded picture, or None where it shows the scene of the token `last_frame`: then nobody is asked.
 
     The file is checked like any upload and not stored. InvalidInput for a token that was never given out.
@@ -53,19 +55,22 @@ def caption_upload(file: IO[bytes], last_frame: str | None, ask: AskWorker) -> C
     now = fingerprint(picture)
     if last is not None and same_scene(last, now):
         return None
-    seen = ask(picture)
+    seen = ask(picture, context)
     return CaptionedPicture(seen, alt_text(seen.caption), frame_tokens.written(now))
 
 
-def look_at(pixels: Pixels, picture: Pixels | None = None) -> Seen:
+def look_at(pixels: Pixels, picture: Pixels | None = None, context: str = "") -> Seen:
     """What the models of this process see in one picture, uint8 (260, 260, 3). For workers.
 
-    picture: the same, whole, as `FrameBatch.pictures` has it, for a captioner that reads more than the square.
+    picture: the same, whole, as `FrameBatch.pictures` has it, for a captioner that reads more than the square. context:
+    what is known of it, for one that reads that.
     ModelUnavailable where this process has no model.
     """
     square = pixels[None]
     writer = captioner()
-    frames = FrameBatch(square, encode_for(writer, backbone(), square), [] if picture is None else [picture])
+    pictures = [] if picture is None else [picture]
+    features = encode_for(writer, backbone(), square)
+    frames = FrameBatch(square, features, pictures, [context] if context else [])
     (draft,) = writer.caption(frames)
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)

@@ -119,6 +119,22 @@ def rollback(*, user: AbstractBaseUser | None = None) -> Promotion:
         return _made_active(version_before(), Promotion.Kind.ROLLBACK, user)
 
 
+def offer(version: CaptionerVersion) -> str:
+    """What a version that learned from reviews has to offer, beside the figures of the one it started from.
+
+    Empty for every other version, and as soon as somebody has promoted it.
+    """
+    before = version.metrics.get("learned_from")
+    if not before or version.promotions.exists():
+        return ""
+    told = f"CIDEr on dev {version.metrics['cider']:.3f}, {before['cider']:.3f} before"
+    reviews = version.metrics.get("reviews")
+    if reviews:
+        now, then = reviews["cider"], before["reviews"]["cider"]
+        told += f"; on {reviews['n_images']} reviewed photos {now:.3f}, {then:.3f} before"
+    return told
+
+
 def version_before() -> CaptionerVersion:
     """To which version a rollback would go; Conflict where nothing was promoted."""
     standing: list[CaptionerVersion] = []

@@ -106,6 +106,10 @@ REVIEW_MIN_MATCH = env.optional_number("REVIEW_MIN_MATCH")
 REVIEW_MIN_WORDS = env.optional_integer("REVIEW_MIN_WORDS")
 REVIEW_MAX_WORDS = env.optional_integer("REVIEW_MAX_WORDS")
 DESCRIBE_BATCH_SIZE = env.integer("DESCRIBE_BATCH_SIZE", 32)
+LEARN_AGAIN_DATASET = env.optional_text("LEARN_AGAIN_DATASET")
+LEARN_AGAIN_CONFIG = env.optional_text("LEARN_AGAIN_CONFIG")
+LEARN_AGAIN_EVERY_H = env.number("LEARN_AGAIN_EVERY_H", 0.0)
+LEARN_AGAIN_MIN_REVIEWS = env.integer("LEARN_AGAIN_MIN_REVIEWS", 200)
 INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 
 # Celery: what differs between tasks is said beside them, in workers/

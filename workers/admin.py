@@ -97,7 +97,16 @@ class StageRunAdmin(_Records):
 class JobAdmin(_Records):
     list_display = ["kind", "state", "progress", "error", "requested_by", "created_at", "finished_at"]
     list_filter = ["kind", "state"]
+    actions = ["cancel"]
     change_list_template = "admin/workers/job/change_list.html"
+
+    @admin.action(description="Cancel learning from reviews", permissions=["retry"])
+    def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        for job in jobs:
+            try:
+                pipeline.cancel_learning(job)
+            except Conflict as error:
+                self.message_user(request, str(error), messages.ERROR)
 
     @admin.display(description="progress")
     def progress(self, job: Job) -> str:

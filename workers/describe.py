@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -17,6 +18,7 @@ import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.selectors import captions_of, settled_sentences
+from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
 from library.models import Frame
@@ -65,7 +67,9 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
         settled = settled_sentences(frame_ids, active_caption_model_id())
         squares = np.stack([each.square for each in decoded.values()])
         pictures = [each.picture for each in decoded.values() if each.picture is not None]
-        shown = {"pictures": pictures} if pictures else {}
+        shown: dict[str, Any] = {"pictures": pictures} if pictures else {}
+        if known := contexts_of(frame_ids):
+            shown["contexts"] = [known.get(each, "") for each in frame_ids]
         record(frame_ids, look_at(squares, [settled.get(each) for each in frame_ids], **shown))
     claims.fail(claim.stage, errors)
     claims.finish(
@@ -73,16 +77,32 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
     )  # what is left was deleted under our hands
 
 
-def look_at(pixels: Pixels, settled: Sequence[str | None], *, pictures: Sequence[Pixels] = ()) -> Description:
+def contexts_of(frame_ids: Sequence[int]) -> dict[int, str]:
+    """What is known of frames, by id, as a captioner reads it that was trained to; nothing where the active was not."""
+    if not getattr(captioning.services.captioner(), "reads_context", False):
+        return {}
+    frames = Frame.objects.filter(pk__in=frame_ids).select_related("asset").prefetch_related("asset__tags")
+    return {
+        frame.pk: context_of(frame.asset.title, library.selectors.tag_names(frame.asset)) for frame in frames
+    }
+
+
+def look_at(
+    pixels: Pixels,
+    settled: Sequence[str | None],
+    *,
+    pictures: Sequence[Pixels] = (),
+    contexts: Sequence[str] = (),
+) -> Description:
     """Run every model over N pictures (uint8, (N, 260, 260, 3)).
 
     settled: the sentence that stands whatever the captioner writes; empty where a person rejected its own, None
     where the draft will stand.
-    pictures: the same ones whole, for a captioner that reads more than the square.
+    pictures: the same ones whole, for a captioner that reads more than the square. contexts: what is known of each.
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures)
+    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
     drafts = captioner.caption(batch)
     texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}

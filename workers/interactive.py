@@ -39,11 +39,11 @@ def encode_query_image(picture: Image.Image) -> NDArray[np.float32]:
     return np.asarray(_asked(TASK, picture)["vector"], dtype=np.float32)
 
 
-def caption_picture(picture: Image.Image) -> Seen:
-    """Caption and auto-tags of an opened picture, from such a worker; the same errors."""
+def caption_picture(picture: Image.Image, context: str = "") -> Seen:
+    """Caption and auto-tags of an opened picture, from such a worker; the same errors. context: what is known of it."""
     whole_px = picture_px()
-    whole = [_packed(_jpeg(fitted_pixels(picture, whole_px)))] if whole_px else []
-    told = _asked(CAPTION_TASK, picture, *whole)["seen"]
+    whole = _packed(_jpeg(fitted_pixels(picture, whole_px))) if whole_px else None
+    told = _asked(CAPTION_TASK, picture, whole, context)["seen"]
     tags = tuple((name, confidence) for name, confidence in told["tags"])
     return Seen(**{**told, "tags": tags, "alternatives": tuple(told["alternatives"])})
 
@@ -53,11 +53,13 @@ def answer(pixels_base64: str, reply_to: str) -> None:
     _reply(reply_to, lambda: {"vector": encode_pixels(base64.b64decode(pixels_base64)).tolist()})
 
 
-def answer_caption(pixels_base64: str, reply_to: str, jpeg_base64: str | None = None) -> None:
+def answer_caption(
+    pixels_base64: str, reply_to: str, jpeg_base64: str | None = None, context: str = ""
+) -> None:
     """Called by the worker: caption the pixels and put words or error where the web process waits for them."""
     square = _square(base64.b64decode(pixels_base64))
     whole = None if jpeg_base64 is None else _pixels_in(base64.b64decode(jpeg_base64))
-    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole))})
+    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole, context))})
 
 
 def encode_pixels(raw: bytes) -> NDArray[np.float32]:
@@ -90,7 +92,7 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _asked(task: str, picture: Image.Image, *more: str) -> dict[str, Any]:
+def _asked(task: str, picture: Image.Image, *more: str | None) -> dict[str, Any]:
     """What a worker replies about a picture."""
     timeout_s: float = settings.INTERACTIVE_TIMEOUT_S
     pixels = _packed(square_pixels(picture).tobytes())

@@ -12,7 +12,7 @@ from django.utils import timezone
 import search.selectors
 import search.services
 from core.errors import Conflict
-from workers import liveness, pipeline, recaptions, rewording
+from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.celery import JOB_TIME_LIMIT_S
 from workers.models import Job
 
@@ -77,7 +77,7 @@ def _claim() -> Job | None:
             Job.objects.select_for_update().filter(state__in=[State.WAITING, State.RUNNING]).order_by("pk")
         )
         jobs = list(open_jobs)
-        if any(job.state == State.RUNNING and job.worker for job in jobs):
+        if any(job.state == State.RUNNING and job.worker and job.kind not in _BESIDE for job in jobs):
             return None
         job = next((job for job in jobs if job.state == State.WAITING), None)
         if job is not None:
@@ -102,10 +102,13 @@ def _follow_captioner(job: Job) -> None:
     pipeline.wake()
 
 
+#: Done by processes of their own, while workers go on with other jobs.
+_BESIDE = (Job.Kind.LEARN_AGAIN,)
 _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
     Job.Kind.REBUILD_INDEX: _rebuild_index,
     Job.Kind.RECAPTION: recaptions.begin,
     Job.Kind.FOLLOW_CAPTIONER: _follow_captioner,
+    Job.Kind.LEARN_AGAIN: learning.begin,
 }
 
 

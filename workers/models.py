@@ -75,6 +75,7 @@ class Job(models.Model):
         REBUILD_INDEX = "rebuild_index", "rebuild the index"
         RECAPTION = "recaption", "caption again"
         FOLLOW_CAPTIONER = "follow_captioner", "follow a change of captioner"
+        LEARN_AGAIN = "learn_again", "learn from reviews"
 
     kind = models.CharField(max_length=32, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from captioning.learning import check_ready
 from captioning.recaptioning import Selection
 from captioning.versions import active_version
 from core.errors import Conflict
@@ -171,6 +172,26 @@ def cancel_recaption(run: RecaptionRun) -> None:
         job = _locked(run, State.WAITING, State.RUNNING, State.PAUSED)
         _take_back(run)
         _set(job, state=State.CANCELLED, finished_at=timezone.now())
+
+
+def start_learning(user: AbstractBaseUser | None = None) -> Job:
+    """Have the active captioner go on from what people reviewed; the run under way, if there is one.
+
+    InvalidInput where a setting is missing, nothing was reviewed, or the active captioner is not ours.
+    """
+    check_ready()
+    return start_job(Job.Kind.LEARN_AGAIN, user)
+
+
+def cancel_learning(job: Job) -> None:
+    """End such a run for good; nothing of it is registered. Conflict where it is over, or another kind of job."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=job.pk)
+        if job.kind != Job.Kind.LEARN_AGAIN or job.state not in (State.WAITING, State.RUNNING):
+            raise Conflict(
+                f"Job {job.pk}, {job.get_kind_display()}, is {job.state}: it can't be cancelled here."
+            )
+        _set(job, state=State.CANCELLED, worker="", finished_at=timezone.now())
 
 
 def wake_jobs() -> bool:

@@ -18,7 +18,7 @@ class Architecture:
 
     lora_rank, lora_alpha: of `lora` and `adalora`. prefix_length: of `prefix`. bottleneck_width: of `bottleneck`.
     top_layers: how many layers next to the output `top_layers` trains. concepts: the words that the concept head
-    knows; training takes them from its captions.
+    knows; training takes them from its captions. reads_context: whether it was shown titles and tags in training.
     """
 
     backbone: str = "frozen"
@@ -34,6 +34,7 @@ class Architecture:
     prefix_length: int = 16
     bottleneck_width: int = 64
     top_layers: int = 4
+    reads_context: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists

@@ -38,6 +38,7 @@ class Captioner(Protocol):
 
     `core.backends` builds it with `checkpoint`, `cache_dir` (strings), `device` and `decoding`
     (`captioning.captioners.decoding.Decoding`) as keywords; take what you need and leave the rest to `**_`.
+    One that was taught to read `FrameBatch.contexts` says so by an attribute `reads_context`; the others ignore them.
     """
 
     @property

@@ -30,6 +30,7 @@ class VisualCaptioner:
         self.model_id = model_id_with(manifest.model_id, manifest.decoding, decoding)
         self.decoding = decoding.over(manifest.decoding)
         self.calibration = calibration_of(Path(checkpoint), self.model_id)
+        self.reads_context = manifest.architecture.reads_context
         self.device = best_device(device)
         if self.device.type == "cpu":
             keep_large_blocks()
@@ -56,8 +57,9 @@ class VisualCaptioner:
         seen = self.model.read_of(frames)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
+        contexts = frames.contexts if self.reads_context else ()
         with repeatable(self.decoding, self.device):
-            kept = self.model.n_best(seen, hints, scores, **self.decoding)
+            kept = self.model.n_best(seen, hints, scores, contexts=contexts, **self.decoding)
         return [self._draft(candidates) for candidates in kept]
 
     def _draft(self, candidates: Sequence[Candidate]) -> CaptionDraft:

@@ -184,9 +184,12 @@ class VisualLanguageModel(nn.Module):
                 named += [words[k] for k in row]
         return hints
 
-    def prompt_ids(self, hints: Sequence[str], style: str = "normal") -> list[int]:
-        """Tokens that follow the visual ones: the hints, and how long a caption is wanted (one of `STYLES`)."""
-        ids: list[int] = self.tokenizer.encode(", ".join(hints) + STYLES[style], add_special_tokens=False)
+    def prompt_ids(self, hints: Sequence[str], style: str = "normal", context: str = "") -> list[int]:
+        """Tokens that follow the visual ones: known context, the hints, and how long a caption is wanted (`STYLES`)."""
+        known = f"{context}\n" if context else ""
+        ids: list[int] = self.tokenizer.encode(
+            known + ", ".join(hints) + STYLES[style], add_special_tokens=False
+        )
         return ids
 
     def generate(
@@ -208,6 +211,7 @@ class VisualLanguageModel(nn.Module):
         scores: Tensor | None = None,
         *,
         style: str = "normal",
+        contexts: Sequence[str] = (),
         concept_agreement: float = 0.0,
         **decoding: Any,
     ) -> list[list[Candidate]]:
@@ -217,7 +221,7 @@ class VisualLanguageModel(nn.Module):
         ranked by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
         arguments of transformers' `generate`.
         """
-        embeds, mask = self.prompts(seen, hints, [style] * len(hints))
+        embeds, mask = self.prompts(seen, hints, [style] * len(hints), contexts)
         beams = decoding.get("num_beams", 1)
         # Each picture and its prompt are read once, and not once for each beam.
         read = self.read(embeds[:, :-1], mask[:, :-1])
@@ -295,10 +299,15 @@ class VisualLanguageModel(nn.Module):
                     weight.copy_(before)
 
     def prompts(
-        self, seen: Tensor, hints: Sequence[Sequence[str]], styles: Sequence[str]
+        self,
+        seen: Tensor,
+        hints: Sequence[Sequence[str]],
+        styles: Sequence[str],
+        contexts: Sequence[str] = (),
     ) -> tuple[Tensor, Tensor]:
         """What stands before the captions of N pictures: (N, L, hidden), padded on the left, and its mask (N, L)."""
-        prompts = [self.prompt_ids(*each) for each in zip(hints, styles, strict=True)]
+        known = contexts or [""] * len(hints)
+        prompts = [self.prompt_ids(*each) for each in zip(hints, styles, known, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
         pad = self.tokenizer.eos_token_id
         ids = torch.tensor(

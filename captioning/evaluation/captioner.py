@@ -63,7 +63,8 @@ def frame_batches(
             assert coming is not None
             pixels, pictures = coming.result()
             coming = ahead.submit(decoded, start + batch) if start + batch < len(images) else None
-            yield FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures)
+            contexts = [image.context for image in images[start : start + batch]]
+            yield FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
 
 
 def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:

@@ -144,8 +144,9 @@ class AdversarialBatches(SelfCriticalBatches):
         hints: Hints,
         model: VisualLanguageModel,
         config: FinetuneConfig,
+        reviewed: int = 0,
     ) -> None:
-        super().__init__(images, views, hints, model, config)
+        super().__init__(images, views, hints, model, config, reviewed)
         self._grids = {view: features.grid for view, features in views.items()}
         self.judge = Judge(model)
 

@@ -7,6 +7,7 @@ import importlib
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,8 +95,9 @@ def with_paraphrases(
         known |= zip(batch, paraphrase([tidy_caption(text) for text in batch]), strict=True)
         cache_file.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
     return tuple(
-        CaptionedImage(
-            image.path, tuple(dict.fromkeys((*image.captions, *(known[text] for text in image.captions))))
+        replace(
+            image,
+            captions=tuple(dict.fromkeys((*image.captions, *(known[text] for text in image.captions)))),
         )
         for image in images
     )

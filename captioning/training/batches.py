@@ -18,6 +18,7 @@ from captioning.training.checkpoint import Stateful
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.training.pictures import pictures_for
+from captioning.training.reviews import mixed
 from captioning.vision.frames import Features
 
 #: For each view, for each picture, the words that stand before its caption.
@@ -84,7 +85,9 @@ class BatchSource:
         hints: Hints,
         model: VisualLanguageModel,
         config: FinetuneConfig,
+        reviewed: int = 0,
     ) -> None:
+        """`reviewed`: how many of the pictures, the last ones, were reviewed; see `config.review_share`."""
         self.images = images
         self.views = tuple(views)
         self.pictures = pictures_for(model.architecture.backbone, [image.path for image in images], views)
@@ -93,6 +96,7 @@ class BatchSource:
         self.hints = hints
         #: What is worth a curve beside the loss, of the last batch.
         self.figures: dict[str, float] = {}
+        self.reviewed = reviewed
         self._length = [sum(map(len, image.captions)) for image in images]
 
     @property
@@ -119,9 +123,7 @@ class BatchSource:
     def _chosen(self, number: int) -> list[list[int]]:
         """Pictures of each batch of one epoch: at random, but those of a batch have about as much said of them."""
         choose = random.Random(f"{self.config.seed}:{number}")
-        order = list(range(len(self.images)))
-        choose.shuffle(order)
-        order = order[: self.config.images_per_epoch]
+        order = self._order(choose)
         size = self.config.images_per_batch
         pool = size * _POOL
         by_length = [
@@ -132,6 +134,15 @@ class BatchSource:
         batches = [by_length[start : start + size] for start in range(0, len(by_length), size)]
         choose.shuffle(batches)
         return batches
+
+    def _order(self, choose: random.Random) -> list[int]:
+        """The pictures of an epoch, at random, those drawn from reviews among them."""
+        order, most = list(range(len(self.images))), self.config.images_per_epoch
+        if self.reviewed:
+            base = len(order) - self.reviewed
+            return mixed(order[:base], order[base:], self.config.review_share, most, choose)
+        choose.shuffle(order)
+        return order[:most]
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:
         picked = self._picked(chosen, choose)
@@ -166,7 +177,8 @@ class BatchSource:
         if self.config.word_dropout:
             words = len(self.model.tokenizer)
             read = [noisy(ids, self.config.word_dropout, words, choose) for ids in encoded]
-        prompt = self.model.prompt_ids(hints, style)
+        told = self.config.context_share and choose.random() < self.config.context_share
+        prompt = self.model.prompt_ids(hints, style, self.images[index].context if told else "")
         return packed(prompt, encoded, self.model.projector.count, self._pad, read)
 
     def _hints_of(self, index: int, view: str, choose: random.Random) -> list[str]:

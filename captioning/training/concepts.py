@@ -39,12 +39,17 @@ def learned_hints(
     images: Sequence[CaptionedImage],
     views: dict[str, Features],
     config: FinetuneConfig,
+    *,
+    anew: bool = False,
 ) -> Hints:
-    """Hints for every view of the training pictures; teaches the model's own concept head if it is a fresh one."""
+    """Hints for every view of the training pictures; teaches the model's own concept head if it is a fresh one.
+
+    anew: teach it in any case, because there are pictures now that it never saw.
+    """
     if model.concepts is None:
         return {view: model.hints(features.logits, None) for view, features in views.items()}
     data = ConceptData(images, views, model.architecture.concepts)
-    if not config.start_from:
+    if anew or not config.start_from:
         model.concepts.load_state_dict(data.fit(config.seed).state_dict())
     scores = data.held_out(config.seed)
     return {

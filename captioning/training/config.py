@@ -26,6 +26,8 @@ SHARES = (
     "adapter_dropout",
     "hint_dropout",
     "style_share",
+    "review_share",
+    "context_share",
     "word_dropout",
     "ema",
     "adversarial_share",
@@ -44,6 +46,10 @@ class FinetuneConfig:
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
     style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
+    review_share: share of the pictures of an epoch that are drawn from reviewed ones, where there are any; none of
+    them is shown more than four times an epoch.
+    context_share: share of the pictures that are shown with what is known of them (title and tags); above 0 the
+    captioner reads them from then on.
     word_dropout: share of the words read that are replaced at random; those to be said stay right.
     paraphrase: adds another way to say each caption: `completion` by the language model, or `translate:THERE,BACK`
     through another language, with the dotted paths of two translators.
@@ -74,6 +80,8 @@ class FinetuneConfig:
     adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
     style_share: float = 0.0
+    review_share: float = 0.5
+    context_share: float = 0.0
     word_dropout: float = 0.0
     paraphrase: str = ""
     max_caption_tokens: int = 32
@@ -99,6 +107,14 @@ class FinetuneConfig:
             _must(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}.")
         for key in SHARES:
             _must(0 <= getattr(self, key) <= 1, f"{key} is a share from 0 to 1, not {getattr(self, key)}.")
+        _must(
+            self.review_share < 1,
+            "review_share must be below 1: without the base data it would be forgotten.",
+        )
+        _must(
+            not self.context_share or self.objective == "cross_entropy",
+            "context_share is of objective=cross_entropy: samples are drawn without context.",
+        )
 
     def resolved(self, concepts: Sequence[str] = ()) -> Self:
         """With the base and architecture of the checkpoint it starts from, else with these concepts to be learned.
@@ -117,10 +133,11 @@ class FinetuneConfig:
             )
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
-            return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
+            architecture = replace(self.architecture, concepts=tuple(learned))
+            return replace(self, architecture=self._reading_context(architecture))
         start = read_manifest(Path(self.start_from))
         base = base_folder(start, Path(self.start_from))
-        return replace(self, base=base, architecture=self._thawed(start.architecture))
+        return replace(self, base=base, architecture=self._reading_context(self._thawed(start.architecture)))
 
     def _thawed(self, start: Architecture) -> Architecture:
         """That of the checkpoint; its backbone, where that was frozen, as this configuration wants it."""
@@ -132,6 +149,9 @@ class FinetuneConfig:
             f"{', '.join(allowed)} (frozen leaves it as the checkpoint has it).",
         )
         return replace(start, backbone=asked if start.backbone == "frozen" else start.backbone)
+
+    def _reading_context(self, architecture: Architecture) -> Architecture:
+        return replace(architecture, reads_context=architecture.reads_context or self.context_share > 0)
 
     def to_json(self) -> str:
         """As saved in `config.json`."""
@@ -179,7 +199,7 @@ def _filled(kind: type[T], values: dict[str, Any]) -> T:
         if get_origin(wanted) is tuple:
             fits = isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
         else:
-            fits = isinstance(value, wanted) and not isinstance(value, bool)
+            fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         _must(fits, f"{key} must be {getattr(wanted, '__name__', wanted)}, not {value!r}.")
     return kind(**values)
 

@@ -1,4 +1,7 @@
-"""A folder of pictures with captions: `images/` and `captions.csv` with the columns image, split, caption."""
+"""A folder of pictures with captions: `images/` and `captions.csv` with the columns image, split, caption.
+
+The columns title and tags may follow: what is known of a picture without looking at it.
+"""
 
 import csv
 import re
@@ -10,9 +13,11 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from captioning.vision.context import context_of
 from core.errors import InvalidInput
 
 COLUMNS = ("image", "split", "caption")
+CONTEXT_COLUMNS = ("title", "tags")
 #: The first line holds the names of the columns.
 _FIRST_LINE = 2
 _MOST_SHOWN = 20
@@ -22,10 +27,11 @@ _CHECKED_SIZE = (260, 260)
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One picture and what people wrote about it."""
+    """One picture and what people wrote about it. context: what is known of it beside, if anything."""
 
     path: Path
     captions: tuple[str, ...]
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,9 @@ def _rows_of(table: Path) -> list[dict[str, str]]:
                     f"{table} lacks the columns {', '.join(sorted(missing))}; it needs {', '.join(COLUMNS)}.",
                     field="dataset",
                 )
-            return [{column: row[column] or "" for column in COLUMNS} for row in reader]
+            return [
+                {column: row.get(column) or "" for column in (*COLUMNS, *CONTEXT_COLUMNS)} for row in reader
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{table} is not a CSV file in UTF-8: {error}.", field="dataset") from error
 
@@ -140,9 +148,11 @@ def _damage(path: Path) -> str:
 
 def _grouped(rows: Sequence[dict[str, str]], images: Path) -> dict[str, tuple[CaptionedImage, ...]]:
     captions: dict[tuple[str, str], list[str]] = {}
+    contexts: dict[str, str] = {}
     for row in rows:
         captions.setdefault((row["split"], row["image"]), []).append(row["caption"])
+        contexts.setdefault(row["image"], context_of(row["title"], row["tags"].split(",")))
     splits: dict[str, list[CaptionedImage]] = {}
     for (split, image), texts in captions.items():
-        splits.setdefault(split, []).append(CaptionedImage(images / image, tuple(texts)))
+        splits.setdefault(split, []).append(CaptionedImage(images / image, tuple(texts), contexts[image]))
     return {name: tuple(members) for name, members in splits.items()}

@@ -13,8 +13,9 @@ from captioning.training.concepts import concept_vocabulary
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
-from captioning.training.loop import Evaluate, Evaluation, finetune
+from captioning.training.loop import Evaluate, Evaluation, Told, finetune
 from captioning.training.pictures import pictures_for
+from captioning.training.reviews import score_of_both, train_images
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
@@ -25,14 +26,26 @@ _BATCH = 50
 
 
 def finetune_and_export(
-    dataset: CaptionDataset, config: FinetuneConfig, run_dir: Path, cache_dir: Path, output: Path
+    dataset: CaptionDataset,
+    config: FinetuneConfig,
+    run_dir: Path,
+    cache_dir: Path,
+    output: Path,
+    reviews: CaptionDataset | None = None,
+    told: Told | None = None,
 ) -> Manifest | None:
-    """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted."""
+    """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted.
+
+    reviews: captions that people reviewed, to be trained on with the rest. told: called with steps done and in all.
+    """
     keep_large_blocks()
-    config = config.resolved(concept_vocabulary(dataset.split("train")))
+    reviewed = train_images(reviews)
+    config = config.resolved(concept_vocabulary((*dataset.split("train"), *reviewed)))
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
+    if evaluate and reviews and "dev" in reviews.splits:
+        evaluate = of_both(evaluate, reviews.split("dev"), config, cache_dir)
     with flushed_denormals():
-        progress = finetune(dataset, config, run_dir, cache_dir, evaluate)
+        progress = finetune(dataset, config, run_dir, cache_dir, evaluate, reviewed, told)
     if not progress.finished:
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
@@ -56,11 +69,14 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
         model.eval()
         device = model.projector.place.device
         hints = model.hints(chosen.logits, model.concept_scores(chosen))
+        known = [images[at].context for at in sample] if config.architecture.reads_context else []
         captions: list[str] = []
         for start in range(0, len(sample), _BATCH):
             rows = slice(start, start + _BATCH)
             seen = pictures.read([(at, "plain") for at in sample[rows]]).to(device)
-            captions += model.generate(seen, hints[rows], max_new_tokens=24, do_sample=False)[0]
+            captions += model.generate(
+                seen, hints[rows], contexts=known[rows], max_new_tokens=24, do_sample=False
+            )[0]
         cider = (
             score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
             or 0.0
@@ -68,5 +84,20 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
         tqdm.write(f"epoch {epoch}: CIDEr {cider:.3f} on {len(sample)} dev images")
         shown = {images[at].path.name: caption for at, caption in zip(sample, captions, strict=True)}
         return Evaluation(cider, dict(list(shown.items())[:_SHOWN]))
+
+    return evaluate
+
+
+def of_both(
+    of_base: Evaluate, reviewed: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path
+) -> Evaluate:
+    """The base's evaluation, and the same of reviewed pictures; `score_of_both` says what of it chooses the epoch."""
+    of_reviews = dev_cider(reviewed, config, cache_dir)
+
+    def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
+        base, reviews = of_base(model, epoch), of_reviews(model, epoch)
+        score = score_of_both(base.score, reviews.score, len(reviewed))
+        figures = {"base_cider": base.score, "reviews_cider": reviews.score}
+        return Evaluation(score, {**base.shown, **reviews.shown}, figures)
 
     return evaluate

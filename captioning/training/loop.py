@@ -1,7 +1,7 @@
 """Fine-tuning of the captioner, on human captions or on its own samples: read it from top to bottom."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +27,27 @@ from captioning.training.checkpoint import (
 )
 from captioning.training.concepts import learned_hints
 from captioning.training.config import FinetuneConfig
-from captioning.training.dataset import CaptionDataset
+from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
 from captioning.training.history import History
 from captioning.training.optimization import Backward, RankBudget, make_optimizer, make_schedule
+from captioning.training.reviews import joined
 from captioning.training.self_critical import SelfCriticalBatches
 from captioning.training.stopping import StopOnSignal
 from captioning.training.tracking import make_tracker
+from captioning.vision.frames import Features
 from core.devices import best_device, inference_dtype
 
 
 class Evaluation(NamedTuple):
-    """How good the captions are, and those of a few pictures, always the same, by file name."""
+    """How good the captions are, and those of a few pictures, always the same, by file name.
+
+    score: by which the epoch that is kept is chosen. figures: what else was measured, by name.
+    """
 
     score: float
     shown: Mapping[str, str]
+    figures: Mapping[str, float] = {}
 
 
 #: Where the batches of each objective come from.
@@ -51,6 +57,8 @@ _SOURCES: dict[str, type[BatchSource]] = {
     "adversarial": AdversarialBatches,
 }
 Evaluate = Callable[[VisualLanguageModel, int], Evaluation]
+#: Told of steps done and steps in all.
+Told = Callable[[int, int], None]
 #: Steps between two points of the curves.
 _MEASURE_EVERY = 10
 
@@ -105,31 +113,33 @@ def finetune(
     run_dir: Path,
     cache_dir: Path,
     evaluate: Evaluate | None = None,
+    reviews: Sequence[CaptionedImage] = (),
+    told: Told | None = None,
 ) -> Progress:
     """Train until the epochs are done or Ctrl-C, which leaves a checkpoint that the next call resumes from.
 
     `evaluate(model, epoch)` is called after each epoch, and before the first of a run that starts from a
     checkpoint, with the running mean of the weights (Polyak & Juditsky 1992), which is steadier than the last step
     of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates or
-    the objective is adversarial.
+    the objective is adversarial. reviews: pictures to be drawn from, too, as `config.review_share` says; the same ones
+    when a run goes on. told: called after each step.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(config.to_json())
-    images = dataset.split("train")
-    paths = [image.path for image in images]
-    trunk = config.architecture.backbone == "last_stage"
+    images = (*dataset.split("train"), *reviews)
     views = {
-        view: cached_features(paths, cache_dir / "features", view=view, trunk=trunk) for view in config.views
+        view: _features(dataset.split("train"), reviews, cache_dir / "features", view, config)
+        for view in config.views
     }
     model = build_model(config, cache_dir)
-    hints = learned_hints(model, images, views, config)
+    hints = learned_hints(model, images, views, config, anew=bool(reviews))
     if config.paraphrase and config.objective == "cross_entropy":  # rewards are for what people said
         paraphrase = paraphrase_named(
             config.paraphrase, lambda: load_base(config.base, cache_dir), config.seed
         )
         images = with_paraphrases(images, paraphrase, run_dir / "paraphrases.json")
-    source = _SOURCES[config.objective](images, views, hints, model, config)
-    run = _Run(model, config, run_dir, source.learners, total_steps=len(source) * config.epochs)
+    source = _SOURCES[config.objective](images, views, hints, model, config, len(reviews))
+    run = _Run(model, config, run_dir, source.learners, total_steps=len(source) * config.epochs, told=told)
     progress = run.resume()
     with StopOnSignal() as stop, run:
         if evaluate and config.start_from and progress.step == 0:
@@ -144,6 +154,23 @@ def finetune(
     progress.finished = True
     run.save()
     return progress
+
+
+def _features(
+    images: Sequence[CaptionedImage],
+    reviews: Sequence[CaptionedImage],
+    folder: Path,
+    view: str,
+    config: FinetuneConfig,
+) -> Features:
+    """Of the base first: kept by itself, it is not computed anew for every few reviews more."""
+    trunk = config.architecture.backbone == "last_stage"
+    of_base, *of_reviews = (
+        cached_features([image.path for image in each], folder, view=view, trunk=trunk)
+        for each in (images, reviews)
+        if each
+    )
+    return joined(of_base, *of_reviews) if of_reviews else of_base
 
 
 def loss_of(model: VisualLanguageModel, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
@@ -170,8 +197,10 @@ class _Run:
         learners: Mapping[str, Stateful],
         *,
         total_steps: int,
+        told: Told | None = None,
     ) -> None:
         self.model = model
+        self.total_steps, self.told = total_steps, told
         self.config = config
         self.run_dir = run_dir
         self.learners = learners
@@ -213,6 +242,8 @@ class _Run:
                     rate = float(self.schedule.get_last_lr()[0])
                     self._measured(loss=smooth, learning_rate=rate, **source.figures)
                 bar.update()
+                if self.told:
+                    self.told(self.progress.step, self.total_steps)
                 if stop.requested:
                     return
                 if time.monotonic() - saved_at > self.config.checkpoint_every_s:
@@ -242,9 +273,9 @@ class _Run:
     def keep_if_best(self, evaluate: Evaluate | None) -> None:
         with self._averaged():
             epoch = self.progress.epoch
-            score, shown = evaluate(self.model, epoch) if evaluate else Evaluation(float(epoch), {})
+            score, shown, figures = evaluate(self.model, epoch) if evaluate else Evaluation(float(epoch), {})
             if evaluate:
-                self._measured(score=score)
+                self._measured(score=score, **figures)
                 for name, caption in shown.items():
                     tqdm.write(f"  {name}: {caption}")
                 self.tracker.wrote(self.progress.step, shown)

@@ -100,8 +100,9 @@ class SelfCriticalBatches(BatchSource):
         hints: Hints,
         model: VisualLanguageModel,
         config: FinetuneConfig,
+        reviewed: int = 0,
     ) -> None:
-        super().__init__(images, views, hints, model, config)
+        super().__init__(images, views, hints, model, config, reviewed)
         self.reward = CiderD([[words_of(text) for text in image.captions] for image in self.images])
 
     def _batch(self, chosen: Sequence[int], choose: random.Random) -> Batch:

@@ -32,12 +32,14 @@ class FrameBatch:
 
     pixels: uint8 RGB, (N, 260, 260, 3), each picture squeezed into the square that the backbone reads. features: what
     the backbone made of them. pictures: uint8 RGB, N times (H, W, 3), whole and in their own shape, for captioners that
-    read more than the square; empty where the active one does not.
+    read more than the square; empty where the active one does not. contexts: N times what is known of each, as
+    `captioning.vision.context` words it; empty where nothing is.
     """
 
     pixels: Pixels
     features: Features
     pictures: Sequence[Pixels] = ()
+    contexts: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.features)

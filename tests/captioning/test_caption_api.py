@@ -38,8 +38,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Image.Image]:
     """Stands for the interactive worker, which tests/workers start for real; holds what it was asked."""
     pictures: list[Image.Image] = []
 
-    def answer(picture: Image.Image) -> Seen:
+    def answer(picture: Image.Image, context: str) -> Seen:
         pictures.append(picture)
+        picture.info["context"] = context
         tags = (("strawberry", 0.8), ("fig", 0.1))
         return Seen(SENTENCE, 0.9, "fake-captioner", tags, ("A red wall", "A wall", "Something red"))
 
@@ -166,13 +167,20 @@ def test_the_limits_are_those_of_uploads(signed_in: Client, settings: Any) -> No
 def test_what_is_away_is_said_with_a_time_to_come_back(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def away(picture: Image.Image) -> None:
+    def away(picture: Image.Image, context: str) -> None:
         raise error
 
     monkeypatch.setattr(pipeline, "caption_picture", away)
     answer = send(signed_in)
     refused(answer, 503)
     assert int(answer["Retry-After"]) > 0
+
+
+def test_known_context_is_handed_on_and_bounded(signed_in: Client, asked: list[Image.Image]) -> None:
+    assert send(signed_in, context=" At the\nlake ; dog").status_code == 200
+    assert asked[0].info["context"] == "At the lake ; dog"
+    refused(send(signed_in, context="x" * 201), 400, "context")
+    assert len(asked) == 1
 
 
 def test_it_is_documented_with_an_example(client: Client) -> None:

@@ -10,11 +10,12 @@ from django.core.files.storage import default_storage
 from PIL import Image
 
 import captioning.services
+from captioning.captioners.base import CaptionDraft
 from captioning.models import AutoTag, Caption
 from captioning.selectors import caption_of
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
-from library.asset_store import delete_asset
+from library.asset_store import delete_asset, update_asset
 from library.models import Asset, Frame
 from search.models import Embedding
 from search.services import search_text
@@ -53,6 +54,27 @@ def everything() -> dict[str, Any]:
             )
         ],
     }
+
+
+class Told(fakes.FakeCaptioner):
+    """Says what it was told of a picture."""
+
+    reads_context = True
+
+    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+        """One draft per frame, in order."""
+        return [CaptionDraft(f"told: {context}", 0.9) for context in frames.contexts]
+
+
+def test_a_captioner_that_reads_context_is_told_title_and_tags(
+    make_assets: MakeAssets, alice: User, settings: Any
+) -> None:
+    settings.CAPTIONER = "tests.workers.test_describe.Told"
+    red, blue = make_assets("red", "blue")
+    update_asset(red, title="At the lake", tags=["dog", "Beach"])
+    run_all()
+    said = {caption.frame.asset_id: caption.text for caption in Caption.objects.all()}
+    assert said == {red.pk: "told: At the lake; Beach, dog", blue.pk: "told: "}
 
 
 def test_a_picture_goes_in_and_is_captioned_tagged_and_found(make_assets: MakeAssets, alice: User) -> None:

@@ -72,6 +72,14 @@ def test_a_worker_captions_a_picture_without_storing_it(
     assert redis.keys("sightline:answer:*") == []
 
 
+def test_context_reaches_the_captioner(redis: Any, settings: Any) -> None:
+    settings.CAPTIONER = "tests.workers.test_describe.Told"
+    pixels = base64.b64encode(bytes(INPUT_SIZE_PX * INPUT_SIZE_PX * 3)).decode()
+    interactive.answer_caption(pixels, "sightline:answer:test", None, "dog, beach")
+    told = interactive._told(redis.lpop("sightline:answer:test"))
+    assert told["seen"]["caption"] == "told: dog, beach"
+
+
 def test_a_captioner_that_is_missing_is_told_to_who_asked(redis: Any, settings: Any) -> None:
     settings.CAPTIONER_MODEL_ID = "another one"
     pixels = base64.b64encode(bytes(INPUT_SIZE_PX * INPUT_SIZE_PX * 3)).decode()

@@ -12,6 +12,8 @@ def encode_query_image(pixels_base64: str, reply_to: str) -> None:
 
 
 @app.task(name=interactive.CAPTION_TASK, acks_late=False, time_limit=60, soft_time_limit=50)
-def caption_picture(pixels_base64: str, reply_to: str, jpeg_base64: str | None = None) -> None:
+def caption_picture(
+    pixels_base64: str, reply_to: str, jpeg_base64: str | None = None, context: str = ""
+) -> None:
     """Caption a picture that is not stored."""
-    interactive.answer_caption(pixels_base64, reply_to, jpeg_base64)
+    interactive.answer_caption(pixels_base64, reply_to, jpeg_base64, context)

@@ -3,9 +3,9 @@
 import logging
 from contextlib import suppress
 
-from core.errors import ModelUnavailable
+from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from workers import jobs, messages, pipeline, recaptions, selectors, services, warmup
+from workers import jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,15 @@ def run_jobs() -> None:
 def clean_storage() -> None:
     """Every night: remove the stored files that no row speaks of, such as those of a deleted account."""
     _log.info("Cleaned the storage: %s", storage_sweep.sweep())
+
+
+@app.task(name="workers.learn_if_due")
+def learn_if_due() -> None:
+    """Every hour: have the captioner learn again, where the settings say that it is time."""
+    try:
+        learning.start_if_due()
+    except SightlineError as error:
+        _log.warning("The captioner does not learn again: %s", error)
 
 
 @app.task(name="workers.warm_up")

@@ -61,6 +61,8 @@ def _list(command: Command, options: dict[str, Any]) -> None:
             who = f" by {promotion.promoted_by}" if promotion.promoted_by else ""
             when = f"{promotion.promoted_at:%Y-%m-%d %H:%M}"
             command.stdout.write(f"      {promotion.get_kind_display()} {when}{who}{forced}")
+        if offered := versions.offer(version):
+            command.stdout.write(f"      offered for promotion: {offered}")
     if pinning is not None:
         command.stdout.write(
             f"The setting {pinning} names the active one; promotions count when it is unset."
@@ -109,6 +111,14 @@ def _recaption(command: Command, options: dict[str, Any]) -> None:
         return
     run = pipeline.start_recaption(selection)
     command.stdout.write(f"Run {run.pk} is under way: `manage.py captioner runs` tells how far it is.")
+
+
+def _learn(command: Command, options: dict[str, Any]) -> None:
+    """have a worker fine-tune the active version on what people reviewed; promotes nothing"""
+    job = pipeline.start_learning(_user(options))
+    command.stdout.write(
+        f"Job {job.pk} is {job.state}; what comes out is offered in `manage.py captioner list`."
+    )
 
 
 def _runs(command: Command, options: dict[str, Any]) -> None:
@@ -265,6 +275,7 @@ _ACTIONS: dict[str, tuple[Adder, Callable[[Command, dict[str, Any]], None]]] = {
     "rollback": (_user_arguments, _rollback),
     "recaption": (_recaption_arguments, _recaption),
     "runs": (_no_arguments, _runs),
+    "learn": (_user_arguments, _learn),
     "pause": (_run_arguments, _pause),
     "resume": (_run_arguments, _resume),
     "cancel": (_run_arguments, _cancel),

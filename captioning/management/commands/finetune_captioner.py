@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from captioning.learning import frozen_reviews, read_reviews
 from core.errors import SightlineError
 
 
@@ -20,6 +21,11 @@ class Command(BaseCommand):
             "--skip-broken",
             action="store_true",
             help="go on without rows that lack a caption or a picture that can be decoded, and without a dev split",
+        )
+        parser.add_argument(
+            "--include-reviews",
+            action="store_true",
+            help="train on what people accepted, edited or wrote, too; frozen in RUN/reviews when the run begins",
         )
         parser.add_argument("--config", type=Path, help="JSON file of configuration keys")
         parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
@@ -45,9 +51,11 @@ class Command(BaseCommand):
                 decode=True,
                 skip_broken=skip,
             )
-            if dataset.skipped:
-                self.stderr.write(f"Left out {len(dataset.skipped)}: {'; '.join(dataset.skipped[:5])} ...")
-            manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output)
+            reviews = read_reviews(frozen_reviews(run), dataset) if options["include_reviews"] else None
+            skipped = [*dataset.skipped, *(reviews.skipped if reviews else ())]
+            if skipped:
+                self.stderr.write(f"Left out {len(skipped)}: {'; '.join(skipped[:5])} ...")
+            manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output, reviews)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         if manifest is None:
