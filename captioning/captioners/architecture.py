@@ -16,7 +16,8 @@ class Architecture:
 
     lora_rank, lora_alpha: of `lora` and `adalora`. prefix_length: of `prefix`. bottleneck_width: of `bottleneck`.
     top_layers: how many layers next to the output `top_layers` trains. concepts: the words that the concept head
-    knows; training takes them from its captions.
+    knows; training takes them from its captions. style_tokens: learned vectors that ask for a style; 0 where the model
+    writes in the normal one only.
     """
 
     visual_side: int = 4
@@ -31,11 +32,14 @@ class Architecture:
     prefix_length: int = 16
     bottleneck_width: int = 64
     top_layers: int = 4
+    style_tokens: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
         if not 1 <= self.visual_side <= GRID_SIDE:
             raise InvalidInput(f"visual_side is from 1 to {GRID_SIDE}, not {self.visual_side}.", field="set")
+        if self.style_tokens < 0:
+            raise InvalidInput(f"style_tokens can't be below 0, not {self.style_tokens}.", field="set")
         for key, allowed in (("method", METHODS), ("projector", PROJECTORS)):
             if getattr(self, key) not in allowed:
                 raise InvalidInput(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from captioning.captioners.styles import NORMAL, first_known
 from captioning.vision.frames import FrameBatch
 
 
@@ -13,11 +14,13 @@ class CaptionDraft:
 
     confidence: in [0, 1], the geometric mean of the token probabilities, or what a calibration made of it.
     alternatives: other sentences that the decoding kept, the likeliest first; none where it keeps one.
+    style: one of `captioning.captioners.styles`, in which it is written.
     """
 
     text: str
     confidence: float
     alternatives: tuple[str, ...] = ()
+    style: str = NORMAL
 
 
 class Captioner(Protocol):
@@ -31,5 +34,27 @@ class Captioner(Protocol):
     def model_id(self) -> str:
         """Names weights and decoding; captions of different ids are never mixed up."""
 
-    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
-        """One draft per frame, in order; none for none. ModelUnavailable where weights are missing."""
+    @property
+    def styles(self) -> Sequence[str]:
+        """Those of `captioning.captioners.styles` that it can be asked for; `normal` is always one."""
+
+    def caption(self, frames: FrameBatch, style: str = NORMAL) -> Sequence[CaptionDraft]:
+        """One draft per frame, in order; none for none.
+
+        ModelUnavailable where weights are missing; InvalidInput names the styles that it knows.
+        """
+
+
+def caption_in_styles(captioner: Captioner, frames: FrameBatch, styles: Sequence[str]) -> list[CaptionDraft]:
+    """One draft per frame, each in its own style; in the normal one where the captioner does not know it.
+
+    One call for each style. Frames of the same style share a batch, and those of one style alone the batch as it is.
+    """
+    known = [first_known((style, NORMAL), captioner.styles) for style in styles]
+    if len(set(known)) == 1:
+        return list(captioner.caption(frames, known[0]))
+    drafts: dict[int, CaptionDraft] = {}
+    for style in dict.fromkeys(known):
+        rows = [row for row, each in enumerate(known) if each == style]
+        drafts |= zip(rows, captioner.caption(frames.rows(rows), style), strict=True)
+    return [drafts[row] for row in range(len(known))]

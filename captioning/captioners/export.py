@@ -37,7 +37,11 @@ def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:
     tokenizer.save_pretrained(output / LANGUAGE_MODEL)
     return save_checkpoint(
         output,
-        {name: weight for name, weight in weights.items() if name.startswith(("projector.", "concepts."))},
+        {
+            name: weight
+            for name, weight in weights.items()
+            if name.startswith(("projector.", "concepts.", "styles."))
+        },
         base=f"{BESIDE}{LANGUAGE_MODEL}",
         architecture=replace(manifest.architecture, method="projector_only"),
         decoding=manifest.decoding,

@@ -10,6 +10,7 @@ from captioning.captioners.checkpoint import base_folder, load_checkpoint
 from captioning.captioners.decoding import Decoding, model_id_with
 from captioning.captioners.language_model import load_base
 from captioning.captioners.repeatable import repeatable
+from captioning.captioners.styles import NORMAL, checked_style, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype, keep_large_blocks
@@ -43,13 +44,22 @@ class VisualCaptioner:
         self.model.lm.to(inference_dtype(self.device))
         self.model.to(self.device).eval()
 
-    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
+    @property
+    def styles(self) -> Sequence[str]:
+        """Those that the checkpoint has learned."""
+        return self.model.known_styles
+
+    def caption(self, frames: FrameBatch, style: str = NORMAL) -> Sequence[CaptionDraft]:
         """One draft per frame, in order."""
+        decoding = decoded_in(checked_style(style, self.styles), self.decoding)
         if not len(frames):
             return []
         grid = torch.from_numpy(frames.features.grid).float().to(self.device)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
-        with repeatable(self.decoding, self.device):
-            texts, confidences = self.model.generate(grid, hints, scores, **self.decoding)
-        return [CaptionDraft(text, confidence) for text, confidence in zip(texts, confidences, strict=True)]
+        with repeatable(decoding, self.device):
+            texts, confidences = self.model.generate(grid, hints, scores, style=style, **decoding)
+        return [
+            CaptionDraft(text, confidence, style=style)
+            for text, confidence in zip(texts, confidences, strict=True)
+        ]

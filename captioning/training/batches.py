@@ -17,6 +17,7 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.augmentation import noisy
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
+from captioning.training.styles import taught_in_style
 from captioning.vision.frames import Features
 
 #: For each view, for each picture, the words that stand before its caption.
@@ -127,7 +128,7 @@ class BatchSource:
         return collate(grid, sequences, self._pad)
 
     def _style(self, choose: random.Random) -> str:
-        return choose.choice(("short", "detailed")) if choose.random() < self.config.style_share else "normal"
+        return choose.choice(self.config.styles)
 
     def _view_of(self, index: int, choose: random.Random) -> str:
         if any(_SIDED.search(caption) for caption in self.images[index].captions):
@@ -138,7 +139,7 @@ class BatchSource:
 
     def _sequence(self, index: int, view: str, choose: random.Random, style: str) -> PackedCaptions:
         hints = self._hints_of(index, view, choose)
-        captions = in_style(self.images[index].captions, style)
+        captions = taught_in_style(self.images[index].captions, style)
         choose.shuffle(captions)
         encoded = [
             self.model.tokenizer.encode(tidy_caption(text), add_special_tokens=False)[
@@ -159,13 +160,6 @@ class BatchSource:
     @property
     def _pad(self) -> int:
         return int(self.model.tokenizer.eos_token_id)
-
-
-def in_style(captions: Sequence[str], style: str) -> list[str]:
-    """Those of a picture's captions that show a style: the two shortest, the two longest, or all for `normal`."""
-    if style == "normal":
-        return list(captions)
-    return sorted(captions, key=len, reverse=style == "detailed")[:2]
 
 
 def packed(

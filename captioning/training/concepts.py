@@ -43,6 +43,8 @@ def learned_hints(
     """Hints for every view of the training pictures; teaches the model's own concept head if it is a fresh one."""
     if model.concepts is None:
         return {view: model.hints(features.logits, None) for view, features in views.items()}
+    if config.trains == "styles":  # what reads the words is frozen: it can't learn to trust them too much
+        return {view: _own_hints(model, features) for view, features in views.items()}
     data = ConceptData(images, views, model.architecture.concepts)
     if not config.start_from:
         model.concepts.load_state_dict(data.fit(config.seed).state_dict())
@@ -50,6 +52,14 @@ def learned_hints(
     return {
         view: model.hints(features.logits, torch.from_numpy(scores[view])) for view, features in views.items()
     }
+
+
+def _own_hints(model: VisualLanguageModel, features: Features, batch: int = 500) -> list[list[str]]:
+    hints: list[list[str]] = []
+    for start in range(0, len(features), batch):
+        part = Features(features.grid[start : start + batch], features.logits[start : start + batch])
+        hints += model.hints(part.logits, model.concept_scores(part))
+    return hints
 
 
 class ConceptData:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, get_origin
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import base_folder, read_manifest
 from captioning.captioners.language_model import PACKAGED
+from captioning.captioners.styles import LEARNED, NORMAL
 from captioning.training.features import VIEWS
 from core.errors import InvalidInput
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 #: Words that a key may have as its value; those of the architecture are checked where it is.
 CHOICES: dict[str, tuple[str, ...]] = {
     "objective": ("cross_entropy", "cider"),
+    "trains": ("captions", "styles"),
     "optimizer": ("adamw", "adafactor", "sgd"),
     "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
@@ -25,7 +27,6 @@ SHARES = (
     "dropout",
     "adapter_dropout",
     "hint_dropout",
-    "style_share",
     "word_dropout",
     "ema",
 )
@@ -36,11 +37,12 @@ class FinetuneConfig:
     """Configuration of one run; saved beside its checkpoint.
 
     objective: `cross_entropy` on the human captions, or `cider`, self-critical on the model's own samples.
+    trains: `captions`, or `styles`: nothing but the `style_tokens` vectors of each style of the checkpoint it starts
+    from, on each picture's two shortest and two longest captions.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over.
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
-    style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
     word_dropout: share of the words read that are replaced at random; those to be said stay right.
     paraphrase: adds another way to say each caption: `completion` by the language model, or `translate:THERE,BACK`
     through another language, with the dotted paths of two translators.
@@ -50,6 +52,7 @@ class FinetuneConfig:
 
     base: str = PACKAGED
     objective: str = "cross_entropy"
+    trains: str = "captions"
     start_from: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
@@ -68,7 +71,6 @@ class FinetuneConfig:
     dropout: float = 0.1
     adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
-    style_share: float = 0.0
     word_dropout: float = 0.0
     paraphrase: str = ""
     max_caption_tokens: int = 32
@@ -109,12 +111,22 @@ class FinetuneConfig:
                 self.captions_per_image >= 2,
                 "objective=cider needs captions_per_image of 2 or more, to compare.",
             )
+        if self.trains == "styles":
+            _must(bool(self.start_from), "trains=styles needs start_from=CHECKPOINT: it trains nothing else.")
+            _must(self.architecture.style_tokens >= 1, "trains=styles needs style_tokens of 1 or more.")
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
         start = read_manifest(Path(self.start_from))
         base = base_folder(start, Path(self.start_from))
-        return replace(self, base=base, architecture=start.architecture)
+        # Styles belong to the weights that they were learned with: those that train on lose them.
+        tokens = self.architecture.style_tokens if self.trains == "styles" else 0
+        return replace(self, base=base, architecture=replace(start.architecture, style_tokens=tokens))
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles that captions are shown in, and evaluated in."""
+        return LEARNED if self.trains == "styles" else (NORMAL,)
 
     def to_json(self) -> str:
         """As saved in `config.json`."""

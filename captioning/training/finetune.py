@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from captioning.captioners.checkpoint import Manifest, save_checkpoint
+from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.evaluation.metrics import score_captions
 from captioning.training.checkpoint import load_training_state
@@ -16,6 +17,7 @@ from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, CaptionedImage
 from captioning.training.features import cached_features
 from captioning.training.loop import Evaluate, Evaluation, finetune
+from captioning.training.styles import in_style
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
@@ -43,7 +45,10 @@ def finetune_and_export(
 
 
 def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path) -> Evaluate:
-    """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose)."""
+    """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose).
+
+    Where styles are trained: the mean over them, each held against the captions that show it.
+    """
     features = cached_features([image.path for image in images], cache_dir / "features")
     stride = max(1, len(images) // config.evaluation_images)
     sample = list(range(0, len(images), stride))
@@ -51,24 +56,29 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
     def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:
         model.eval()
         chosen = Features(features.grid[sample], features.logits[sample])
-        captions = greedy_captions(model, chosen)
-        cider = (
-            score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
-            or 0.0
-        )
-        tqdm.write(f"epoch {epoch}: CIDEr {cider:.3f} on {len(sample)} dev images")
-        shown = {images[at].path.name: caption for at, caption in zip(sample, captions, strict=True)}
-        return Evaluation(cider, dict(list(shown.items())[:_SHOWN]))
+        scores, shown = [], {}
+        for style in config.styles:
+            captions = greedy_captions(model, chosen, style=style)
+            truth = [in_style(images[at].captions, style) for at in sample]
+            scores.append(score_captions(captions, truth, tokenizer="simple")["cider"] or 0.0)
+            tqdm.write(f"epoch {epoch}: CIDEr {scores[-1]:.3f} on {len(sample)} dev images, {style} captions")
+            named = "" if style == NORMAL else f" ({style})"
+            for at, caption in list(zip(sample, captions, strict=True))[:_SHOWN]:
+                shown[images[at].path.name + named] = caption
+        return Evaluation(sum(scores) / len(scores), shown)
 
     return evaluate
 
 
-def greedy_captions(model: VisualLanguageModel, features: Features, batch: int = 50) -> list[str]:
+def greedy_captions(
+    model: VisualLanguageModel, features: Features, batch: int = 50, style: str = NORMAL
+) -> list[str]:
     """The quickest captions of N pictures."""
+    decoding = decoded_in(style, {"max_new_tokens": 24, "do_sample": False})
     device = model.projector.place.device
     hints = model.hints(features.logits, model.concept_scores(features))
     captions: list[str] = []
     for start in range(0, len(features), batch):
         grid = torch.from_numpy(np.asarray(features.grid[start : start + batch])).float().to(device)
-        captions += model.generate(grid, hints[start : start + batch], max_new_tokens=24, do_sample=False)[0]
+        captions += model.generate(grid, hints[start : start + batch], style=style, **decoding)[0]
     return captions

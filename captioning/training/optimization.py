@@ -25,11 +25,12 @@ _ORTHOGONAL = 0.1
 
 def make_optimizer(model: VisualLanguageModel, config: FinetuneConfig) -> torch.optim.Optimizer:
     """Over what is trained: the projector has a learning rate of its own, since it alone starts from nothing."""
-    projector = list(model.projector.parameters())
-    adapters = [weight for weight in model.lm.parameters() if weight.requires_grad]
-    groups = [{"params": projector, "lr": config.projector_learning_rate}]
-    if adapters:
-        groups.insert(0, {"params": adapters, "lr": config.learning_rate})
+    projector = [weight for weight in model.projector.parameters() if weight.requires_grad]
+    others = [
+        weight for part in (model.lm, model.styles) for weight in part.parameters() if weight.requires_grad
+    ]
+    rates = ((others, config.learning_rate), (projector, config.projector_learning_rate))
+    groups = [{"params": weights, "lr": rate} for weights, rate in rates if weights]
     match config.optimizer:
         case "adafactor":
             return torch.optim.Adafactor(groups, weight_decay=config.weight_decay)

@@ -39,3 +39,9 @@ class FrameBatch:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def rows(self, positions: Sequence[int]) -> "FrameBatch":
+        """Those at some positions, in that order."""
+        at = list(positions)
+        features = Features(self.features.grid[at], self.features.logits[at])
+        return FrameBatch(self.pixels[at], features, [self.pictures[row] for row in at if self.pictures])
