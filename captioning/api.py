@@ -1,13 +1,16 @@
 """Captions over HTTP."""
 
-from typing import IO, Annotated, Any, cast
+from typing import IO, Annotated, Any, Literal, cast
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja import Field, File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
+from captioning import preferences
+from captioning.captioners.styles import NORMAL
 from captioning.on_demand import caption_upload
-from library.access import Scope
+from library.access import Scope, require_scope
 from library.models import ApiKey
 from workers import pipeline
 
@@ -15,12 +18,16 @@ router = Router(tags=["Captions"])
 
 _EXAMPLE: dict[str, Any] = {
     "caption": "A brown dog runs along the beach.",
-    "alt_text": "A brown dog runs along the beach.",
+    "alt_text": "A dog runs on sand.",
+    "style": "normal",
     "confidence": 0.41,
     "model_id": "smollm2-lite2-01fa4c5e-beam3-agree0.1",
     "tags": [{"name": "golden retriever", "confidence": 0.62}],
     "frame": "AYaGh4iJ...:x3vQ",
 }
+
+
+Style = Literal["short", "normal", "detailed"]
 
 
 class TagOut(Schema):
@@ -34,7 +41,11 @@ class CaptionAnswer(Schema):
     """What the models say of a picture, and the token to send with the next one of the same camera."""
 
     caption: str
-    alt_text: str = Field(description="The caption in at most 125 characters, cut between words")
+    alt_text: str = Field(
+        description="For screen readers, at most 125 characters: the short style, or the caption where the model knows "
+        "no other, cut between words where it must be"
+    )
+    style: Style = Field(description="In which the caption is written")
     confidence: float = Field(description="How sure the model was of its words, from 0 to 1")
     model_id: str
     tags: list[TagOut] = Field(description="The surest first; often none")
@@ -45,7 +56,7 @@ class CaptionAnswer(Schema):
 
 _ANSWERS = {
     204: "The picture shows the scene of the token `frame`; keep that token.",
-    400: "The picture is damaged, or `frame` is no token that was given out.",
+    400: "The picture is damaged, `frame` is no token that was given out, or the captioner does not know the style.",
     401: "Neither a session nor a valid API key.",
     403: "The key lacks the scope `read`.",
     413: "Over a limit on bytes or pixels.",
@@ -70,9 +81,17 @@ def caption(
         str | None,
         Form(description="The token that came with this camera's last caption", examples=["AYaG...:x3vQ"]),
     ] = None,
+    style: Annotated[
+        Style | None,
+        Form(
+            description="How much is said. Default: your preference, or normal where the captioner knows no other"
+        ),
+    ] = None,
 ) -> Status[Any]:
     """For editors and cameras. An unchanged scene is answered by 204 at once, without asking a model."""
-    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture)
+    user = require_scope(request, ApiKey.Scope.READ)
+    styles = [style] if style else [preferences.style_for(user), NORMAL]
+    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture, styles)
     if made is None:
         return Status(204, None)
     seen = made.seen
@@ -81,9 +100,48 @@ def caption(
         {
             "caption": seen.caption,
             "alt_text": made.alt_text,
+            "style": seen.style,
             "confidence": seen.confidence,
             "model_id": seen.model_id,
             "tags": [{"name": name, "confidence": confidence} for name, confidence in seen.tags],
             "frame": made.frame,
         },
     )
+
+
+class StylePreference(Schema):
+    """What you chose, and the style that your new photos get."""
+
+    style: Style | None = Field(description="null: the site decides")
+    effective: Style
+
+
+class StyleChoice(Schema, extra="forbid"):
+    style: Style | None = Field(description="null leaves it to the site")
+
+
+@router.get(
+    "/caption/preference",
+    response=StylePreference,
+    auth=Scope(ApiKey.Scope.READ),
+    summary="The style of your captions",
+)
+def get_preference(request: HttpRequest) -> dict[str, Any]:
+    return _preference(require_scope(request, ApiKey.Scope.READ))
+
+
+@router.patch(
+    "/caption/preference",
+    response=StylePreference,
+    auth=Scope(ApiKey.Scope.WRITE),
+    summary="Choose the style of your captions",
+)
+def change_preference(request: HttpRequest, choice: StyleChoice) -> dict[str, Any]:
+    """For photos to come: those that have a caption keep it until they are captioned again."""
+    user = require_scope(request, ApiKey.Scope.WRITE)
+    preferences.choose_style(user, choice.style)
+    return _preference(user)
+
+
+def _preference(user: User) -> dict[str, Any]:
+    return {"style": preferences.chosen_style(user), "effective": preferences.style_for(user)}

@@ -1,6 +1,6 @@
 """Captions for pictures that are not stored: for editors, who paste, and cameras, which send frame after frame."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -9,6 +9,7 @@ from PIL import Image
 from captioning import frame_tokens
 from captioning.active import decoding_px
 from captioning.alt_text import alt_text
+from captioning.captioners.styles import NORMAL, SHORT, first_known
 from captioning.services import backbone, captioner
 from captioning.tagging import tag_guesses
 from captioning.vision.frames import FrameBatch, Pixels
@@ -18,12 +19,17 @@ from library.transient import decode_transient
 
 @dataclass(frozen=True)
 class Seen:
-    """What the models say of one picture. tags: names with their confidence, the surest first."""
+    """What the models say of one picture. tags: names with their confidence, the surest first.
+
+    style: in which the caption is written. short: the same in the short style; empty where the captioner knows none.
+    """
 
     caption: str
     confidence: float
     model_id: str
     tags: tuple[tuple[str, float], ...]
+    style: str = NORMAL
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,35 +41,43 @@ class CaptionedPicture:
     frame: str
 
 
-#: From an opened picture to what the models say of it. Doors pass `workers.pipeline.caption_picture`, since this
-#: process holds no vision model and this room may not know the workers.
-AskWorker = Callable[[Image.Image], Seen]
+#: From an opened picture, and the styles that will do, the best first, to what the models say of it. Doors pass
+#: `workers.pipeline.caption_picture`, since this process holds no vision model and this room may not know the workers.
+AskWorker = Callable[[Image.Image, Sequence[str]], Seen]
 
 
-def caption_upload(file: IO[bytes], last_frame: str | None, ask: AskWorker) -> CaptionedPicture | None:
+def caption_upload(
+    file: IO[bytes], last_frame: str | None, ask: AskWorker, styles: Sequence[str] = (NORMAL,)
+) -> CaptionedPicture | None:
     """Caption an uploaded picture, or None where it shows the scene of the token `last_frame`: then nobody is asked.
 
-    The file is checked like any upload and not stored. InvalidInput for a token that was never given out.
+    The file is checked like any upload and not stored. InvalidInput for a token that was never given out, and where
+    the captioner knows none of the styles.
     """
     last = frame_tokens.read(last_frame)
     picture = decode_transient(file, at_least_px=decoding_px())  # as the pipeline decodes what is stored
     now = fingerprint(picture)
     if last is not None and same_scene(last, now):
         return None
-    seen = ask(picture)
-    return CaptionedPicture(seen, alt_text(seen.caption), frame_tokens.written(now))
+    seen = ask(picture, styles)
+    return CaptionedPicture(seen, alt_text(seen.short or seen.caption), frame_tokens.written(now))
 
 
-def look_at(pixels: Pixels, picture: Pixels | None = None) -> Seen:
+def look_at(pixels: Pixels, picture: Pixels | None = None, styles: Sequence[str] = (NORMAL,)) -> Seen:
     """What the models of this process see in one picture, uint8 (260, 260, 3). For workers.
 
     picture: the same, whole, as `FrameBatch.pictures` has it, for a captioner that reads more than the square.
-    ModelUnavailable where this process has no model.
+    styles: that will do, the best first. ModelUnavailable where this process has no model; InvalidInput where it
+    knows none of the styles.
     """
     square = pixels[None]
     writer = captioner()
+    style = first_known(styles, writer.styles)
     frames = FrameBatch(square, backbone().encode(square), [] if picture is None else [picture])
-    (draft,) = writer.caption(frames)
+    (draft,) = writer.caption(frames, style)
+    short = draft.text if style == SHORT else ""
+    if not short and SHORT in writer.styles:
+        short = writer.caption(frames, SHORT)[0].text
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)
-    return Seen(draft.text, draft.confidence, writer.model_id, tags)
+    return Seen(draft.text, draft.confidence, writer.model_id, tags, style, short)

@@ -15,7 +15,9 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft
+from captioning.captioners.base import CaptionDraft, caption_in_styles
+from captioning.captioners.styles import NORMAL
+from captioning.preferences import styles_of_frames
 from captioning.selectors import captions_of, spoken_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
@@ -66,22 +68,31 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
         squares = np.stack([each.square for each in decoded.values()])
         pictures = [each.picture for each in decoded.values() if each.picture is not None]
         shown = {"pictures": pictures} if pictures else {}
-        record(frame_ids, look_at(squares, [spoken.get(each) for each in frame_ids], **shown))
+        wanted = styles_of_frames(frame_ids)
+        styles = [wanted.get(each, NORMAL) for each in frame_ids]
+        record(frame_ids, look_at(squares, [spoken.get(each) for each in frame_ids], styles=styles, **shown))
     claims.fail(claim.stage, errors)
     claims.finish(
         claim.stage, set(claim.subject_ids) - set(errors)
     )  # what is left was deleted under our hands
 
 
-def look_at(pixels: Pixels, spoken: Sequence[str | None], *, pictures: Sequence[Pixels] = ()) -> Description:
+def look_at(
+    pixels: Pixels,
+    spoken: Sequence[str | None],
+    *,
+    styles: Sequence[str] = (),
+    pictures: Sequence[Pixels] = (),
+) -> Description:
     """Run every model over N pictures (uint8, (N, 260, 260, 3)). `spoken`: a person's sentence, where there is one.
 
-    pictures: the same ones whole, for a captioner that reads more than the square.
+    styles: in which each is to be captioned; none: all in the normal one. pictures: the same ones whole, for a
+    captioner that reads more than the square.
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
     batch = FrameBatch(pixels, backbone.encode(pixels), pictures)
-    drafts = captioner.caption(batch)
+    drafts = caption_in_styles(captioner, batch, styles or [NORMAL] * len(batch))
     texts = [said or draft.text for said, draft in zip(spoken, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])

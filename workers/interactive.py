@@ -8,7 +8,7 @@ answer comes back on a Redis list of its own, so that any thread of any web serv
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from io import BytesIO
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from captioning.active import picture_px
+from captioning.captioners.styles import NORMAL
 from captioning.on_demand import Seen, look_at
 from captioning.vision.pixels import INPUT_SIZE_PX, fitted_pixels, square_pixels
-from core.errors import ModelUnavailable, QueueUnavailable
+from core.errors import InvalidInput, ModelUnavailable, QueueUnavailable
 from workers import messages
 
 TASK, CAPTION_TASK, QUEUE = "workers.encode_query_image", "workers.caption_picture", "interactive"
@@ -39,11 +40,14 @@ def encode_query_image(picture: Image.Image) -> NDArray[np.float32]:
     return np.asarray(_asked(TASK, picture)["vector"], dtype=np.float32)
 
 
-def caption_picture(picture: Image.Image) -> Seen:
-    """Caption and auto-tags of an opened picture, from such a worker; the same errors."""
+def caption_picture(picture: Image.Image, styles: Sequence[str] = (NORMAL,)) -> Seen:
+    """Caption and auto-tags of an opened picture, from such a worker; the same errors.
+
+    styles: that will do, the best first; InvalidInput where the captioner knows none of them.
+    """
     whole_px = picture_px()
-    whole = [_packed(_jpeg(fitted_pixels(picture, whole_px)))] if whole_px else []
-    told = _asked(CAPTION_TASK, picture, *whole)["seen"]
+    whole = _packed(_jpeg(fitted_pixels(picture, whole_px))) if whole_px else None
+    told = _asked(CAPTION_TASK, picture, whole, list(styles))["seen"]
     return Seen(**{**told, "tags": tuple((name, confidence) for name, confidence in told["tags"])})
 
 
@@ -52,11 +56,13 @@ def answer(pixels_base64: str, reply_to: str) -> None:
     _reply(reply_to, lambda: {"vector": encode_pixels(base64.b64decode(pixels_base64)).tolist()})
 
 
-def answer_caption(pixels_base64: str, reply_to: str, jpeg_base64: str | None = None) -> None:
+def answer_caption(
+    pixels_base64: str, reply_to: str, jpeg_base64: str | None = None, styles: Sequence[str] = (NORMAL,)
+) -> None:
     """Called by the worker: caption the pixels and put words or error where the web process waits for them."""
     square = _square(base64.b64decode(pixels_base64))
     whole = None if jpeg_base64 is None else _pixels_in(base64.b64decode(jpeg_base64))
-    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole))})
+    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole, styles))})
 
 
 def encode_pixels(raw: bytes) -> NDArray[np.float32]:
@@ -89,7 +95,7 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _asked(task: str, picture: Image.Image, *more: str) -> dict[str, Any]:
+def _asked(task: str, picture: Image.Image, *more: Any) -> dict[str, Any]:
     """What a worker replies about a picture."""
     timeout_s: float = settings.INTERACTIVE_TIMEOUT_S
     pixels = _packed(square_pixels(picture).tobytes())
@@ -109,6 +115,8 @@ def _reply(reply_to: str, make: Callable[[], dict[str, Any]]) -> None:
         reply = make()
     except ModelUnavailable as error:
         reply = {"unavailable": str(error)}
+    except InvalidInput as error:
+        reply = {"refused": str(error), "field": error.field}
     messages.client().rpush(reply_to, json.dumps(reply))
     messages.client().expire(reply_to, _ANSWER_EXPIRES_S)
 
@@ -117,6 +125,8 @@ def _told(reply: bytes) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(reply)
     if "unavailable" in told:
         raise ModelUnavailable(told["unavailable"])
+    if "refused" in told:
+        raise InvalidInput(told["refused"], field=told["field"])
     return told
 
 
