@@ -20,7 +20,7 @@ from workers import pipeline
 @admin.register(Caption)
 class CaptionAdmin(admin.ModelAdmin[Caption]):
     list_display = ["frame", "text", "source", "model_id", "confidence", "match_score", "updated_at"]
-    list_filter = ["source", "model_id"]
+    list_filter = ["source", "style", "model_id"]
     search_fields = ["text"]
     show_full_result_count = False
 

@@ -1,6 +1,6 @@
 """Captions over HTTP."""
 
-from typing import IO, Annotated, Any, Literal, cast
+from typing import IO, Annotated, Any, cast
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
@@ -8,7 +8,7 @@ from ninja import Field, File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from captioning import preferences
-from captioning.captioners.styles import NORMAL
+from captioning.captioners.styles import NORMAL, Style
 from captioning.on_demand import caption_upload
 from library.access import Scope, require_scope
 from library.models import ApiKey
@@ -25,9 +25,6 @@ _EXAMPLE: dict[str, Any] = {
     "tags": [{"name": "golden retriever", "confidence": 0.62}],
     "frame": "AYaGh4iJ...:x3vQ",
 }
-
-
-Style = Literal["short", "normal", "detailed"]
 
 
 class TagOut(Schema):

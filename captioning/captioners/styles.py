@@ -6,12 +6,14 @@ detailed    as much as the longest human captions tell
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from captioning.captioners.decoding import DEFAULT_MAX_NEW_TOKENS
 from core.errors import InvalidInput
 
-SHORT, NORMAL, DETAILED = STYLES = ("short", "normal", "detailed")
+Style = Literal["short", "normal", "detailed"]
+STYLES: tuple[str, ...] = get_args(Style)
+SHORT, NORMAL, DETAILED = STYLES
 #: Those that a model has to be taught.
 LEARNED = (SHORT, DETAILED)
 

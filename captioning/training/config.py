@@ -113,14 +113,20 @@ class FinetuneConfig:
             )
         if self.trains == "styles":
             _must(bool(self.start_from), "trains=styles needs start_from=CHECKPOINT: it trains nothing else.")
-            _must(self.architecture.style_tokens >= 1, "trains=styles needs style_tokens of 1 or more.")
+        teaches = self.trains == "styles"
+        _must(
+            teaches == (self.architecture.style_tokens > 0),
+            "trains=styles needs style_tokens of 1 or more."
+            if teaches
+            else "style_tokens needs trains=styles.",
+        )
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             return replace(self, architecture=replace(self.architecture, concepts=tuple(learned)))
         start = read_manifest(Path(self.start_from))
         base = base_folder(start, Path(self.start_from))
         # Styles belong to the weights that they were learned with: those that train on lose them.
-        tokens = self.architecture.style_tokens if self.trains == "styles" else 0
+        tokens = self.architecture.style_tokens
         return replace(self, base=base, architecture=replace(start.architecture, style_tokens=tokens))
 
     @property

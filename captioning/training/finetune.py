@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from captioning.captioners.checkpoint import Manifest, save_checkpoint
+from captioning.captioners.checkpoint import Manifest, read_manifest, save_checkpoint
 from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.evaluation.metrics import score_captions
@@ -39,8 +39,10 @@ def finetune_and_export(
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
     assert state is not None
+    # What gains styles stays the captioner that it was, in its id too.
+    decoding = read_manifest(Path(config.start_from)).decoding if config.trains == "styles" else DECODING
     return save_checkpoint(
-        output, state.weights, base=config.base, architecture=config.architecture, decoding=DECODING
+        output, state.weights, base=config.base, architecture=config.architecture, decoding=decoding
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import captioning.training
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.checkpoint import load_checkpoint, read_manifest, save_checkpoint
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training.checkpoint import load_training_state
@@ -144,12 +145,19 @@ def test_styles_are_learned_beside_a_finished_checkpoint_which_stays_what_it_is(
     dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
 ) -> None:
     taught = config.with_overrides(["epochs=2"])
-    start = finetune_and_export(dataset, taught, tmp_path / "taught", cache, tmp_path / "start")
+    finetune_and_export(dataset, taught, tmp_path / "taught", cache, tmp_path / "start")
     styles = FinetuneConfig.load(STYLES_CONFIG).with_overrides(
         [f"start_from={tmp_path / 'start'}", "epochs=2", "style_tokens=2", "device=cpu", "tracker=none"]
     )
+    _, weights = load_checkpoint(tmp_path / "start")
+    start = save_checkpoint(
+        tmp_path / "start",
+        weights,
+        base=config.base,
+        architecture=read_manifest(tmp_path / "start").architecture,
+        decoding={"num_beams": 2, "max_new_tokens": 9},
+    )
     result = finetune_and_export(dataset, styles, tmp_path / "run", cache, tmp_path / "out")
-    assert start is not None
     assert result is not None
     assert (result.model_id, result.weights_sha256) == (start.model_id, start.weights_sha256)
     assert result.styles_sha256

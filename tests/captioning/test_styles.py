@@ -217,6 +217,7 @@ def test_training_goes_on_without_styles_and_teaches_them_anew(styled: Path, con
     [
         ({"start_from": ""}, "start_from"),
         ({"architecture": Architecture()}, "style_tokens"),
+        ({"trains": "captions"}, "style_tokens needs trains=styles"),
         ({"trains": "captain"}, "allowed: captions, styles"),
     ],
 )
