@@ -100,13 +100,13 @@ def test_another_choice_is_of_photos_to_come_and_a_run_over_all_does_the_rest(
     preferences.choose_style(alice, "short")
     (after,) = make_assets("blue")
     run_all()
-    texts = Caption.objects.order_by("pk").values_list("text", flat=True)
-    assert list(texts) == ["a red picture", "blue"]
+    told = Caption.objects.order_by("pk").values_list("text", "style")
+    assert list(told) == [("a red picture", "normal"), ("blue", "short")]
     again = frames_to_caption(Selection(again=True), "fake-captioner")
     assert set(again) == {before.frames.get(), after.frames.get()}
     pipeline.ask_for(pipeline.DESCRIBE, [frame.pk for frame in again])
     run_all()
-    assert list(texts.all()) == ["red", "blue"]
+    assert list(told.all()) == [("red", "short"), ("blue", "short")]
 
 
 def test_a_captioner_that_does_not_know_a_style_writes_normal_captions_and_says_so(
