@@ -24,6 +24,7 @@ OWN_PAGES = (
     "/upload/",
     "/account/keys/",
     "/account/password/",
+    "/account/captions/",
     "/assets/{}/",
     "/assets/{}/edit/",
     "/assets/{}/delete/",
