@@ -42,7 +42,7 @@ class CaptionAdmin(admin.ModelAdmin[Caption]):
         *("frame", "text", "state", "doubts_said", "review_priority"),
         *("source", "model_id", "confidence", "match_score", "updated_at"),
     )
-    list_filter = ("state", DoubtFilter, "source", "model_id")
+    list_filter = ("state", DoubtFilter, "source", "style", "model_id")
     search_fields = ["text"]
     show_full_result_count = False
 

@@ -9,9 +9,10 @@ from django.urls import reverse
 from ninja import Field, File, Form, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 
-from captioning import review, review_leases, review_queue
+from captioning import preferences, review, review_leases, review_queue
+from captioning.captioners.styles import NORMAL, Style
 from captioning.models import Caption, ReviewDecision
-from captioning.on_demand import caption_upload
+from captioning.on_demand import Wanted, caption_upload
 from captioning.vision.context import CONTEXT_MAX_CHARS, context_of
 from core.errors import InvalidInput
 from library.access import Scope, require_scope
@@ -24,7 +25,8 @@ _MOST_SENTENCES = 5
 _EXAMPLE: dict[str, Any] = {
     "caption": "A brown dog runs along the beach.",
     "alternatives": ["A dog is running on the beach."],
-    "alt_text": "A brown dog runs along the beach.",
+    "alt_text": "A dog runs on sand.",
+    "style": "normal",
     "confidence": 0.41,
     "model_id": "smollm2-lite2-01fa4c5e-beam3-agree0.1",
     "tags": [{"name": "golden retriever", "confidence": 0.62}],
@@ -46,7 +48,11 @@ class CaptionAnswer(Schema):
     alternatives: list[str] = Field(
         description="Other sentences, the likeliest first; fewer than `n` - 1 where the captioner keeps fewer"
     )
-    alt_text: str = Field(description="The caption in at most 125 characters, cut between words")
+    alt_text: str = Field(
+        description="For screen readers, at most 125 characters: the short style, or the caption where the model knows "
+        "no other, cut between words where it must be"
+    )
+    style: Style = Field(description="In which the caption is written")
     confidence: float = Field(description="How sure the model was of its words, from 0 to 1")
     model_id: str
     tags: list[TagOut] = Field(description="The surest first; often none")
@@ -57,7 +63,8 @@ class CaptionAnswer(Schema):
 
 _ANSWERS = {
     204: "The picture shows the scene of the token `frame`; keep that token.",
-    400: "The picture is damaged, `frame` is no token that was given out, or `n` is not from 1 to 5.",
+    400: "The picture is damaged, `frame` is no token that was given out, `n` is not from 1 to 5, or the captioner "
+    "does not know the style.",
     401: "Neither a session nor a valid API key.",
     403: "The key lacks the scope `read`.",
     413: "Over a limit on bytes or pixels.",
@@ -93,10 +100,17 @@ def caption(
             examples=["Sunday at the lake; dog, beach"],
         ),
     ] = "",
+    style: Annotated[
+        Style | None,
+        Form(
+            description="How much is said. Default: your preference, or normal where the captioner knows no other"
+        ),
+    ] = None,
 ) -> Status[Any]:
     """For editors and cameras. An unchanged scene is answered by 204 at once, without asking a model."""
-    known = context_of(context)
-    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture, known)
+    user = require_scope(request, ApiKey.Scope.READ)
+    wanted = Wanted(context_of(context), (style,) if style else (preferences.style_for(user), NORMAL))
+    made = caption_upload(cast(IO[bytes], file.file), frame, pipeline.caption_picture, wanted)
     if made is None:
         return Status(204, None)
     seen = made.seen
@@ -106,6 +120,7 @@ def caption(
             "caption": seen.caption,
             "alternatives": list(seen.alternatives[: n - 1]),
             "alt_text": made.alt_text,
+            "style": seen.style,
             "confidence": seen.confidence,
             "model_id": seen.model_id,
             "tags": [{"name": name, "confidence": confidence} for name, confidence in seen.tags],
@@ -284,3 +299,41 @@ def _decision(decision: ReviewDecision) -> dict[str, Any]:
         "state": caption.state,
         "decided_at": decision.decided_at,
     }
+
+
+class StylePreference(Schema):
+    """What you chose, and the style that your new photos get."""
+
+    style: Style | None = Field(description="null: the site decides")
+    effective: Style
+
+
+class StyleChoice(Schema, extra="forbid"):
+    style: Style | None = Field(description="null leaves it to the site")
+
+
+@router.get(
+    "/caption/preference",
+    response=StylePreference,
+    auth=Scope(ApiKey.Scope.READ),
+    summary="The style of your captions",
+)
+def get_preference(request: HttpRequest) -> dict[str, Any]:
+    return _preference(require_scope(request, ApiKey.Scope.READ))
+
+
+@router.patch(
+    "/caption/preference",
+    response=StylePreference,
+    auth=Scope(ApiKey.Scope.WRITE),
+    summary="Choose the style of your captions",
+)
+def change_preference(request: HttpRequest, choice: StyleChoice) -> dict[str, Any]:
+    """For photos to come: those that have a caption keep it until they are captioned again."""
+    user = require_scope(request, ApiKey.Scope.WRITE)
+    preferences.choose_style(user, choice.style)
+    return _preference(user)
+
+
+def _preference(user: User) -> dict[str, Any]:
+    return {"style": preferences.chosen_style(user), "effective": preferences.style_for(user)}

@@ -3,7 +3,10 @@
 from django.conf import settings
 from django.db import models
 
+from captioning.captioners.styles import NORMAL, STYLES
 from library.models import Frame
+
+_STYLES = [(style, style.capitalize()) for style in STYLES]
 
 
 class Caption(models.Model):
@@ -31,6 +34,9 @@ class Caption(models.Model):
     frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="captions")
     source = models.CharField(max_length=8, choices=Source)
     model_id = models.CharField(max_length=120, blank=True, help_text="Empty for people and imports")
+    style = models.CharField(
+        max_length=8, choices=_STYLES, default=NORMAL, help_text="Of a model's caption: how it was asked"
+    )
     text = models.TextField()
     alternatives = models.JSONField(
         default=list, blank=True, help_text="Other sentences of the model, the likeliest first"
@@ -73,6 +79,18 @@ class Caption(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class CaptionPreference(models.Model):
+    """The style in which a person wants photos captioned; without a row it is the site's."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="caption_preference"
+    )
+    style = models.CharField(max_length=8, choices=_STYLES)
+
+    def __str__(self) -> str:
+        return f"{self.style} captions for {self.user_id}"
 
 
 class ReviewDecision(models.Model):

@@ -102,6 +102,7 @@ def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) ->
                 frame_id=frame_id,
                 source=Caption.Source.MODEL,
                 model_id=model_id,
+                style=draft.style,
                 text=draft.text,
                 alternatives=list(draft.alternatives),
                 confidence=draft.confidence,
@@ -112,7 +113,7 @@ def record_captions(pairs: Sequence[tuple[int, CaptionDraft]], model_id: str) ->
         _upsert_captions(
             rows,
             [
-                *("text", "alternatives", "confidence", "match_score"),
+                *("style", "text", "alternatives", "confidence", "match_score"),
                 *("state", "doubts", "review_priority", "updated_at"),
             ],
         )

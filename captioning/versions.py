@@ -221,8 +221,10 @@ def _shipped_or_none() -> ActiveCaptioner | None:
 
 
 def _kept_copy(folder: Path, version: CaptionerVersion) -> Path:
-    """A copy that no later training run writes over; the same one for the same weights."""
-    name = f"{slugify(version.model_id)[:80]}-{version.weights_sha256[:8]}"
+    """A copy that no later training run writes over; the same one for the same weights and styles."""
+    styles_sha256 = str(_json_in(folder / _MANIFEST).get("styles_sha256", ""))
+    parts = (slugify(version.model_id)[:80], version.weights_sha256[:8], styles_sha256[:8])
+    name = "-".join(filter(None, parts))
     kept: Path = settings.VAR_DIR / "captioners" / name
     if folder.resolve() == kept.resolve():
         return kept

@@ -6,6 +6,7 @@ import django_stubs_ext
 
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_options import DTYPES, HubOptions
+from captioning.captioners.styles import NORMAL, STYLES
 from config import environment as env
 from config.logging import LEVELS, logging_config
 
@@ -84,6 +85,7 @@ CAPTIONER = env.text("CAPTIONER", "captioning.captioners.visual.VisualCaptioner"
 CAPTIONER_CHECKPOINT = env.optional_text("CAPTIONER_CHECKPOINT")
 CAPTIONER_MODEL_ID = env.optional_text("CAPTIONER_MODEL_ID")
 CAPTIONER_DECODING = env.parsed("CAPTIONER_DECODING", "", Decoding.parse)
+CAPTION_STYLE = env.choice("CAPTION_STYLE", NORMAL, STYLES)
 CAPTIONER_HUB = HubOptions(
     model=env.optional_text("CAPTIONER_HUB_MODEL"),
     revision=env.optional_text("CAPTIONER_HUB_REVISION"),

@@ -68,17 +68,28 @@ class FakeBackbone:
 
 
 class FakeCaptioner:
-    """Writes "a red picture", with the name of the palette's colour nearest to the mean."""
+    """Writes "a red picture", with the name of the palette's colour nearest to the mean.
+
+    In the short style it says "red", in the detailed one "a red picture all over".
+    """
 
     model_id = "fake-captioner"
+    styles: tuple[str, ...] = ("short", "normal", "detailed")
 
     def __init__(self, checkpoint: object = None, device: str | None = None, **_: Any) -> None:
         self.device = device
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
         """One draft per frame, in order."""
-        colours = [_nearest_name(_mean_colour(grid)) for grid in frames.features.grid]
-        return [CaptionDraft(_sentence(each), 0.9, ("a picture", f"something {each}")) for each in colours]
+        names = [_nearest_name(_mean_colour(grid)) for grid in frames.features.grid]
+        told = [
+            {"short": name, "normal": _sentence(name), "detailed": f"{_sentence(name)} all over"}[style]
+            for name in names
+        ]
+        return [
+            CaptionDraft(text, 0.9, ("a picture", f"something {name}"), style=style)
+            for text, name in zip(told, names, strict=True)
+        ]
 
 
 class FakeImageEmbedder:

@@ -16,7 +16,9 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft, encode_for
+from captioning.captioners.base import CaptionDraft, caption_in_styles, encode_for
+from captioning.captioners.styles import NORMAL
+from captioning.preferences import styles_of_frames
 from captioning.selectors import captions_of, settled_sentences
 from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
@@ -70,6 +72,8 @@ def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
         shown: dict[str, Any] = {"pictures": pictures} if pictures else {}
         if known := contexts_of(frame_ids):
             shown["contexts"] = [known.get(each, "") for each in frame_ids]
+        wanted = styles_of_frames(frame_ids)
+        shown["styles"] = [wanted.get(each, NORMAL) for each in frame_ids]
         record(frame_ids, look_at(squares, [settled.get(each) for each in frame_ids], **shown))
     claims.fail(claim.stage, errors)
     claims.finish(
@@ -91,19 +95,20 @@ def look_at(
     pixels: Pixels,
     settled: Sequence[str | None],
     *,
+    styles: Sequence[str] = (),
     pictures: Sequence[Pixels] = (),
     contexts: Sequence[str] = (),
 ) -> Description:
     """Run every model over N pictures (uint8, (N, 260, 260, 3)).
 
     settled: the sentence that stands whatever the captioner writes; empty where a person rejected its own, None
-    where the draft will stand.
+    where the draft will stand. styles: in which each is to be captioned; none: all in the normal one.
     pictures: the same ones whole, for a captioner that reads more than the square. contexts: what is known of each.
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
     batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
-    drafts = captioner.caption(batch)
+    drafts = caption_in_styles(captioner, batch, styles or [NORMAL] * len(batch))
     texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])

@@ -8,7 +8,7 @@ answer comes back on a Redis list of its own, so that any thread of any web serv
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from io import BytesIO
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from captioning.active import picture_px
-from captioning.on_demand import Seen, look_at
+from captioning.captioners.styles import NORMAL
+from captioning.on_demand import PLAINLY, Seen, Wanted, look_at
 from captioning.vision.pixels import INPUT_SIZE_PX, fitted_pixels, square_pixels
-from core.errors import ModelUnavailable, QueueUnavailable
+from core.errors import InvalidInput, ModelUnavailable, QueueUnavailable
 from workers import messages
 
 TASK, CAPTION_TASK, QUEUE = "workers.encode_query_image", "workers.caption_picture", "interactive"
@@ -39,11 +40,14 @@ def encode_query_image(picture: Image.Image) -> NDArray[np.float32]:
     return np.asarray(_asked(TASK, picture)["vector"], dtype=np.float32)
 
 
-def caption_picture(picture: Image.Image, context: str = "") -> Seen:
-    """Caption and auto-tags of an opened picture, from such a worker; the same errors. context: what is known of it."""
+def caption_picture(picture: Image.Image, wanted: Wanted = PLAINLY) -> Seen:
+    """Caption and auto-tags of an opened picture, from such a worker; the same errors.
+
+    InvalidInput where the captioner knows none of the styles that will do.
+    """
     whole_px = picture_px()
     whole = _packed(_jpeg(fitted_pixels(picture, whole_px))) if whole_px else None
-    told = _asked(CAPTION_TASK, picture, whole, context)["seen"]
+    told = _asked(CAPTION_TASK, picture, whole, wanted.context, list(wanted.styles))["seen"]
     tags = tuple((name, confidence) for name, confidence in told["tags"])
     return Seen(**{**told, "tags": tags, "alternatives": tuple(told["alternatives"])})
 
@@ -54,12 +58,17 @@ def answer(pixels_base64: str, reply_to: str) -> None:
 
 
 def answer_caption(
-    pixels_base64: str, reply_to: str, jpeg_base64: str | None = None, context: str = ""
+    pixels_base64: str,
+    reply_to: str,
+    jpeg_base64: str | None = None,
+    context: str = "",
+    styles: Sequence[str] = (NORMAL,),
 ) -> None:
     """Called by the worker: caption the pixels and put words or error where the web process waits for them."""
     square = _square(base64.b64decode(pixels_base64))
     whole = None if jpeg_base64 is None else _pixels_in(base64.b64decode(jpeg_base64))
-    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole, context))})
+    wanted = Wanted(context, tuple(styles))
+    _reply(reply_to, lambda: {"seen": asdict(look_at(square, whole, wanted))})
 
 
 def encode_pixels(raw: bytes) -> NDArray[np.float32]:
@@ -92,7 +101,7 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _asked(task: str, picture: Image.Image, *more: str | None) -> dict[str, Any]:
+def _asked(task: str, picture: Image.Image, *more: Any) -> dict[str, Any]:
     """What a worker replies about a picture."""
     timeout_s: float = settings.INTERACTIVE_TIMEOUT_S
     pixels = _packed(square_pixels(picture).tobytes())
@@ -112,6 +121,8 @@ def _reply(reply_to: str, make: Callable[[], dict[str, Any]]) -> None:
         reply = make()
     except ModelUnavailable as error:
         reply = {"unavailable": str(error)}
+    except InvalidInput as error:
+        reply = {"refused": str(error), "field": error.field}
     messages.client().rpush(reply_to, json.dumps(reply))
     messages.client().expire(reply_to, _ANSWER_EXPIRES_S)
 
@@ -120,6 +131,8 @@ def _told(reply: bytes) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(reply)
     if "unavailable" in told:
         raise ModelUnavailable(told["unavailable"])
+    if "refused" in told:
+        raise InvalidInput(told["refused"], field=told["field"])
     return told
 
 

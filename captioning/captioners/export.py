@@ -12,7 +12,7 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from core.errors import InvalidInput
 
 LANGUAGE_MODEL = "language_model"
-_READS_PICTURES = ("vision.", "projector.", "concepts.")
+_READS_PICTURES = ("vision.", "projector.", "concepts.", "styles.")
 
 
 def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:

@@ -1,6 +1,7 @@
 """Captioners out of the Hugging Face hub: one class, and a table of what each family wants (hub_families)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_families import Family, Loaded, family_of
 from captioning.captioners.hub_options import HubOptions, hub_arguments
 from captioning.captioners.repeatable import repeatable
+from captioning.captioners.styles import NORMAL, STYLES, checked_style, decoded_in
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype, keep_large_blocks
 from core.errors import ModelUnavailable
@@ -41,24 +43,30 @@ class HubCaptioner:
         self.loaded.model.to(self.device).eval()
         self._ends = _end_tokens(self.loaded)
 
-    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
+    @property
+    def styles(self) -> Sequence[str]:
+        """Those that its family has a prompt for."""
+        return [style for style in STYLES if style == NORMAL or style in self.family.styles]
+
+    def caption(self, frames: FrameBatch, style: str = NORMAL) -> Sequence[CaptionDraft]:
         """One draft per frame, in order. Of the pictures where the batch carries them, else of its squares."""
+        checked_style(style, self.styles)
         pictures = [Image.fromarray(each) for each in (frames.pictures or frames.pixels)]
         drafts: list[CaptionDraft] = []
         for start in range(0, len(pictures), self.batch_size):
-            drafts += self._caption(pictures[start : start + self.batch_size])
+            drafts += self._caption(pictures[start : start + self.batch_size], style)
         return drafts
 
     @torch.inference_mode()
-    def _caption(self, pictures: Sequence[Image.Image]) -> list[CaptionDraft]:
-        inputs = {
-            name: self._placed(each) for name, each in self.family.lay_out(self.loaded, pictures).items()
-        }
-        beams = self.decoding.get("num_beams", 1)
-        with repeatable(self.decoding, self.device):
+    def _caption(self, pictures: Sequence[Image.Image], style: str) -> list[CaptionDraft]:
+        asked = replace(self.loaded, prompt=self.family.styles.get(style, self.loaded.prompt))
+        inputs = {name: self._placed(each) for name, each in self.family.lay_out(asked, pictures).items()}
+        decoding = decoded_in(style, self.decoding)
+        beams = decoding.get("num_beams", 1)
+        with repeatable(decoding, self.device):
             output = self.loaded.model.generate(
                 **inputs,
-                **self.decoding,
+                **decoding,
                 num_return_sequences=beams,
                 return_dict_in_generate=True,
                 output_logits=True,
@@ -68,7 +76,7 @@ class HubCaptioner:
         told = self.loaded.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         texts = [" ".join(text.split()) for text in told]
         sure = confidences(tokens, log_probabilities, self._ends)
-        return [draft_of(texts[at : at + beams], sure[at]) for at in range(0, len(texts), beams)]
+        return [draft_of(texts[at : at + beams], sure[at], style=style) for at in range(0, len(texts), beams)]
 
     def _placed(self, values: Tensor) -> Tensor:
         return values.to(self.device, self.dtype) if values.is_floating_point() else values.to(self.device)

@@ -4,8 +4,8 @@ Inputs are laid out here, from the model's own image processor and tokenizer, an
 those of SmolVLM and Qwen-VL also load what videos need, which nothing else here does.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,11 +29,15 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Family:
-    """prompt: what is asked unless a setting says otherwise. lay_out: from pictures to arguments of `generate`."""
+    """prompt: what is asked unless a setting says otherwise. lay_out: from pictures to arguments of `generate`.
+
+    styles: what is asked for a style; none where the family was not taught to follow prompts.
+    """
 
     lay_out: Callable[[Loaded, Sequence[Image]], Inputs]
     prompt: str | None = None
     takes_prompt: bool = True
+    styles: Mapping[str, str] = field(default_factory=dict)
 
 
 def family_of(model_type: str) -> Family:
@@ -156,15 +160,20 @@ def _left_padded(loaded: Loaded, texts: list[str]) -> Inputs:
 
 
 _ASKED = "Describe the picture in one short sentence."
+_STYLES = {
+    "short": "Write alternative text for the picture: one sentence of at most fifteen words.",
+    "detailed": "Describe the picture in detail, in two sentences at most.",
+}
+_FLORENCE_STYLES = {"short": "<CAPTION>", "detailed": "<DETAILED_CAPTION>"}
 FAMILIES: dict[str, Family] = {
     "blip": Family(_blip),
     "blip-2": Family(_blip_2),
     "git": Family(_git),
     "vision-encoder-decoder": Family(_pixels_only, takes_prompt=False),
-    "florence2": Family(_florence_2, prompt="<CAPTION>"),
-    "smolvlm": Family(_smolvlm, prompt=_ASKED),
-    "idefics3": Family(_smolvlm, prompt=_ASKED),  # the first SmolVLM calls itself so
-    "qwen2_vl": Family(_qwen, prompt=_ASKED),
-    "qwen2_5_vl": Family(_qwen, prompt=_ASKED),
-    "qwen3_vl": Family(_qwen_3, prompt=_ASKED),
+    "florence2": Family(_florence_2, prompt="<CAPTION>", styles=_FLORENCE_STYLES),
+    "smolvlm": Family(_smolvlm, prompt=_ASKED, styles=_STYLES),
+    "idefics3": Family(_smolvlm, prompt=_ASKED, styles=_STYLES),  # the first SmolVLM calls itself so
+    "qwen2_vl": Family(_qwen, prompt=_ASKED, styles=_STYLES),
+    "qwen2_5_vl": Family(_qwen, prompt=_ASKED, styles=_STYLES),
+    "qwen3_vl": Family(_qwen_3, prompt=_ASKED, styles=_STYLES),
 }

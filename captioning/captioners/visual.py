@@ -12,6 +12,7 @@ from captioning.captioners.confidence import calibration_of
 from captioning.captioners.decoding import Decoding, model_id_with
 from captioning.captioners.language_model import load_base
 from captioning.captioners.repeatable import repeatable
+from captioning.captioners.styles import NORMAL, checked_style, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype, keep_large_blocks
@@ -50,20 +51,26 @@ class VisualCaptioner:
             self.model.vision.to(inference_dtype(self.device))
         self.model.to(self.device).eval()
 
-    def caption(self, frames: FrameBatch) -> Sequence[CaptionDraft]:
+    @property
+    def styles(self) -> Sequence[str]:
+        """Those that the checkpoint has learned."""
+        return self.model.known_styles
+
+    def caption(self, frames: FrameBatch, style: str = NORMAL) -> Sequence[CaptionDraft]:
         """One draft per frame, in order."""
+        decoding = decoded_in(checked_style(style, self.styles), self.decoding)
         if not len(frames):
             return []
         seen = self.model.read_of(frames)
         scores = self.model.concept_scores(frames.features)
         hints = self.model.hints(frames.features.logits, scores)
         contexts = frames.contexts if self.reads_context else ()
-        with repeatable(self.decoding, self.device):
-            kept = self.model.n_best(seen, hints, scores, contexts=contexts, **self.decoding)
-        return [self._draft(candidates) for candidates in kept]
+        with repeatable(decoding, self.device):
+            kept = self.model.n_best(seen, hints, scores, style=style, contexts=contexts, **decoding)
+        return [self._draft(candidates, style) for candidates in kept]
 
-    def _draft(self, candidates: Sequence[Candidate]) -> CaptionDraft:
+    def _draft(self, candidates: Sequence[Candidate], style: str) -> CaptionDraft:
         best = candidates[0]
         evidence = evidence_of(candidates)
         sure = best.confidence if self.calibration is None else self.calibration(evidence)
-        return draft_of([each.text for each in candidates], sure, evidence)
+        return draft_of([each.text for each in candidates], sure, evidence, style)

@@ -3,7 +3,8 @@
 The grid of backbone features is pooled, projected into the language model's embedding space and put before the
 text, as in LLaVA (Liu et al. 2023) and, with a frozen model, Frozen (Tsimpoukelli et al. 2021). Hints follow as
 text: the names of the likeliest ImageNet classes, since the classifier knows things that few captions speak of, and
-the words that the concept head reads from the features.
+the words that the concept head reads from the features. A style is asked for by a few learned vectors behind them
+(prompt tuning, Lester et al. 2021): all else stays as it is, and so does what is written without them.
 """
 
 import re
@@ -23,12 +24,13 @@ from captioning.captioners.architecture import Architecture
 from captioning.captioners.candidates import Candidate
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.captioners.projectors import Projector
+from captioning.captioners.styles import LEARNED, NORMAL, STYLES, checked_style
 from captioning.captioners.tuned_backbone import tuned_backbone
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.tags import class_names, top_classes
 
-#: What ends the prompt, by style. The styles differ in length only; training shows which sentences they stand for.
-STYLES = {"normal": "\n", "short": "\nBriefly:\n", "detailed": "\nIn detail:\n"}
+#: What the vectors of a style are before they learn: these words, over and over (Lester et al. 2021, 3.2).
+_STYLES_AT_FIRST = {"short": " Briefly:", "detailed": " In detail:"}
 
 
 class Read(NamedTuple):
@@ -68,6 +70,9 @@ class VisualLanguageModel(nn.Module):
         self.concepts = ConceptHead(len(architecture.concepts)) if architecture.concepts else None
         if self.concepts is not None:
             self.concepts.requires_grad_(requires_grad=False)  # taught by itself, before the language model
+        self.styles = nn.ParameterDict(
+            {style: self._words_as_vectors(lm, style) for style in LEARNED if architecture.style_tokens}
+        )
         self._column = {word: at for at, word in enumerate(architecture.concepts)}
         self.lm: Any = adapted(lm, architecture, adapter_dropout)
         own = {
@@ -76,6 +81,17 @@ class VisualLanguageModel(nn.Module):
             if id(weight) not in given or weight.requires_grad
         }
         self._trained = list(own.values())
+
+    def _words_as_vectors(self, lm: Any, style: str) -> nn.Parameter:
+        words = self.tokenizer.encode(_STYLES_AT_FIRST[style], add_special_tokens=False)
+        count = self.architecture.style_tokens
+        ids = torch.tensor((words * count)[:count])
+        return nn.Parameter(lm.get_input_embeddings().weight.detach()[ids].float().clone())
+
+    @property
+    def known_styles(self) -> tuple[str, ...]:
+        """The styles that it can be asked for."""
+        return tuple(style for style in STYLES if style == NORMAL or style in self.styles)
 
     @property
     def network(self) -> Any:
@@ -114,9 +130,14 @@ class VisualLanguageModel(nn.Module):
         return tokens
 
     def embed_text(self, ids: Tensor) -> Tensor:
-        """Token ids (..., T) -> embeddings (..., T, hidden)."""
-        embedded: Tensor = self.lm.get_input_embeddings()(ids)
-        return embedded
+        """Token ids (..., T) -> embeddings (..., T, hidden). Ids above the vocabulary are vectors of styles."""
+        embedding = self.lm.get_input_embeddings()
+        words = embedding.num_embeddings
+        embedded: Tensor = embedding(ids.clamp(max=words - 1))
+        if not self.styles:
+            return embedded
+        vectors = torch.cat([self.styles[style] for style in LEARNED]).to(embedded.dtype)
+        return torch.where((ids >= words)[..., None], vectors[(ids - words).clamp(min=0)], embedded)
 
     def hidden_states(self, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         """What the last layer makes of B sequences: (B, L, hidden).
@@ -184,13 +205,18 @@ class VisualLanguageModel(nn.Module):
                 named += [words[k] for k in row]
         return hints
 
-    def prompt_ids(self, hints: Sequence[str], style: str = "normal", context: str = "") -> list[int]:
-        """Tokens that follow the visual ones: known context, the hints, and how long a caption is wanted (`STYLES`)."""
+    def prompt_ids(self, hints: Sequence[str], style: str = NORMAL, context: str = "") -> list[int]:
+        """Tokens that follow the visual ones: known context, the hints, and the vectors of a style other than normal.
+
+        InvalidInput names the styles that the model knows.
+        """
         known = f"{context}\n" if context else ""
-        ids: list[int] = self.tokenizer.encode(
-            known + ", ".join(hints) + STYLES[style], add_special_tokens=False
-        )
-        return ids
+        ids: list[int] = self.tokenizer.encode(known + ", ".join(hints) + "\n", add_special_tokens=False)
+        if checked_style(style, self.known_styles) == NORMAL:
+            return ids
+        count = self.architecture.style_tokens
+        first = self.lm.get_input_embeddings().num_embeddings + count * LEARNED.index(style)
+        return ids + list(range(first, first + count))
 
     def generate(
         self,
@@ -284,10 +310,11 @@ class VisualLanguageModel(nn.Module):
     @contextmanager
     def merged(self) -> Iterator[None]:
         """Adapters folded in for a while: to write a lot without their cost. The base comes back bit for bit."""
-        if not is_mergeable(self.architecture):
+        tuned = [module for module in self.lm.modules() if hasattr(module, "base_layer")]
+        if not is_mergeable(self.architecture) or any(module.merged for module in tuned):
             yield
             return
-        bases = [module.base_layer.weight for module in self.lm.modules() if hasattr(module, "base_layer")]
+        bases = [module.base_layer.weight for module in tuned]
         kept = [weight.detach().clone() for weight in bases]
         self.lm.merge_adapter()
         try:

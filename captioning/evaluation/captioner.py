@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from captioning.alt_text import MAX_CHARS
 from captioning.captioners.base import CaptionDraft, Captioner, encode_for
 from captioning.captioners.decoding import spoken
+from captioning.captioners.styles import LEARNED, NORMAL, checked_style
 from captioning.evaluation.comparison import wording
-from captioning.evaluation.metrics import best_tokenizer, score_captions
+from captioning.evaluation.metrics import best_tokenizer, cider_of_each, score_captions
 from captioning.training.dataset import CaptionedImage
+from captioning.training.styles import in_style, is_present_and_active
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
 
@@ -30,9 +33,14 @@ class Captioned:
 
 
 def caption_images(
-    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, batch: int = 32
+    images: Sequence[CaptionedImage],
+    backbone: Any,
+    captioner: Captioner,
+    batch: int = 32,
+    style: str = NORMAL,
 ) -> Captioned:
-    """Caption pictures in batches, decoding ahead of the model."""
+    """Caption pictures in batches, decoding ahead of the model. InvalidInput names the styles that it knows."""
+    checked_style(style, captioner.styles)
     drafts: list[CaptionDraft] = []
     started = time.perf_counter()
     for frames in tqdm(
@@ -40,7 +48,7 @@ def caption_images(
         total=-(-len(images) // batch),
         desc="captions",
     ):
-        drafts += captioner.caption(frames)
+        drafts += captioner.caption(frames, style)
     return Captioned(tuple(drafts), time.perf_counter() - started)
 
 
@@ -72,6 +80,7 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
     tokenizer = best_tokenizer()
     texts = [draft.text for draft in captioned.drafts]
     scores = score_captions(texts, [image.captions for image in images], tokenizer=tokenizer)
+    styles = {draft.style for draft in captioned.drafts}
     return {
         "captioner": captioner.model_id,
         "n_images": len(images),
@@ -81,7 +90,24 @@ def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Ca
         "tokenizer": tokenizer,
         "distinct_captions": len(set(texts)),
         "vocabulary": wording(texts)["vocabulary"],
+        "style": ", ".join(sorted(styles)),
+        **_told(texts, images, tokenizer),
     }
+
+
+def _told(texts: Sequence[str], images: Sequence[CaptionedImage], tokenizer: str) -> dict[str, float]:
+    """How captions are told, and how near they are to the human captions that show a style."""
+    count = max(1, len(texts))
+    figures = {
+        "words": sum(len(text.split()) for text in texts) / count,
+        "chars": sum(map(len, texts)) / count,
+        "fit_alt_text": sum(len(text) <= MAX_CHARS for text in texts) / count,
+        "present_and_active": sum(map(is_present_and_active, texts)) / count,
+    }
+    for style in LEARNED:
+        shown = [in_style(image.captions, style) for image in images]
+        figures[f"cider_{style}"] = float(cider_of_each(texts, shown, tokenizer=tokenizer).mean())
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _pixels(path: Path, picture_px: int | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:

@@ -23,12 +23,13 @@ from torch.nn import functional
 from captioning.captioners.concepts import pooled_grid
 from captioning.captioners.sampling import Sample
 from captioning.captioners.visual_lm import VisualLanguageModel
-from captioning.training.batches import Hints, in_style
+from captioning.training.batches import Hints
 from captioning.training.checkpoint import Stateful
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.training.pictures import Picked
 from captioning.training.self_critical import SelfCriticalBatches
+from captioning.training.styles import in_style
 from captioning.vision.backbone import CHANNELS
 from captioning.vision.frames import Features
 

@@ -19,6 +19,7 @@ from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage, tidy_caption
 from captioning.training.pictures import pictures_for
 from captioning.training.reviews import mixed
+from captioning.training.styles import taught_in_style
 from captioning.vision.frames import Features
 
 #: For each view, for each picture, the words that stand before its caption.
@@ -154,7 +155,7 @@ class BatchSource:
         return [(index, self._view_of(index, choose)) for index in chosen]
 
     def _style(self, choose: random.Random) -> str:
-        return choose.choice(("short", "detailed")) if choose.random() < self.config.style_share else "normal"
+        return choose.choice(self.config.styles)
 
     def _view_of(self, index: int, choose: random.Random) -> str:
         if any(_SIDED.search(caption) for caption in self.images[index].captions):
@@ -165,7 +166,7 @@ class BatchSource:
 
     def _sequence(self, index: int, view: str, choose: random.Random, style: str) -> PackedCaptions:
         hints = self._hints_of(index, view, choose)
-        captions = in_style(self.images[index].captions, style)
+        captions = taught_in_style(self.images[index].captions, style)
         choose.shuffle(captions)
         encoded = [
             self.model.tokenizer.encode(tidy_caption(text), add_special_tokens=False)[
@@ -187,13 +188,6 @@ class BatchSource:
     @property
     def _pad(self) -> int:
         return int(self.model.tokenizer.eos_token_id)
-
-
-def in_style(captions: Sequence[str], style: str) -> list[str]:
-    """Those of a picture's captions that show a style: the two shortest, the two longest, or all for `normal`."""
-    if style == "normal":
-        return list(captions)
-    return sorted(captions, key=len, reverse=style == "detailed")[:2]
 
 
 def packed(

@@ -48,6 +48,8 @@ def learned_hints(
     """
     if model.concepts is None:
         return {view: model.hints(features.logits, None) for view, features in views.items()}
+    if config.trains == "styles":  # what reads the words is frozen: it can't learn to trust them too much
+        return {view: _own_hints(model, features) for view, features in views.items()}
     data = ConceptData(images, views, model.architecture.concepts)
     if anew or not config.start_from:
         model.concepts.load_state_dict(data.fit(config.seed).state_dict())
@@ -55,6 +57,14 @@ def learned_hints(
     return {
         view: model.hints(features.logits, torch.from_numpy(scores[view])) for view, features in views.items()
     }
+
+
+def _own_hints(model: VisualLanguageModel, features: Features, batch: int = 500) -> list[list[str]]:
+    hints: list[list[str]] = []
+    for start in range(0, len(features), batch):
+        part = Features(features.grid[start : start + batch], features.logits[start : start + batch])
+        hints += model.hints(part.logits, model.concept_scores(part))
+    return hints
 
 
 class ConceptData:

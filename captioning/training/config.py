@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, get_origin
 from captioning.captioners.architecture import BACKBONES, Architecture
 from captioning.captioners.checkpoint import base_folder, read_manifest
 from captioning.captioners.language_model import PACKAGED
+from captioning.captioners.styles import LEARNED, NORMAL
 from captioning.training.features import VIEWS
 from core.errors import InvalidInput
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 #: Words that a key may have as its value; those of the architecture are checked where it is.
 CHOICES: dict[str, tuple[str, ...]] = {
     "objective": ("cross_entropy", "cider", "adversarial"),
+    "trains": ("captions", "styles"),
     "optimizer": ("adamw", "adafactor", "sgd"),
     "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
@@ -25,7 +27,6 @@ SHARES = (
     "dropout",
     "adapter_dropout",
     "hint_dropout",
-    "style_share",
     "review_share",
     "context_share",
     "word_dropout",
@@ -40,12 +41,13 @@ class FinetuneConfig:
 
     objective: `cross_entropy` on the human captions, `cider`, self-critical on the model's own samples, or
     `adversarial`, where a discriminator judges these. adversarial_share: of its reward; CIDEr gives the rest.
+    trains: `captions`, or `styles`: nothing but the `style_tokens` vectors of each style of the checkpoint it starts
+    from, on each picture's two shortest and two longest captions.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over, but that a
     frozen backbone may be trained from here on (`architecture.backbone`, at `backbone_learning_rate`).
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
-    style_share: share of the pictures that are shown with their short or their detailed captions, and told so.
     review_share: share of the pictures of an epoch that are drawn from reviewed ones, where there are any; none of
     them is shown more than four times an epoch.
     context_share: share of the pictures that are shown with what is known of them (title and tags); above 0 the
@@ -60,6 +62,7 @@ class FinetuneConfig:
     base: str = PACKAGED
     objective: str = "cross_entropy"
     adversarial_share: float = 1.0
+    trains: str = "captions"
     start_from: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
@@ -79,7 +82,6 @@ class FinetuneConfig:
     dropout: float = 0.1
     adapter_dropout: float = 0.0
     hint_dropout: float = 0.1
-    style_share: float = 0.0
     review_share: float = 0.5
     context_share: float = 0.0
     word_dropout: float = 0.0
@@ -131,13 +133,29 @@ class FinetuneConfig:
                 self.captions_per_image >= 2,
                 f"objective={self.objective} needs captions_per_image of 2 or more, to compare.",
             )
+        if self.trains == "styles":
+            _must(bool(self.start_from), "trains=styles needs start_from=CHECKPOINT: it trains nothing else.")
+        teaches = self.trains == "styles"
+        _must(
+            teaches == (self.architecture.style_tokens > 0),
+            "trains=styles needs style_tokens of 1 or more."
+            if teaches
+            else "style_tokens needs trains=styles.",
+        )
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             architecture = replace(self.architecture, concepts=tuple(learned))
             return replace(self, architecture=self._reading_context(architecture))
         start = read_manifest(Path(self.start_from))
         base = base_folder(start, Path(self.start_from))
-        return replace(self, base=base, architecture=self._reading_context(self._thawed(start.architecture)))
+        # Styles belong to the weights that they were learned with: those that train on lose them.
+        start_architecture = replace(start.architecture, style_tokens=self.architecture.style_tokens)
+        return replace(self, base=base, architecture=self._reading_context(self._thawed(start_architecture)))
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles that captions are shown in, and evaluated in."""
+        return LEARNED if self.trains == "styles" else (NORMAL,)
 
     def _thawed(self, start: Architecture) -> Architecture:
         """That of the checkpoint; its backbone, where that was frozen, as this configuration wants it."""

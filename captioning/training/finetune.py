@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from captioning.captioners.checkpoint import Manifest, save_checkpoint
+from captioning.captioners.checkpoint import Manifest, read_manifest, save_checkpoint
+from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.evaluation.metrics import score_captions
 from captioning.training.checkpoint import load_training_state
@@ -16,6 +17,7 @@ from captioning.training.features import cached_features
 from captioning.training.loop import Evaluate, Evaluation, Told, finetune
 from captioning.training.pictures import pictures_for
 from captioning.training.reviews import score_of_both, train_images
+from captioning.training.styles import in_style
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
@@ -50,13 +52,18 @@ def finetune_and_export(
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
     assert state is not None
+    # What gains styles stays the captioner that it was, in its id too.
+    decoding = read_manifest(Path(config.start_from)).decoding if config.trains == "styles" else DECODING
     return save_checkpoint(
-        output, state.weights, base=config.base, architecture=config.architecture, decoding=DECODING
+        output, state.weights, base=config.base, architecture=config.architecture, decoding=decoding
     )
 
 
 def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path) -> Evaluate:
-    """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose)."""
+    """Greedy captions of an even sample of dev, scored by CIDEr (simple tokenizer: fast, and good enough to choose).
+
+    Where styles are trained: the mean over them, each held against the captions that show it.
+    """
     kind = config.architecture.backbone
     paths = [image.path for image in images]
     features = cached_features(paths, cache_dir / "features", trunk=kind == "last_stage")
@@ -70,20 +77,23 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
         device = model.projector.place.device
         hints = model.hints(chosen.logits, model.concept_scores(chosen))
         known = [images[at].context for at in sample] if config.architecture.reads_context else []
-        captions: list[str] = []
-        for start in range(0, len(sample), _BATCH):
-            rows = slice(start, start + _BATCH)
-            seen = pictures.read([(at, "plain") for at in sample[rows]]).to(device)
-            captions += model.generate(
-                seen, hints[rows], contexts=known[rows], max_new_tokens=24, do_sample=False
-            )[0]
-        cider = (
-            score_captions(captions, [images[at].captions for at in sample], tokenizer="simple")["cider"]
-            or 0.0
-        )
-        tqdm.write(f"epoch {epoch}: CIDEr {cider:.3f} on {len(sample)} dev images")
-        shown = {images[at].path.name: caption for at, caption in zip(sample, captions, strict=True)}
-        return Evaluation(cider, dict(list(shown.items())[:_SHOWN]))
+        scores, shown = [], {}
+        for style in config.styles:
+            decoding = decoded_in(style, {"max_new_tokens": 24, "do_sample": False})
+            captions: list[str] = []
+            for start in range(0, len(sample), _BATCH):
+                rows = slice(start, start + _BATCH)
+                seen = pictures.read([(at, "plain") for at in sample[rows]]).to(device)
+                captions += model.generate(seen, hints[rows], style=style, contexts=known[rows], **decoding)[
+                    0
+                ]
+            truth = [in_style(images[at].captions, style) for at in sample]
+            scores.append(score_captions(captions, truth, tokenizer="simple")["cider"] or 0.0)
+            tqdm.write(f"epoch {epoch}: CIDEr {scores[-1]:.3f} on {len(sample)} dev images, {style} captions")
+            named = "" if style == NORMAL else f" ({style})"
+            for at, caption in list(zip(sample, captions, strict=True))[:_SHOWN]:
+                shown[images[at].path.name + named] = caption
+        return Evaluation(sum(scores) / len(scores), shown)
 
     return evaluate
 

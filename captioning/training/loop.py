@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from captioning.captioners.adaptation import trains_base_weights
-from captioning.captioners.checkpoint import load_checkpoint
+from captioning.captioners.adaptation import is_mergeable, trains_base_weights
+from captioning.captioners.checkpoint import is_of_styles, load_checkpoint
 from captioning.captioners.language_model import load_base
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.adversarial import AdversarialBatches
@@ -99,11 +99,19 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
             weight.data = weight.data.float()
     if config.start_from:
         _, weights = load_checkpoint(Path(config.start_from))
-        untouched = {
-            name: weight for name, weight in model.trained_state().items() if name.startswith("vision.")
+        fresh = {
+            name: weight
+            for name, weight in model.trained_state().items()
+            if name.startswith("vision.") or is_of_styles(name)
         }
+        kept = {name: weight for name, weight in weights.items() if not is_of_styles(name)}
         with torch.no_grad():
-            model.load_trained_state(untouched | weights)
+            model.load_trained_state(fresh | kept)
+    if config.trains == "styles":
+        model.requires_grad_(requires_grad=False)
+        model.styles.requires_grad_(requires_grad=True)
+        if is_mergeable(config.architecture):
+            model.lm.merge_adapter()  # as it is where it serves
     return model.to(device)
 
 

@@ -25,13 +25,16 @@ _ORTHOGONAL = 0.1
 
 def make_optimizer(model: VisualLanguageModel, config: FinetuneConfig) -> torch.optim.Optimizer:
     """Over what is trained, each with its learning rate: the projector starts from nothing, the backbone from much."""
-    projector = list(model.projector.parameters())
-    adapters = [weight for weight in model.lm.parameters() if weight.requires_grad]
-    groups = [{"params": projector, "lr": config.projector_learning_rate}]
-    if adapters:
-        groups.insert(0, {"params": adapters, "lr": config.learning_rate})
-    if model.vision is not None:
-        groups.append({"params": list(model.vision.parameters()), "lr": config.backbone_learning_rate})
+    rates = (
+        (config.learning_rate, (model.lm, model.styles)),
+        (config.projector_learning_rate, (model.projector,)),
+        (config.backbone_learning_rate, () if model.vision is None else (model.vision,)),
+    )
+    groups = [
+        {"params": weights, "lr": rate}
+        for rate, parts in rates
+        if (weights := [each for part in parts for each in part.parameters() if each.requires_grad])
+    ]
     match config.optimizer:
         case "adafactor":
             return torch.optim.Adafactor(groups, weight_decay=config.weight_decay)

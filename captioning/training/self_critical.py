@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 from captioning.captioners.sampling import Sample, sample
 from captioning.captioners.visual_lm import VisualLanguageModel
-from captioning.training.batches import Batch, BatchSource, Hints, collate, in_style, packed
+from captioning.training.batches import Batch, BatchSource, Hints, collate, packed
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.training.pictures import Picked
+from captioning.training.styles import in_style
 from captioning.vision.frames import Features
 
 _LONGEST_NGRAM = 4

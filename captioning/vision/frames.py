@@ -43,3 +43,14 @@ class FrameBatch:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def rows(self, positions: Sequence[int]) -> "FrameBatch":
+        """Those at some positions, in that order."""
+        at = list(positions)
+        trunk = None if self.features.trunk is None else self.features.trunk[at]
+        return FrameBatch(
+            self.pixels[at],
+            Features(self.features.grid[at], self.features.logits[at], trunk),
+            [self.pictures[row] for row in at if self.pictures],
+            [self.contexts[row] for row in at if self.contexts],
+        )

@@ -7,7 +7,9 @@ import pytest
 
 from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
+from captioning.captioners.styles import STYLES
 from captioning.vision.frames import Features, FrameBatch
+from core.errors import InvalidInput
 
 #: Shapes of pictures as cameras make them, small.
 _SHAPES = ((40, 64), (64, 40), (33, 60), (50, 50), (64, 64))
@@ -69,6 +71,18 @@ class CaptionerContract:
 
     def test_nothing_for_nothing(self, captioner: Captioner) -> None:
         assert list(captioner.caption(batch_of(0))) == []
+
+    def test_it_is_asked_for_the_styles_it_knows_and_refuses_others_by_name(
+        self, captioner: Captioner
+    ) -> None:
+        assert "normal" in captioner.styles
+        for style in captioner.styles:
+            assert [draft.style for draft in captioner.caption(batch_of(2), style)] == [style, style]
+        normal = [draft.text for draft in captioner.caption(batch_of(2), "normal")]
+        assert normal == [draft.text for draft in captioner.caption(batch_of(2))]
+        unknown = next(style for style in (*STYLES, "shouted") if style not in captioner.styles)
+        with pytest.raises(InvalidInput, match=f"allowed: {', '.join(captioner.styles)}"):
+            captioner.caption(batch_of(1), unknown)
 
     def test_beams_and_drawn_words_are_drafts_too_and_come_again(self) -> None:
         for chosen in (

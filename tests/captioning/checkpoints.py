@@ -6,6 +6,7 @@ that `save_version(folder, "oak")` made.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ class FolderCaptioner(FakeCaptioner):
         self.model_id = card["model_id"]
         self.word = card["decoding"].get("word", "nobody")
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
-        drafts: Sequence[CaptionDraft] = super().caption(frames)
-        return [CaptionDraft(f"{draft.text}, said by {self.word}", draft.confidence) for draft in drafts]
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
+        drafts: Sequence[CaptionDraft] = super().caption(frames, style)
+        return [replace(draft, text=f"{draft.text}, said by {self.word}") for draft in drafts]
 
 
 def save_version(folder: Path, word: str, *, cider: float | None = None) -> Manifest:

@@ -34,9 +34,7 @@ def config_of(base: str, *overrides: str) -> FinetuneConfig:
     architecture = Architecture(
         visual_side=2, projector_width=32, bottleneck_width=8, top_layers=1, lora_rank=4
     )
-    config = FinetuneConfig(
-        base=base, architecture=architecture, dropout=0.0, hint_dropout=0.0, style_share=0.0, device="cpu"
-    )
+    config = FinetuneConfig(base=base, architecture=architecture, dropout=0.0, hint_dropout=0.0, device="cpu")
     return config.with_overrides(["learning_rate=1e-2", "projector_learning_rate=1e-2", *overrides])
 
 

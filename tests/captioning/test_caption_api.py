@@ -9,8 +9,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from captioning import preferences
 from captioning.models import Caption
-from captioning.on_demand import Seen
+from captioning.on_demand import Seen, Wanted
 from core.errors import ModelUnavailable, QueueUnavailable
 from library import api_keys
 from library.models import Asset
@@ -33,16 +34,24 @@ def signed_in(client: Client, alice: User) -> Client:
     return client
 
 
+@pytest.fixture
+def styles_asked() -> list[list[str]]:
+    """The styles that would do, of each question."""
+    return []
+
+
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Image.Image]:
+def asked(monkeypatch: pytest.MonkeyPatch, styles_asked: list[list[str]]) -> list[Image.Image]:
     """Stands for the interactive worker, which tests/workers start for real; holds what it was asked."""
     pictures: list[Image.Image] = []
 
-    def answer(picture: Image.Image, context: str) -> Seen:
+    def answer(picture: Image.Image, wanted: Wanted) -> Seen:
         pictures.append(picture)
-        picture.info["context"] = context
+        picture.info["context"] = wanted.context
+        styles_asked.append(list(wanted.styles))
         tags = (("strawberry", 0.8), ("fig", 0.1))
-        return Seen(SENTENCE, 0.9, "fake-captioner", tags, ("A red wall", "A wall", "Something red"))
+        others = ("A red wall", "A wall", "Something red")
+        return Seen(SENTENCE, 0.9, "fake-captioner", tags, others, wanted.styles[0])
 
     monkeypatch.setattr(pipeline, "caption_picture", answer)
     return pictures
@@ -80,6 +89,7 @@ def test_caption_alt_text_tags_and_a_token_and_nothing_is_stored(signed_in: Clie
         "alternatives": [],
         "confidence": 0.9,
         "model_id": "fake-captioner",
+        "style": "normal",
         "tags": [{"name": "strawberry", "confidence": 0.8}, {"name": "fig", "confidence": 0.1}],
     }
     assert not Asset.objects.exists()
@@ -100,6 +110,28 @@ def test_a_number_of_sentences_out_of_bounds_is_refused_by_name(
 ) -> None:
     refused(send(signed_in, n=n), 400, "n")
     assert not asked
+
+
+def test_the_request_chooses_the_style_else_the_person_else_the_site(
+    signed_in: Client, alice: User, styles_asked: list[list[str]], settings: Any
+) -> None:
+    assert send(signed_in, style="detailed").json()["style"] == "detailed"
+    settings.CAPTION_STYLE = "short"
+    send(signed_in)
+    preferences.choose_style(alice, "detailed")
+    send(signed_in)
+    send(signed_in, style="short")
+    assert styles_asked == [["detailed"], ["short", "normal"], ["detailed", "normal"], ["short"]]
+    refused(send(signed_in, style="shouted"), 400, "style")
+
+
+def test_the_alt_text_is_the_short_caption_where_the_model_knows_the_style(
+    signed_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen(SENTENCE, 0.9, "fake-captioner", (), style="normal", short="A red picture.")
+    monkeypatch.setattr(pipeline, "caption_picture", lambda picture, wanted: seen)
+    told = send(signed_in).json()
+    assert (told["caption"], told["alt_text"]) == (SENTENCE, "A red picture.")
 
 
 def test_an_unchanged_scene_is_204_and_asks_no_model(signed_in: Client, asked: list[Image.Image]) -> None:
@@ -167,7 +199,7 @@ def test_the_limits_are_those_of_uploads(signed_in: Client, settings: Any) -> No
 def test_what_is_away_is_said_with_a_time_to_come_back(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def away(picture: Image.Image, context: str) -> None:
+    def away(picture: Image.Image, wanted: Wanted) -> None:
         raise error
 
     monkeypatch.setattr(pipeline, "caption_picture", away)

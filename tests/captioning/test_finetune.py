@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+import captioning.training
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.checkpoint import load_checkpoint, read_manifest, save_checkpoint
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training import adversarial
@@ -29,6 +31,7 @@ from tests.captioning.tiny import save_tiny_lm
 
 pytestmark = pytest.mark.models
 
+STYLES_CONFIG = Path(captioning.training.__file__).with_name("styles.json")
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
@@ -157,6 +160,32 @@ def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_wo
         torch.equal(weight, last.weights[name])
         for name, weight in build_model(goes_on.resolved(), cache).trained_state().items()
     )
+
+
+def test_styles_are_learned_beside_a_finished_checkpoint_which_stays_what_it_is(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    taught = config.with_overrides(["epochs=2"])
+    finetune_and_export(dataset, taught, tmp_path / "taught", cache, tmp_path / "start")
+    styles = FinetuneConfig.load(STYLES_CONFIG).with_overrides(
+        [f"start_from={tmp_path / 'start'}", "epochs=2", "style_tokens=2", "device=cpu", "tracker=none"]
+    )
+    _, weights = load_checkpoint(tmp_path / "start")
+    start = save_checkpoint(
+        tmp_path / "start",
+        weights,
+        base=config.base,
+        architecture=read_manifest(tmp_path / "start").architecture,
+        decoding={"num_beams": 2, "max_new_tokens": 9},
+    )
+    result = finetune_and_export(dataset, styles, tmp_path / "run", cache, tmp_path / "out")
+    assert result is not None
+    assert (result.model_id, result.weights_sha256) == (start.model_id, start.weights_sha256)
+    assert result.styles_sha256
+    best = load_training_state(tmp_path / "run" / "best")
+    assert best is not None
+    rows = [json.loads(line) for line in (tmp_path / "run" / HISTORY).read_text().splitlines()]
+    assert best.progress["best_score"] == max(row["score"] for row in rows if "score" in row)
 
 
 def test_it_stops_when_nothing_gets_better(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from captioning.captioners import hub
 from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub import HubCaptioner
+from captioning.captioners.hub_families import Loaded, family_of
 from captioning.captioners.hub_options import HubOptions
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
@@ -62,6 +64,24 @@ class TestEveryFamily(CaptionerContract):
         assert not any("what this is" in draft.text for draft in drafts)
         assert [draft.text for draft in drafts] != [draft.text for draft in plain.caption(batch_of(2))]
 
+    def test_families_that_follow_prompts_know_styles(self) -> None:
+        captioner = built(self.family)
+        follows = self.family in ("florence-2", "smolvlm", "qwen2-vl")
+        assert list(captioner.styles) == (["short", "normal", "detailed"] if follows else ["normal"])
+        asked: list[str | None] = []
+        lay_out = captioner.family.lay_out
+
+        def noted(loaded: Loaded, pictures: Sequence[Image.Image]) -> Any:
+            asked.append(loaded.prompt)
+            return lay_out(loaded, pictures)
+
+        captioner.family = replace(captioner.family, lay_out=noted)
+        for style in captioner.styles:
+            captioner.caption(batch_of(1), style)
+        assert asked == [
+            captioner.family.styles.get(style, captioner.family.prompt) for style in captioner.styles
+        ]
+
     def test_a_confidence_is_the_mean_of_what_the_model_gives_its_own_words(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -86,8 +106,9 @@ def test_the_whole_picture_is_looked_at_where_there_is_one_else_the_square() -> 
     class Looking(HubCaptioner):
         def __init__(self) -> None:
             self.batch_size = 2
+            self.family = family_of("blip")
 
-        def _caption(self, pictures: Sequence[Image.Image]) -> list[CaptionDraft]:
+        def _caption(self, pictures: Sequence[Image.Image], style: str) -> list[CaptionDraft]:
             shown.extend(each.size for each in pictures)
             return [CaptionDraft("", 0.5)] * len(pictures)
 

@@ -95,11 +95,12 @@ class Looking:
     """Writes down the shapes of what it is shown."""
 
     model_id = "looking"
+    styles = ("normal",)
 
     def __init__(self) -> None:
         self.shapes: list[list[tuple[int, ...]]] = []
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
         self.shapes.append([picture.shape for picture in frames.pictures])
         return [CaptionDraft("a picture", 0.5) for _ in range(len(frames))]
 

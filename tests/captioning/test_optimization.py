@@ -31,7 +31,6 @@ def config(tmp_path: Path) -> FinetuneConfig:
         views=("plain",),
         dropout=0.0,
         hint_dropout=0.0,
-        style_share=0.0,
         device="cpu",
     )
 

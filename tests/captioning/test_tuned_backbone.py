@@ -178,9 +178,9 @@ class ReadsTrunk(FakeCaptioner):
 
     reads_trunk = True
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
         assert frames.features.trunk is not None
-        return super().caption(frames)
+        return super().caption(frames, style)
 
 
 @pytest.mark.parametrize("ask", [on_demand.look_at, lambda square: describe.look_at(square[None], [None])])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from captioning import active, services, versions
+from captioning.captioners.checkpoint import load_checkpoint, save_checkpoint
 from captioning.captioners.decoding import Decoding
 from captioning.models import CaptionerVersion, Promotion
 from core import backends
@@ -50,6 +52,26 @@ def test_a_version_keeps_its_own_copy_without_code(tmp_path: Path, registered: M
     save_version(source, "fir")  # a later run writes over the folder
     versions.promote(version.model_id)
     assert services.captioner().model_id == version.model_id
+
+
+def test_the_same_weights_with_styles_are_the_same_version_with_another_copy(
+    tmp_path: Path, registered: MakeVersion
+) -> None:
+    elm = registered("elm")
+    manifest, weights = load_checkpoint(tmp_path / "elm")
+    for value in (1.0, 2.0):
+        save_checkpoint(
+            tmp_path / "elm",
+            {"word": weights["word"], "styles.short": torch.tensor([value])},
+            base=manifest.base,
+            architecture=manifest.architecture,
+            decoding=manifest.decoding,
+        )
+        styled = versions.register(tmp_path / "elm")
+        assert (styled.pk, styled.weights_sha256) == (elm.pk, elm.weights_sha256)
+        assert styled.folder != elm.folder
+        assert float(load_checkpoint(Path(styled.folder))[1]["styles.short"]) == value
+    assert versions.promote(styled.model_id).version == styled
 
 
 def test_figures_may_come_later_and_must_be_its_own(tmp_path: Path, registered: MakeVersion) -> None:

@@ -25,6 +25,7 @@ OWN_PAGES = (
     "/review/",
     "/account/keys/",
     "/account/password/",
+    "/account/captions/",
     "/assets/{}/",
     "/assets/{}/edit/",
     "/assets/{}/delete/",

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from captioning import preferences
 from library.models import ApiKey, Asset
 from tests.pages import photos
 
@@ -90,7 +91,9 @@ def test_the_password_can_be_changed_by_who_knows_it(as_alice: Client) -> None:
     assert Client().login(username="alice", password="another-horse-8")
 
 
-@pytest.mark.parametrize("page", ["/library/", "/upload/", "/account/keys/", "/account/password/"])
+@pytest.mark.parametrize(
+    "page", ["/library/", "/upload/", "/account/keys/", "/account/password/", "/account/captions/"]
+)
 def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> None:
     assert client.get(page).headers["Location"] == f"/account/login/?next={page}"
 
@@ -104,6 +107,7 @@ def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> N
         "/upload/",
         "/search/picture/",
         "/account/password/",
+        "/account/captions/",
     ],
 )
 def test_a_form_from_another_site_is_refused(alice: User, page: str) -> None:
@@ -192,3 +196,23 @@ def test_a_plain_upload_of_nothing_or_of_nonsense_is_a_400(as_alice: Client) -> 
     response = as_alice.post("/upload/", {"files": photos.png("red"), "visibility": "everyone"})
     assert response.status_code == 400
     assert not Asset.objects.exists()
+
+
+def test_the_style_of_one_s_captions_is_chosen_shown_and_left_to_the_site_again(
+    as_alice: Client, alice: User
+) -> None:
+    page = "/account/captions/"
+    assert '<input type="radio" name="style" value="" id="id_style_0" checked' in shown(as_alice, page)
+    assert as_alice.post(page, {"style": "short"}).headers["Location"] == page
+    assert preferences.chosen_style(alice) == "short"
+    assert re.search(r'value="short"[^>]* checked', shown(as_alice, page))
+    answer = as_alice.post(page, {"style": "shouted"})
+    assert answer.status_code == 400
+    assert "shouted is not one of the available choices" in answer.content.decode()
+    assert as_alice.post(page, {"style": ""}).status_code == 302
+    assert preferences.chosen_style(alice) is None
+    assert page in shown(as_alice, "/"), "the menu leads there"
+
+
+def shown(client: Client, page: str) -> str:
+    return client.get(page).content.decode()

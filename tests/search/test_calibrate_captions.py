@@ -84,8 +84,8 @@ class Honest(FakeCaptioner):
 
     model_id = "honest"
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
-        return [self._told(draft) for draft in super().caption(frames)]
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
+        return [self._told(draft) for draft in super().caption(frames, style)]
 
     def _told(self, draft: CaptionDraft) -> CaptionDraft:
         knows = draft.text.split()[1] in list(PALETTE)[::2]

@@ -10,8 +10,10 @@ from django.core.files.storage import default_storage
 from PIL import Image
 
 import captioning.services
+from captioning import preferences
 from captioning.captioners.base import CaptionDraft
 from captioning.models import AutoTag, Caption
+from captioning.recaptioning import Selection, frames_to_caption
 from captioning.selectors import caption_of
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
@@ -61,7 +63,7 @@ class Told(fakes.FakeCaptioner):
 
     reads_context = True
 
-    def caption(self, frames: FrameBatch) -> list[CaptionDraft]:
+    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
         """One draft per frame, in order."""
         return [CaptionDraft(f"told: {context}", 0.9) for context in frames.contexts]
 
@@ -89,6 +91,54 @@ def test_a_picture_goes_in_and_is_captioned_tagged_and_found(make_assets: MakeAs
     assert search_text(alice, "blue").matches[0].asset_id == blue.pk
     assert stages_of(red) == {"frames": "done", "describe": "done", "index": "done"}
     assert not StageRun.objects.exists()
+
+
+def test_each_owner_s_photos_are_captioned_in_their_style_within_one_claim(
+    make_assets: MakeAssets, alice: User, settings: Any
+) -> None:
+    bob = User.objects.create_user("bob", password="wonderland")
+    settings.CAPTION_STYLE = "detailed"
+    preferences.choose_style(bob, "short")
+    hers, his = make_assets("red", "blue"), make_assets("green", "white", owner=bob)
+    run_all()
+    told = {
+        asset.pk: Caption.objects.values_list("text", "style").get(frame__asset=asset)
+        for asset in (*hers, *his)
+    }
+    assert list(told.values()) == [
+        ("a red picture all over", "detailed"),
+        ("a blue picture all over", "detailed"),
+        ("green", "short"),
+        ("white", "short"),
+    ]
+    assert vector_of(his[0].frames.get(), "caption") == embedded("green")
+
+
+def test_another_choice_is_of_photos_to_come_and_a_run_over_all_does_the_rest(
+    make_assets: MakeAssets, alice: User
+) -> None:
+    (before,) = make_assets("red")
+    run_all()
+    preferences.choose_style(alice, "short")
+    (after,) = make_assets("blue")
+    run_all()
+    told = Caption.objects.order_by("pk").values_list("text", "style")
+    assert list(told) == [("a red picture", "normal"), ("blue", "short")]
+    again = frames_to_caption(Selection(again=True), "fake-captioner")
+    assert set(again) == {before.frames.get(), after.frames.get()}
+    pipeline.ask_for(pipeline.DESCRIBE, [frame.pk for frame in again])
+    run_all()
+    assert list(told.all()) == [("red", "short"), ("blue", "short")]
+
+
+def test_a_captioner_that_does_not_know_a_style_writes_normal_captions_and_says_so(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.CAPTION_STYLE = "short"
+    monkeypatch.setattr(fakes.FakeCaptioner, "styles", ("normal",))
+    make_assets("red")
+    run_all()
+    assert Caption.objects.values_list("text", "style").get() == ("a red picture", "normal")
 
 
 def test_every_stage_may_run_twice(make_assets: MakeAssets) -> None:
@@ -208,10 +258,10 @@ def test_one_bad_apple_in_a_batch_fails_alone(
     purple, *others = make_assets("purple", "red", "blue", "green")
     look_at = describe.look_at
 
-    def allergic(pixels: Any, spoken: Any) -> Any:
+    def allergic(pixels: Any, spoken: Any, **shown: Any) -> Any:
         if any("purple" in draft.text for draft in drafts_of(pixels)):
             raise ZeroDivisionError("purple")
-        return look_at(pixels, spoken)
+        return look_at(pixels, spoken, **shown)
 
     monkeypatch.setattr(describe, "look_at", allergic)
     run_all()
@@ -230,10 +280,10 @@ def test_the_models_see_batches_and_the_next_one_is_claimed_meanwhile(
     in_hand: list[int] = []
     look_at = describe.look_at
 
-    def counting(pixels: Any, spoken: Any) -> Any:
+    def counting(pixels: Any, spoken: Any, **shown: Any) -> Any:
         sizes.append(len(pixels))
         in_hand.append(StageRun.objects.filter(state="running").count())
-        return look_at(pixels, spoken)
+        return look_at(pixels, spoken, **shown)
 
     monkeypatch.setattr(describe, "look_at", counting)
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
@@ -251,9 +301,9 @@ def test_a_suspect_is_never_in_hand_beside_others(
     in_hand: list[int] = []
     look_at = describe.look_at
 
-    def counting(pixels: Any, spoken: Any) -> Any:
+    def counting(pixels: Any, spoken: Any, **shown: Any) -> Any:
         in_hand.append(StageRun.objects.filter(state="running").count())
-        return look_at(pixels, spoken)
+        return look_at(pixels, spoken, **shown)
 
     monkeypatch.setattr(describe, "look_at", counting)
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
@@ -270,10 +320,10 @@ def test_batches_shrink_where_a_batch_takes_too_long(
     sizes: list[int] = []
     look_at = describe.look_at
 
-    def slow(pixels: Any, spoken: Any) -> Any:
+    def slow(pixels: Any, spoken: Any, **shown: Any) -> Any:
         sizes.append(len(pixels))
         time.sleep(0.2 * len(pixels))
-        return look_at(pixels, spoken)
+        return look_at(pixels, spoken, **shown)
 
     monkeypatch.setattr(describe, "look_at", slow)
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
@@ -325,8 +375,8 @@ def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
     look_at = describe.look_at
     looks: list[int] = []
 
-    def look_and_act(pixels: Any, spoken: Any) -> Any:
-        made = look_at(pixels, spoken)
+    def look_and_act(pixels: Any, spoken: Any, **shown: Any) -> Any:
+        made = look_at(pixels, spoken, **shown)
         looks.append(len(pixels))
         if len(looks) == 1:
             act()

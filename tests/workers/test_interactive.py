@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.on_demand import Wanted
 from captioning.vision.pixels import INPUT_SIZE_PX
 from config.stack.processes import Child
-from core.errors import ModelUnavailable, QueueUnavailable
+from core.errors import InvalidInput, ModelUnavailable, QueueUnavailable
 from library.models import Asset
-from tests.fakes import PALETTE, FakeImageEmbedder
+from tests.fakes import PALETTE, FakeCaptioner, FakeImageEmbedder
 from workers import interactive, pipeline
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -61,8 +62,9 @@ def test_a_worker_captions_a_picture_without_storing_it(
     redis: Any, start_worker: Callable[..., Child]
 ) -> None:
     start_worker("interactive")
-    seen = pipeline.caption_picture(blue())
-    assert (seen.caption, seen.model_id) == ("a blue picture", "fake-captioner")
+    seen = pipeline.caption_picture(blue(), Wanted(styles=("detailed",)))
+    assert (seen.caption, seen.model_id) == ("a blue picture all over", "fake-captioner")
+    assert (seen.style, seen.short) == ("detailed", "blue")
     assert seen.alternatives == ("a picture", "something blue")
     assert seen.confidence == pytest.approx(0.9)
     ((name, confidence),) = seen.tags
@@ -78,6 +80,25 @@ def test_context_reaches_the_captioner(redis: Any, settings: Any) -> None:
     interactive.answer_caption(pixels, "sightline:answer:test", None, "dog, beach")
     told = interactive._told(redis.lpop("sightline:answer:test"))
     assert told["seen"]["caption"] == "told: dog, beach"
+
+
+def test_the_first_style_that_the_captioner_knows_is_written_and_a_short_one_beside_it(
+    redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told_of_blue(redis, ["detailed", "normal"]) == ("a blue picture all over", "detailed", "blue")
+    assert told_of_blue(redis, ["short"]) == ("blue", "short", "blue")
+    monkeypatch.setattr(FakeCaptioner, "styles", ("normal",))
+    assert told_of_blue(redis, ["detailed", "normal"]) == ("a blue picture", "normal", "")
+    with pytest.raises(InvalidInput, match="allowed: normal") as refused:
+        told_of_blue(redis, ["detailed"])
+    assert refused.value.field == "style"
+
+
+def told_of_blue(redis: Any, styles: list[str]) -> tuple[str, str, str]:
+    pixels = base64.b64encode(bytes(PALETTE["blue"][0]) * INPUT_SIZE_PX**2).decode()
+    interactive.answer_caption(pixels, "sightline:answer:test", None, "", styles)
+    seen = interactive._told(redis.lpop("sightline:answer:test"))["seen"]
+    return seen["caption"], seen["style"], seen["short"]
 
 
 def test_a_captioner_that_is_missing_is_told_to_who_asked(redis: Any, settings: Any) -> None:

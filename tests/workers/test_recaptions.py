@@ -49,8 +49,8 @@ def test_captions_are_recorded_under_the_model_that_wrote_them(
 ) -> None:
     elm, look_at = registered("elm"), describe.look_at
 
-    def promote_meanwhile(pixels: Any, spoken: Any) -> Any:
-        made = look_at(pixels, spoken)
+    def promote_meanwhile(pixels: Any, spoken: Any, **shown: Any) -> Any:
+        made = look_at(pixels, spoken, **shown)
         versions.promote(elm.model_id)
         return made
 

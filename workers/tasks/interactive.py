@@ -1,5 +1,8 @@
 """What a visitor is waiting for."""
 
+from collections.abc import Sequence
+
+from captioning.captioners.styles import NORMAL
 from workers import interactive
 from workers.celery import app
 
@@ -13,7 +16,11 @@ def encode_query_image(pixels_base64: str, reply_to: str) -> None:
 
 @app.task(name=interactive.CAPTION_TASK, acks_late=False, time_limit=60, soft_time_limit=50)
 def caption_picture(
-    pixels_base64: str, reply_to: str, jpeg_base64: str | None = None, context: str = ""
+    pixels_base64: str,
+    reply_to: str,
+    jpeg_base64: str | None = None,
+    context: str = "",
+    styles: Sequence[str] = (NORMAL,),
 ) -> None:
     """Caption a picture that is not stored."""
-    interactive.answer_caption(pixels_base64, reply_to, jpeg_base64, context)
+    interactive.answer_caption(pixels_base64, reply_to, jpeg_base64, context, styles)

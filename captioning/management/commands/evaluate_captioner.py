@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from captioning import services
 from captioning.captioners.decoding import Decoding
+from captioning.captioners.styles import NORMAL, STYLES
 from core.errors import SightlineError
 
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--decoding", help="greedy, beamN or nucleusP, and key=value; default: the captioner's own"
         )
+        parser.add_argument("--style", default=NORMAL, choices=STYLES, help="of the captions")
         parser.add_argument("--limit", type=int, help="only the first N images")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -39,7 +41,7 @@ class Command(BaseCommand):
             ]
             decoding = Decoding.parse(options["decoding"]) if options["decoding"] else None
             captioner = services.captioner_named(options["captioner"], decoding)
-            captioned = caption_images(images, services.backbone(), captioner)
+            captioned = caption_images(images, services.backbone(), captioner, style=options["style"])
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = report(captioner, images, captioned)
