@@ -14,6 +14,7 @@ from captioning.captioners.language_model import load_base
 from captioning.captioners.repeatable import repeatable
 from captioning.captioners.styles import NORMAL, checked_style, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.captioners.writing import n_best
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype, keep_large_blocks
 from core.errors import ModelUnavailable
@@ -66,7 +67,7 @@ class VisualCaptioner:
         hints = self.model.hints(frames.features.logits, scores)
         contexts = frames.contexts if self.reads_context else ()
         with repeatable(decoding, self.device):
-            kept = self.model.n_best(seen, hints, scores, style=style, contexts=contexts, **decoding)
+            kept = n_best(self.model, seen, hints, scores, style=style, contexts=contexts, **decoding)
         return [self._draft(candidates, style) for candidates in kept]
 
     def _draft(self, candidates: Sequence[Candidate], style: str) -> CaptionDraft:

@@ -17,11 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
 from captioning.captioners.adaptation import adapted, is_mergeable
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.candidates import Candidate
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.captioners.projectors import Projector
 from captioning.captioners.styles import LEARNED, NORMAL, STYLES, checked_style
@@ -218,86 +216,7 @@ class VisualLanguageModel(nn.Module):
         first = self.lm.get_input_embeddings().num_embeddings + count * LEARNED.index(style)
         return ids + list(range(first, first + count))
 
-    def generate(
-        self,
-        seen: Tensor,
-        hints: Sequence[Sequence[str]],
-        scores: Tensor | None = None,
-        **how: Any,
-    ) -> tuple[list[str], list[float]]:
-        """Captions of N pictures and the geometric mean of their token probabilities: the first of `n_best`."""
-        best = [candidates[0] for candidates in self.n_best(seen, hints, scores, **how)]
-        return [each.text for each in best], [each.confidence for each in best]
-
-    @torch.inference_mode()
-    def n_best(
-        self,
-        seen: Tensor,
-        hints: Sequence[Sequence[str]],
-        scores: Tensor | None = None,
-        *,
-        style: str = "normal",
-        contexts: Sequence[str] = (),
-        concept_agreement: float = 0.0,
-        **decoding: Any,
-    ) -> list[list[Candidate]]:
-        """For each of N pictures every sentence that the decoding kept, the best first: one for each beam.
-
-        seen: what is read of them, on the model's device. scores: what `concept_scores` gave; with them the beams are
-        ranked by their own score plus `concept_agreement` times how well their words agree with the picture. decoding:
-        arguments of transformers' `generate`.
-        """
-        embeds, mask = self.prompts(seen, hints, [style] * len(hints), contexts)
-        beams = decoding.get("num_beams", 1)
-        # Each picture and its prompt are read once, and not once for each beam.
-        read = self.read(embeds[:, :-1], mask[:, :-1])
-        read.cache.batch_repeat_interleave(beams)
-        before = read.mask.shape[1] + 1 - mask.shape[1]
-        draws = bool(decoding.get("do_sample"))
-        # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
-        repeats = decoding.pop("no_repeat_ngram_size", 0)
-        output = self.network.generate(
-            # `generate` cuts off what the cache has already, and expects it to be there.
-            inputs_embeds=functional.pad(embeds, (0, 0, before, 0)),
-            attention_mask=functional.pad(mask, (before, 0), value=1),
-            past_key_values=read.cache,
-            eos_token_id=self.tokenizer.eos_token_id,
-            pad_token_id=self.tokenizer.eos_token_id,
-            return_dict_in_generate=True,
-            output_scores=True,
-            output_logits=draws,
-            num_return_sequences=beams,
-            logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(repeats)] if repeats else []),
-            **decoding,
-        )
-        texts = self.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
-        steps = self.network.compute_transition_scores(
-            output.sequences,
-            output.logits if draws else output.scores,  # what a nucleus leaves out counts, too
-            getattr(output, "beam_indices", None),
-            normalize_logits=True,
-        ).float()
-        written = (steps.isfinite() & (steps < 0)).float()
-        totals = (steps.nan_to_num(neginf=0.0) * written).sum(dim=1)
-        agreements = torch.zeros_like(totals) if scores is None else self._agreement(texts, scores)
-        own = output.sequences_scores.float() if beams > 1 else totals
-        ranks = own + concept_agreement * agreements
-        found = [
-            Candidate(text.strip(), *figures)
-            for text, *figures in zip(
-                texts,
-                totals.tolist(),
-                written.sum(dim=1).clamp(min=1).tolist(),
-                agreements.tolist(),
-                ranks.tolist(),
-                strict=True,
-            )
-        ]
-        return [
-            sorted(found[at : at + beams], key=lambda each: -each.rank) for at in range(0, len(found), beams)
-        ]
-
-    def _agreement(self, texts: Sequence[str], scores: Tensor) -> Tensor:
+    def agreement(self, texts: Sequence[str], scores: Tensor) -> Tensor:
         """How much likelier than elsewhere the words of each text are here, in nats; texts go by pictures."""
         assert self.concepts is not None
         lifts, beams = self.concepts.lifts(scores), len(texts) // len(scores)

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from captioning.captioners.checkpoint import Manifest, read_manifest, save_checkpoint
 from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.captioners.writing import write
 from captioning.evaluation.metrics import score_captions
 from captioning.training.checkpoint import load_training_state
 from captioning.training.concepts import concept_vocabulary
@@ -84,9 +85,7 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
             for start in range(0, len(sample), _BATCH):
                 rows = slice(start, start + _BATCH)
                 seen = pictures.read([(at, "plain") for at in sample[rows]]).to(device)
-                captions += model.generate(seen, hints[rows], style=style, contexts=known[rows], **decoding)[
-                    0
-                ]
+                captions += write(model, seen, hints[rows], style=style, contexts=known[rows], **decoding)[0]
             truth = [in_style(images[at].captions, style) for at in sample]
             scores.append(score_captions(captions, truth, tokenizer="simple")["cider"] or 0.0)
             tqdm.write(f"epoch {epoch}: CIDEr {scores[-1]:.3f} on {len(sample)} dev images, {style} captions")

@@ -13,10 +13,12 @@ from captioning.captioners.architecture import METHODS, PROJECTORS, Architecture
 from captioning.captioners.checkpoint import load_checkpoint, save_checkpoint
 from captioning.captioners.sampling import sample
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.captioners.writing import write
 from captioning.training.batches import BatchSource
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.training.optimization import Backward, RankBudget, make_optimizer
 from captioning.vision.frames import Features
 from core.errors import InvalidInput
@@ -87,15 +89,15 @@ def test_it_writes_by_the_same_weights_that_training_moved(
     model = stirred(model_of(config, tmp_path))
     grid = torch.randn(2, 81, 1280, generator=torch.Generator().manual_seed(1))
     options: dict[str, Any] = {"max_new_tokens": 6, "do_sample": False}
-    texts, _ = model.generate(grid, HINTS[:2], num_beams=1, **options)  # of unequal length: one is padded
+    texts, _ = write(model, grid, HINTS[:2], num_beams=1, **options)  # of unequal length: one is padded
     for row, text in enumerate(texts):
         ids = greedily(model, grid[row : row + 1], HINTS[row], 6)
         assert model.tokenizer.decode(ids, skip_special_tokens=True).strip() == text
-    beams, _ = model.generate(grid, HINTS[:2], num_beams=2, **options)
-    alone = [model.generate(grid[n : n + 1], [HINTS[n]], num_beams=2, **options)[0][0] for n in (0, 1)]
+    beams, _ = write(model, grid, HINTS[:2], num_beams=2, **options)
+    alone = [write(model, grid[n : n + 1], [HINTS[n]], num_beams=2, **options)[0][0] for n in (0, 1)]
     assert beams == alone
     with model.merged():
-        merged, _ = model.generate(grid, HINTS[:2], num_beams=1, **options)
+        merged, _ = write(model, grid, HINTS[:2], num_beams=1, **options)
     assert merged == texts
     torch.manual_seed(0)
     assert [len(one) for one in sample(model, grid, HINTS[:2], count=2, max_new_tokens=4)] == [2, 2]
@@ -148,7 +150,7 @@ def test_a_checkpoint_brings_back_the_same_captions(method: str, base: str, tmp_
     again.eval().merge()
     grid = torch.randn(3, 81, 1280, generator=torch.Generator().manual_seed(1))
     options: dict[str, Any] = {"max_new_tokens": 6, "do_sample": False}
-    assert again.generate(grid, HINTS, **options)[0] == model.generate(grid, HINTS, **options)[0]
+    assert write(again, grid, HINTS, **options)[0] == write(model, grid, HINTS, **options)[0]
 
 
 def test_an_unknown_method_is_named_with_the_known_ones() -> None:

@@ -16,7 +16,8 @@ from captioning.training import adversarial
 from captioning.training.adversarial import AdversarialBatches, Judge, Written
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.training.optimization import Backward, make_optimizer
 from captioning.vision.frames import Features
 from core.errors import InvalidInput

@@ -11,10 +11,11 @@ import torch
 from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import load_checkpoint, save_checkpoint
 from captioning.captioners.concepts import ConceptHead, pooled_grid
+from captioning.captioners.writing import write
 from captioning.training.concepts import ConceptData, concept_vocabulary, learned_hints
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from captioning.training.loop import build_model
+from captioning.training.model import build_model
 from captioning.vision.frames import Features
 from tests.captioning.tiny import save_tiny_lm
 
@@ -125,7 +126,7 @@ def test_of_several_beams_the_one_that_agrees_with_the_picture_is_taken(
     model = build_model(config, tmp_path).eval()
     scores = torch.tensor([[3.0, -3.0, -3.0, -3.0], [-3.0, 3.0, -3.0, -3.0]])
     here, not_here = math.log(2 / (1 + math.exp(-3))), math.log(2 / (1 + math.exp(3)))
-    agreed = model._agreement(["A dog.", "A dog, a beach.", "A dog.", "Beach, beach"], scores)
+    agreed = model.agreement(["A dog.", "A dog, a beach.", "A dog.", "Beach, beach"], scores)
     assert agreed.tolist() == pytest.approx([here, here + not_here, not_here, here])
 
     seen: list[str] = []
@@ -134,15 +135,15 @@ def test_of_several_beams_the_one_that_agrees_with_the_picture_is_taken(
         seen.extend(texts)
         return torch.tensor([0.0, 0.0, 1.0]).repeat(len(scores))
 
-    monkeypatch.setattr(model, "_agreement", last_beam)
+    monkeypatch.setattr(model, "agreement", last_beam)
     grid, hints = torch.randn(2, 81, 1280), [["dog"], ["beach"]]
     beams: dict[str, Any] = {"num_beams": 3, "max_new_tokens": 6, "do_sample": False}
-    plain, _ = model.generate(grid, hints, scores, **beams)
+    plain, _ = write(model, grid, hints, scores, **beams)
     assert plain == [text.strip() for text in seen[::3]], "agreement that counts for nothing changes nothing"
     seen.clear()
-    chosen, _ = model.generate(grid, hints, scores, concept_agreement=100.0, **beams)
+    chosen, _ = write(model, grid, hints, scores, concept_agreement=100.0, **beams)
     assert chosen == [text.strip() for text in seen[2::3]]
-    assert model.generate(grid, hints, None, concept_agreement=100.0, **beams)[0] == plain
+    assert write(model, grid, hints, None, concept_agreement=100.0, **beams)[0] == plain
 
 
 def test_pooling_keeps_what_shows_in_one_cell_only() -> None:

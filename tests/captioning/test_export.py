@@ -16,7 +16,7 @@ from captioning.captioners.checkpoint import save_checkpoint
 from captioning.captioners.export import LANGUAGE_MODEL, export
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training.config import FinetuneConfig
-from captioning.training.loop import build_model
+from captioning.training.model import build_model
 from captioning.vision.frames import Features, FrameBatch
 from core.errors import InvalidInput
 from tests.captioning.tiny import save_tiny_lm

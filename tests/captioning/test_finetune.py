@@ -23,7 +23,8 @@ from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset
 from captioning.training.finetune import dev_cider, finetune_and_export
 from captioning.training.history import CURVES, HISTORY
-from captioning.training.loop import Evaluation, build_model, finetune
+from captioning.training.loop import Evaluation, finetune
+from captioning.training.model import build_model
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels

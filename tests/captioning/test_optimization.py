@@ -13,7 +13,8 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.batches import Batch, BatchSource
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.training.optimization import Backward, make_optimizer, make_schedule
 from captioning.vision.frames import Features
 from core.errors import InvalidInput

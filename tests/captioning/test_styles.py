@@ -24,12 +24,14 @@ from captioning.captioners.decoding import Decoding
 from captioning.captioners.export import export
 from captioning.captioners.styles import LEARNED, decoded_in
 from captioning.captioners.visual import VisualCaptioner
+from captioning.captioners.writing import write
 from captioning.evaluation import captioner as evaluation
 from captioning.evaluation.captioner import Captioned
 from captioning.training.batches import BatchSource
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.training.optimization import make_optimizer
 from captioning.training.self_critical import CiderD, SelfCriticalBatches, words_of
 from captioning.training.styles import in_style, is_present_and_active, taught_in_style
@@ -195,7 +197,7 @@ def test_only_the_vectors_learn_and_the_prompt_then_decides_which_sentence_is_wr
     assert changed == {name for name in after if is_of_styles(name)} == {"styles.short", "styles.detailed"}
     model.eval()
     told = {
-        style: model.generate(grid, [["dog"]] * 4, style=style, max_new_tokens=8, do_sample=False)[0]
+        style: write(model, grid, [["dog"]] * 4, style=style, max_new_tokens=8, do_sample=False)[0]
         for style in LEARNED
     }
     assert told["short"] != told["detailed"]

@@ -18,11 +18,13 @@ from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.captioners.checkpoint import read_manifest, save_checkpoint
 from captioning.captioners.export import export
 from captioning.captioners.visual import VisualCaptioner
+from captioning.captioners.writing import write
 from captioning.training.batches import BatchSource
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.training.features import cached_features, load_pixels
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.training.optimization import Backward, make_optimizer
 from captioning.training.pictures import DecodedPictures
 from captioning.training.self_critical import SelfCriticalBatches
@@ -152,7 +154,7 @@ def test_it_captions_with_its_own_eyes_after_one_pass_of_the_shared_backbone(
     with torch.no_grad():
         grid = own.vision(own.read_of(frames)).float()
         hints = own.hints(frames.features.logits, None)
-        texts, _ = own.generate(own.read_of(frames), hints, **captioner.decoding)
+        texts, _ = write(own, own.read_of(frames), hints, **captioner.decoding)
         assert shared.vision is not None
         assert not torch.allclose(grid, shared.vision(shared.read_of(frames)), rtol=0.1)
     assert [draft.text for draft in drafts] == texts

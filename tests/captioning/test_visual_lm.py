@@ -16,9 +16,11 @@ from captioning.captioners.language_model import load_base
 from captioning.captioners.sampling import sample
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import VisualLanguageModel
+from captioning.captioners.writing import write
 from captioning.training.batches import Batch, collate, packed
 from captioning.training.config import FinetuneConfig
-from captioning.training.loop import build_model, loss_of
+from captioning.training.loop import loss_of
+from captioning.training.model import build_model
 from captioning.vision.frames import Features, FrameBatch
 from core.errors import ModelUnavailable
 from tests.captioning.tiny import save_tiny_lm
@@ -71,10 +73,9 @@ def test_training_and_generation_see_the_same_model(model: VisualLanguageModel) 
     torch.manual_seed(2)
     grid = torch.randn(2, 81, 1280)
     tags = [["dog"], ["red ball", "beach"]]
-    texts, confidences = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    texts, confidences = write(model, grid, tags, max_new_tokens=6, do_sample=False)
     alone = [
-        model.generate(grid[at : at + 1], tags[at : at + 1], max_new_tokens=6, do_sample=False)
-        for at in (0, 1)
+        write(model, grid[at : at + 1], tags[at : at + 1], max_new_tokens=6, do_sample=False) for at in (0, 1)
     ]
     assert texts == [one[0][0] for one in alone]
     assert confidences == pytest.approx([one[1][0] for one in alone], rel=1e-3)
@@ -88,7 +89,7 @@ def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel
     torch.manual_seed(2)
     grid = torch.randn(2, 81, 1280)
     tags = [["dog"], ["red ball", "beach"]]
-    texts, _ = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    texts, _ = write(model, grid, tags, max_new_tokens=6, do_sample=False)
     samples = sample(model, grid, tags, count=3, max_new_tokens=6)
     assert [len(drawn) for drawn in samples] == [3, 3]
     for text, drawn in zip(texts, samples, strict=True):
@@ -103,7 +104,7 @@ def test_a_sample_that_ends_leaves_the_others_undisturbed(
     torch.manual_seed(2)
     grid = torch.randn(2, 81, 1280)
     tags = [["dog"], ["red ball", "beach"]]
-    texts, _ = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    texts, _ = write(model, grid, tags, max_new_tokens=6, do_sample=False)
     steps: list[int] = []
 
     def greedy(logits: Tensor) -> Tensor:
@@ -126,9 +127,9 @@ def test_folding_the_adapters_in_for_a_while_says_the_same_and_leaves_the_base_a
 ) -> None:
     torch.manual_seed(2)
     grid, tags = torch.randn(1, 81, 1280), [["dog"]]
-    before = model.generate(grid, tags, max_new_tokens=6, do_sample=False)
+    before = write(model, grid, tags, max_new_tokens=6, do_sample=False)
     with model.merged():
-        assert model.generate(grid, tags, max_new_tokens=6, do_sample=False)[0] == before[0]
+        assert write(model, grid, tags, max_new_tokens=6, do_sample=False)[0] == before[0]
     model.lm.bfloat16()  # where taking the adapters off again does not give back what was there
     kept = {name: weight.clone() for name, weight in model.lm.state_dict().items()}
     with model.merged():
