@@ -8,7 +8,7 @@ from PIL import Image
 
 from captioning import frame_tokens
 from captioning.active import decoding_px
-from captioning.alt_text import alt_text
+from captioning.alt_text import MAX_CHARS, alt_text
 from captioning.captioners.base import encode_for
 from captioning.captioners.styles import NORMAL, SHORT, first_known
 from captioning.services import backbone, captioner
@@ -23,7 +23,8 @@ class Seen:
     """What the models say of one picture. tags: names with their confidence, the surest first. alternatives: other
     sentences, the likeliest first.
 
-    style: in which the caption is written. short: the same in the short style; empty where the captioner knows none.
+    style: in which the caption is written. short: the same in the short style, where the caption is too long for an alt
+    text and the captioner knows that style; else empty.
     """
 
     caption: str
@@ -90,8 +91,8 @@ def look_at(pixels: Pixels, picture: Pixels | None = None, wanted: Wanted = PLAI
     features = encode_for(writer, backbone(), square)
     frames = FrameBatch(square, features, pictures, [wanted.context] if wanted.context else [])
     (draft,) = writer.caption(frames, style)
-    short = draft.text if style == SHORT else ""
-    if not short and SHORT in writer.styles:
+    short = ""
+    if len(draft.text) > MAX_CHARS and style != SHORT and SHORT in writer.styles:
         short = writer.caption(frames, SHORT)[0].text
     (guesses,) = tag_guesses(frames.features.logits)
     tags = tuple((guess.names[0], guess.confidence) for guess in guesses)

@@ -21,7 +21,7 @@ _MOST_SENTENCES = 5
 _EXAMPLE: dict[str, Any] = {
     "caption": "A brown dog runs along the beach.",
     "alternatives": ["A dog is running on the beach."],
-    "alt_text": "A dog runs on sand.",
+    "alt_text": "A brown dog runs along the beach.",
     "style": "normal",
     "confidence": 0.41,
     "model_id": "smollm2-lite2-01fa4c5e-beam3-agree0.1",
@@ -45,8 +45,8 @@ class CaptionAnswer(Schema):
         description="Other sentences, the likeliest first; fewer than `n` - 1 where the captioner keeps fewer"
     )
     alt_text: str = Field(
-        description="For screen readers, at most 125 characters: the short style, or the caption where the model knows "
-        "no other, cut between words where it must be"
+        description="For screen readers, at most 125 characters: the caption where it fits, else one in the short "
+        "style where the model knows it; cut between words where it must be"
     )
     style: Style = Field(description="In which the caption is written")
     confidence: float = Field(description="How sure the model was of its words, from 0 to 1")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning import on_demand
 from captioning.on_demand import Wanted
 from captioning.vision.pixels import INPUT_SIZE_PX
 from config.stack.processes import Child
@@ -64,7 +65,7 @@ def test_a_worker_captions_a_picture_without_storing_it(
     start_worker("interactive")
     seen = pipeline.caption_picture(blue(), Wanted(styles=("detailed",)))
     assert (seen.caption, seen.model_id) == ("a blue picture all over", "fake-captioner")
-    assert (seen.style, seen.short) == ("detailed", "blue")
+    assert (seen.style, seen.short) == ("detailed", "")
     assert seen.alternatives == ("a picture", "something blue")
     assert seen.confidence == pytest.approx(0.9)
     ((name, confidence),) = seen.tags
@@ -82,11 +83,14 @@ def test_context_reaches_the_captioner(redis: Any, settings: Any) -> None:
     assert told["seen"]["caption"] == "told: dog, beach"
 
 
-def test_the_first_style_that_the_captioner_knows_is_written_and_a_short_one_beside_it(
+def test_the_first_style_that_the_captioner_knows_is_written_and_a_short_one_where_that_is_too_long(
     redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert told_of_blue(redis, ["detailed", "normal"]) == ("a blue picture all over", "detailed", "")
+    assert told_of_blue(redis, ["short"]) == ("blue", "short", "")
+    monkeypatch.setattr(on_demand, "MAX_CHARS", 20)
     assert told_of_blue(redis, ["detailed", "normal"]) == ("a blue picture all over", "detailed", "blue")
-    assert told_of_blue(redis, ["short"]) == ("blue", "short", "blue")
+    assert told_of_blue(redis, ["normal"]) == ("a blue picture", "normal", "")
     monkeypatch.setattr(FakeCaptioner, "styles", ("normal",))
     assert told_of_blue(redis, ["detailed", "normal"]) == ("a blue picture", "normal", "")
     with pytest.raises(InvalidInput, match="allowed: normal") as refused:
