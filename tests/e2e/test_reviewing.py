@@ -185,7 +185,7 @@ def test_a_rejected_caption_is_not_found_any_more(reviewing: Page, queue: list[A
     expect(found.locator(".why")).to_contain_text("Look")
     expect(found.locator(".why")).not_to_contain_text("Words")
     reviewing.goto(f"/assets/{queue[0].pk}/")
-    expect(reviewing.get_by_role("heading", name="Not described yet")).to_be_visible()
+    expect(reviewing.get_by_role("heading", name="No caption")).to_be_visible()
 
 
 def test_it_works_without_javascript(open_page: OpenPage, queue: list[Asset]) -> None:

@@ -152,7 +152,7 @@ def test_learning_from_reviews_is_asked_for_and_what_comes_out_is_offered(
     elm.note = "learned from 1 reviews"
     elm.save()
     page.goto(VERSIONS)
-    expect(page.get_by_role("row", name=elm.model_id)).to_contain_text("learned from 1 reviews")
+    expect(page.get_by_role("row", name=elm.model_id)).to_contain_text("CIDEr on dev 0.625, 0.500 before")
     page.goto("/admin/workers/job/")
     apply(page, "learn from reviews", "Cancel learning from reviews")
     expect(page.get_by_role("row", name="learn from reviews")).to_contain_text("Cancelled")
