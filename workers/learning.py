@@ -92,6 +92,8 @@ def take_over(job_id: int, worker: str) -> None:
         _log.info("job %s is no longer ours to run", job_id)
         return
     mine = held.filter(worker=own)
+    # Who was started in the background may have been born deaf to it.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     watch = _Watch(job_id, own, parent=os.getppid())
     watch.start()
     verdict: dict[str, Any]
@@ -106,6 +108,7 @@ def take_over(job_id: int, worker: str) -> None:
     else:
         verdict = _BACK if learned is None else _ended(learned)
     watch.stop()
+    signal.signal(signal.SIGINT, former)
     mine.update(worker="", **verdict)
 
 
