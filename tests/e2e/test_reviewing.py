@@ -97,13 +97,16 @@ def test_a_whole_sitting_by_keys_alone(reviewing: Page, queue: list[Asset]) -> N
 
 def test_the_next_photo_is_there_before_the_server_has_answered(reviewing: Page) -> None:
     seen = reviewing.locator("[data-card]").nth(1).locator(".stage-image")
-    assert seen.evaluate("image => image.complete && image.naturalWidth > 0"), "its picture is loaded, too"
+    expect(seen).to_have_js_property("complete", True)
+    assert seen.evaluate("image => image.naturalWidth > 0"), "its picture is loaded, too"
     held: list[Route] = []
     reviewing.route("**/review/*/", lambda route: route.continue_() if held else held.append(route))
     reviewing.keyboard.press("a")
     expect_caption(reviewing, "a blue picture")
     reviewing.keyboard.press("s")
     expect(reviewing.get_by_text("Fetching the next photo…")).to_be_visible()
+    while not held:  # a busy browser sends it late; the test's time limit ends the wait
+        reviewing.wait_for_timeout(20)
     assert states()[0] == "to_review", "the decision is still on its way"
     assert not ReviewDecision.objects.exists(), "and the second waits for it"
     held[0].continue_()
