@@ -49,7 +49,6 @@ def n_best(
     read = model.read(embeds[:, :-1], mask[:, :-1])
     read.cache.batch_repeat_interleave(beams)
     before = read.mask.shape[1] + 1 - mask.shape[1]
-    draws = bool(decoding.get("do_sample"))
     # By hand: `generate` would warn that it leaves out the prompt, of which it knows no tokens. That is meant.
     repeats = decoding.pop("no_repeat_ngram_size", 0)
     output = model.network.generate(
@@ -61,24 +60,32 @@ def n_best(
         pad_token_id=model.tokenizer.eos_token_id,
         return_dict_in_generate=True,
         output_scores=True,
-        output_logits=draws,
+        output_logits=bool(decoding.get("do_sample")),
         num_return_sequences=beams,
         logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(repeats)] if repeats else []),
         **decoding,
     )
+    found = _candidates(model, output, beams, scores, concept_agreement)
+    return [sorted(found[at : at + beams], key=lambda each: -each.rank) for at in range(0, len(found), beams)]
+
+
+def _candidates(
+    model: VisualLanguageModel, output: Any, beams: int, scores: Tensor | None, concept_agreement: float
+) -> list[Candidate]:
+    """What `generate` returned, beam by beam of each picture."""
     texts = model.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
     steps = model.network.compute_transition_scores(
         output.sequences,
-        output.logits if draws else output.scores,  # what a nucleus leaves out counts, too
+        output.logits or output.scores,  # where words are drawn, what a nucleus leaves out counts, too
         getattr(output, "beam_indices", None),
         normalize_logits=True,
     ).float()
     written = (steps.isfinite() & (steps < 0)).float()
     totals = (steps.nan_to_num(neginf=0.0) * written).sum(dim=1)
     agreements = torch.zeros_like(totals) if scores is None else model.agreement(texts, scores)
-    own = output.sequences_scores.float() if beams > 1 else totals
+    own = totals if beams == 1 else output.sequences_scores.float()
     ranks = own + concept_agreement * agreements
-    found = [
+    return [
         Candidate(text.strip(), *figures)
         for text, *figures in zip(
             texts,
@@ -89,4 +96,3 @@ def n_best(
             strict=True,
         )
     ]
-    return [sorted(found[at : at + beams], key=lambda each: -each.rank) for at in range(0, len(found), beams)]
