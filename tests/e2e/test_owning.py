@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 from pytest_django import Settings
 
 from library.models import ApiKey, Asset
@@ -60,6 +60,17 @@ def test_each_file_gets_its_own_answer(upload_page: Page) -> None:
         "Already in your library"
     )
     assert Asset.objects.count() == 1
+
+
+def test_files_chosen_before_the_script_has_come_are_stored_too(page: Page, alice: User) -> None:
+    held: list[Route] = []
+    page.route("**/upload*.js", lambda route: held.append(route))
+    sign_in(page)
+    page.goto("/upload/", wait_until="commit")
+    page.get_by_label("Choose photos").set_input_files([picture("red", 1)])
+    expect(page.locator(".file")).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator(".file.added")).to_have_count(1)
 
 
 def test_files_dropped_on_the_page_are_stored(upload_page: Page) -> None:

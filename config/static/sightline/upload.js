@@ -182,10 +182,13 @@
 
   form.addEventListener("submit", (event) => event.preventDefault());
   const chooser = form.elements.files;
-  chooser.addEventListener("change", () => {
+  function takeChosen() {
+    if (!chooser.files.length) return;
     enqueue([...chooser.files]);
     chooser.value = "";
-  });
+  }
+  chooser.addEventListener("change", takeChosen);
+  takeChosen(); // on a slow line somebody may have chosen before this script was there
   addEventListener("dragover", (event) => {
     event.preventDefault();
     drop.classList.add("over");
