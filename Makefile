@@ -10,6 +10,10 @@ PHOTOS ?=
 EXIT ?=
 PORT ?= 8000
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
+
+# The tests of a file stay together: they share what is slow to start.
+IN_PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: help setup demo serve test coverage check bench clean
 .DEFAULT_GOAL := help
@@ -41,9 +45,9 @@ demo: setup ## a running site with real photos [PHOTOS=folder] [EXIT=1] [PORT=80
 serve: setup ## the same site without the demo's photos [PORT=8000]
 	@$(PY) manage.py serve --port $(PORT)
 
-test: setup ## all tests, and those of the database once more on PostgreSQL
-	$(PY) -m pytest $(PYTEST_ARGS)
-	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only $(PYTEST_ARGS)
+test: setup ## all tests, and those of the database once more on PostgreSQL [TEST_PROCESSES=2]
+	$(PY) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
+	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only $(IN_PARALLEL) $(PYTEST_ARGS)
 
 coverage: setup ## what the tests of SQLite do not reach, by branch
 	$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
