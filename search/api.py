@@ -1,7 +1,7 @@
 """Searching over HTTP."""
 
 from datetime import UTC, datetime
-from typing import IO, Annotated, Any, cast
+from typing import IO, Annotated, Any, Literal, cast
 
 from django.http import HttpRequest
 from ninja import Field, File, Query, Router
@@ -11,7 +11,8 @@ from pydantic import AfterValidator, StringConstraints
 from library.access import Anyone, viewer_of
 from library.models import Asset
 from library.selectors import AssetFilters
-from search.query import MAX_CHARS, has_control
+from search.language import MAX_CHARS
+from search.query import has_control
 from search.results import Paging, Results, as_results, refuse_unknown
 from search.services import search_picture, search_text
 from workers import pipeline
@@ -56,15 +57,31 @@ class Narrowing(Paging):
 
 
 class TextSearch(Narrowing):
-    q: str = Field(description=f"What to look for, in plain words; at most {MAX_CHARS} characters")
+    q: str = Field(
+        description='Plain words, "a phrase", -without, tag:, text:, after:, before:, type:, by:, is:; '
+        f"at most {MAX_CHARS} characters. Conditions alone list the newest photos first"
+    )
+    sort: Literal["relevance", "date"] = Field(
+        "relevance", description="date: the newest first, of the 200 that fit best"
+    )
 
 
 @router.get("/search", response=Results, summary="Photos that fit a text")
 def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
-    """By look, caption and words in one ranking; `why` says what each added."""
+    """By look, caption and words in one ranking; `why` says what each added.
+
+    A query that can't be understood is answered with 400, whose error names the token and its place.
+    """
     refuse_unknown(request, TextSearch)
     viewer = viewer_of(request)
-    page = search_text(viewer, asked.q, limit=asked.limit, cursor=asked.cursor, filters=asked.filters())
+    page = search_text(
+        viewer,
+        asked.q,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        filters=asked.filters(),
+        sort=asked.sort,
+    )
     return as_results(viewer, page)
 
 

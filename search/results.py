@@ -42,6 +42,7 @@ class Results(Schema):
     results: list[Result]
     next: str | None = Field(None, description="Cursor of the page after; null on the last one")
     took_ms: int
+    reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
 
 
 def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         for match in page.matches
         if match.asset_id in cards
     ]
-    return {"results": results, "next": page.next, "took_ms": page.took_ms}
+    return {"results": results, "next": page.next, "took_ms": page.took_ms, "reason": page.reason}
 
 
 def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:

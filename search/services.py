@@ -7,23 +7,32 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from django.db.models import QuerySet
 from PIL import Image
 
+from core.errors import InvalidInput
+from library.models import Asset
 from library.selectors import AssetFilters, Viewer, filtered, visible_assets
 from library.transient import decode_transient
 from search import cursors, keywords
 from search.active import CHECKPOINTS, active_model_id, spaces
 from search.candidates import gather
+from search.conditions import narrowed, reason_for_nothing
 from search.encoding import embedder, query_vectors
 from search.fusion import Fused, Weights, fuse, read_weights
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
+from search.language import Condition, parse
+from search.listing import newest, newest_of
 from search.paging import Ranking, page, tiered
-from search.query import checked_limit, checked_text
+from search.query import checked_limit
 from search.scope import Scope
 from search.signals import KeywordSignal, Signal, VectorSignal
 
 __all__ = [
+    "BY_DATE",
+    "BY_RELEVANCE",
+    "SORTS",
     "Match",
     "Question",
     "SearchPage",
@@ -43,6 +52,9 @@ __all__ = [
 ]
 
 DEFAULT_LIMIT = 20
+SORTS = BY_RELEVANCE, BY_DATE = ("relevance", "date")
+#: Everything fits a text to some degree: by date come the so many that fit best.
+_DATED_DEPTH = 200
 NO_FILTERS = AssetFilters()
 
 #: From an opened picture to its vector in the space `image`. Doors pass `workers.pipeline.encode_query_image`, since
@@ -65,21 +77,30 @@ class Match:
 
 @dataclass(frozen=True)
 class SearchPage:
-    """Matches, best first. next: cursor of the page after, None on the last one."""
+    """Matches, best first or newest first. next: cursor of the page after, None on the last one.
+
+    reason: why there is nothing, where conditions allow nothing.
+    """
 
     matches: list[Match]
     next: str | None
     took_ms: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question."""
+    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question.
+
+    conditions: what must hold of every match, whatever its score.
+    """
 
     purpose: str
     identity: str
     vectors: Mapping[str, Vectors]
     words: Sequence[str] = ()
+    conditions: tuple[Condition, ...] = ()
+    sort: str = BY_RELEVANCE
 
 
 def search_text(
@@ -89,13 +110,29 @@ def search_text(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
+    sort: str = BY_RELEVANCE,
 ) -> SearchPage:
-    """Photos that fit a text, by look, caption and words. InvalidInput names what is wrong with the question."""
+    """Photos that fit a query of `search.language`: by look, caption and words; of conditions alone the newest.
+
+    InvalidQuery points at what can't be understood; InvalidInput names what else is wrong with the question.
+    """
     started = time.perf_counter()
-    text, limit = checked_text(query), checked_limit(limit)
-    identity = f"text:{text}:{filters!r}"
-    cursors.read(cursor, identity)  # before the models are asked, which costs more
-    question = Question("text", identity, query_vectors(text), keywords.query_words(text))
+    asked, limit = parse(query), checked_limit(limit)
+    if sort not in SORTS:
+        raise InvalidInput(f"sort must be one of {', '.join(SORTS)}.", field="sort")
+    identity = f"text:{asked.identity}:{filters!r}:{sort}"
+    after = cursors.read(cursor, identity)  # before the models are asked, which costs more
+    if not asked.text:
+        assets = _allowed(viewer, filters, asked.conditions)
+        ids, place = newest(assets, after, limit)
+        return _as_page(
+            [Match(asset_id, 0.0, {}) for asset_id in ids],
+            cursors.written(place, identity) if place else None,
+            started,
+            _reason(viewer, filters, asked.conditions, ids),
+        )
+    words = keywords.query_words(asked.text)
+    question = Question("text", identity, query_vectors(asked.text), words, asked.conditions, sort)
     return answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
 
 
@@ -143,13 +180,23 @@ def answer(
     """One page of the fused ranking over what the viewer may see."""
     started = time.perf_counter() if started is None else started
     limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
-    scope = Scope(filtered(visible_assets(viewer), viewer, filters))
+    assets = _allowed(viewer, filters, question.conditions)
+    scope = Scope(assets)
     signals = _signals(question, scope)
-    shown, place = page(lambda depth: _ranking(question.purpose, signals, scope, depth, refine), after, limit)
-    return SearchPage(
+
+    def ranking_at(depth: int) -> Ranking:
+        return _ranking(question.purpose, signals, scope, depth, refine)
+
+    if question.sort == BY_DATE:
+        best = ranking_at(_DATED_DEPTH).results[:_DATED_DEPTH]
+        shown, place = newest_of(assets, best, after, limit)
+    else:
+        shown, place = page(ranking_at, after, limit)
+    return _as_page(
         [Match(one.asset_id, one.score, one.why) for one in shown],
         cursors.written(place, question.identity) if place else None,
-        _ms_since(started),
+        started,
+        _reason(viewer, filters, question.conditions, shown),
     )
 
 
@@ -157,6 +204,23 @@ def describe_index(space: str) -> str:
     """One line for people who watch over the service; EngineUnavailable where the index can't answer."""
     about = index(space).describe()
     return f"{about.engine}, {about.sealed_count} sealed and {about.tail_count} newer"
+
+
+def _allowed(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> QuerySet[Asset]:
+    """What may be found at all."""
+    return narrowed(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+
+
+def _reason(
+    viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition], found: Sequence[object]
+) -> str:
+    if found:
+        return ""
+    return reason_for_nothing(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+
+
+def _as_page(matches: list[Match], cursor: str | None, started: float, reason: str) -> SearchPage:
+    return SearchPage(matches, cursor, _ms_since(started), reason)
 
 
 def _signals(question: Question, scope: Scope) -> list[Signal]:

@@ -9,6 +9,8 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from core import backends
@@ -22,6 +24,35 @@ from workers import pipeline
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/search"
 BY_PICTURE = "/api/v1/search/image"
+#: What queries are made of, so that chance puts together what people and machines might.
+PIECES = [
+    '"',
+    "\u201c",
+    "-",
+    ":",
+    " ",
+    "tag:",
+    "before:",
+    "2024",
+    "is:",
+    "by:me",
+    "text:",
+    "type:png",
+    "red",
+    "the",
+]
+PIECES += [
+    "<b>",
+    "' OR 1=1 --",
+    "*",
+    "%",
+    "NEAR(",
+    "\U0001f389",
+    "\u732b",
+    "\u00df",
+    "\u0345",
+    "\u200f",
+]
 
 
 def ask(client: Client, **asked: Any) -> Any:
@@ -153,6 +184,48 @@ class TestBadQuestions:
         many(alice, 3, "a red picture")
         cursor = ask(client, q="red", limit=1).json()["next"]
         refused(ask(client, q="red", cursor=cursor[:-1] + ("a" if cursor[-1] != "a" else "b")), "cursor")
+
+
+class TestQueryLanguage:
+    def test_a_token_that_is_not_understood_is_pointed_at(self, client: Client, db: None) -> None:
+        answer = ask(client, q="dog before:yesterdayish")
+        refused(answer, "q")
+        (error,) = answer.json()["errors"]
+        assert (error["token"], error["start"], error["end"]) == ("before:yesterdayish", 4, 23)
+        assert "2024-05" in error["allowed"]
+
+    def test_conditions_narrow_and_say_why_nothing_is_left(self, client: Client, alice: User) -> None:
+        asset = photo(alice, "a red picture", tags=["sea"])
+        photo(alice, "a red picture")
+        assert ids(ask(client, q="red tag:sea")) == [asset.pk]
+        assert ids(ask(client, q="tag:sea", sort="date")) == [asset.pk]
+        answer = ask(client, q="red tag:lake").json()
+        assert answer["results"] == []
+        assert answer["reason"] == "No photo that you may see fits tag:lake."
+
+    def test_a_cursor_of_other_conditions(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        cursor = ask(client, q="red by:alice", limit=1).json()["next"]
+        assert ids(ask(client, q=" red  by:alice ", limit=1, cursor=cursor))
+        refused(ask(client, q="red -by:bob", limit=1, cursor=cursor), "cursor")
+        listed = ask(client, q="by:alice", limit=1).json()["next"]
+        refused(ask(client, q="red by:alice", limit=1, cursor=listed), "cursor")
+
+    def test_an_order_that_there_is_not(self, client: Client, db: None) -> None:
+        refused(ask(client, q="red", sort="size"), "sort")
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(
+        query=st.one_of(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+        )
+    )
+    def test_whatever_is_typed_is_answered_or_refused(self, db: None, query: str) -> None:
+        answer = ask(Client(), q=query)
+        assert answer.status_code in {200, 400}, (query, answer.content)
+        if answer.status_code == 400:
+            assert {"token", "start", "end"} <= answer.json()["errors"][0].keys()
 
 
 class TestAway:

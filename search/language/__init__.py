@@ -1,0 +1,22 @@
+"""The language of the search box: words, "a phrase", -without, and operators such as tag:sea. No Django here."""
+
+from search.language.dates import beginning_of
+from search.language.operators import OPERATORS, PHRASE, STATES, TYPES, WORD
+from search.language.parsing import MAX_CHARS, MAX_CONDITIONS, Condition, Query, parse
+from search.language.writing import edited, term
+
+__all__ = [
+    "MAX_CHARS",
+    "MAX_CONDITIONS",
+    "OPERATORS",
+    "PHRASE",
+    "STATES",
+    "TYPES",
+    "WORD",
+    "Condition",
+    "Query",
+    "beginning_of",
+    "edited",
+    "parse",
+    "term",
+]
