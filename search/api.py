@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import IO, Annotated, Any, Literal, cast
 
 from django.http import HttpRequest
-from ninja import Field, File, Query, Router
+from ninja import Field, File, Query, Router, Schema
 from ninja.files import UploadedFile
 from pydantic import AfterValidator, StringConstraints
 
@@ -14,7 +14,7 @@ from library.selectors import AssetFilters
 from search.language import MAX_CHARS
 from search.query import has_control
 from search.results import Paging, Results, as_results, refuse_unknown
-from search.services import search_picture, search_text
+from search.services import facets, search_picture, search_text
 from workers import pipeline
 
 router = Router(tags=["Search"], auth=Anyone())
@@ -83,6 +83,33 @@ def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
         sort=asked.sort,
     )
     return as_results(viewer, page)
+
+
+class FacetChoice(Schema):
+    label: str
+    count: int = Field(description="Photos that are left where this is chosen")
+    terms: list[str] = Field(description="What to add to the query for it")
+
+
+class Facets(Schema):
+    year: list[FacetChoice]
+    tag: list[FacetChoice]
+    type: list[FacetChoice]
+    owner: list[FacetChoice]
+
+
+class FacetQuery(Schema):
+    q: str = Field("", description="A query; empty for all photos")
+
+
+@router.get("/search/facets", response=Facets, summary="How many photos each year, tag, type and owner has")
+def by_facet(request: HttpRequest, asked: Query[FacetQuery]) -> dict[str, Any]:
+    """Of the photos that the conditions of the query allow; its words rank and leave nothing out.
+
+    For year, type and owner the query's own choice of these is left aside, so that others can be chosen instead.
+    """
+    refuse_unknown(request, FacetQuery)
+    return dict(facets(viewer_of(request), asked.q))
 
 
 @router.post(

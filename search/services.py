@@ -19,6 +19,7 @@ from search.active import CHECKPOINTS, active_model_id, spaces
 from search.candidates import gather
 from search.conditions import narrowed, reason_for_nothing
 from search.encoding import embedder, query_vectors
+from search.facets import FACETS, Choice
 from search.fusion import Fused, Weights, fuse, read_weights
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
@@ -40,6 +41,7 @@ __all__ = [
     "answer",
     "describe_index",
     "embedder",
+    "facets",
     "index",
     "index_frames",
     "index_within",
@@ -134,6 +136,19 @@ def search_text(
     words = keywords.query_words(asked.text)
     question = Question("text", identity, query_vectors(asked.text), words, asked.conditions, sort)
     return answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
+
+
+def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTERS) -> dict[str, list[Choice]]:
+    """By year, tag, type and owner: how many photos choosing it leaves, of those that the conditions allow.
+
+    The words of the query rank and leave nothing out, so they don't count; an empty query counts all photos.
+    """
+    conditions = parse(query).conditions if query.strip() else ()
+    counted = {}
+    for facet in FACETS:
+        others = [one for one in conditions if one.without or one.operator not in facet.replaces]
+        counted[facet.name] = list(facet.choices(_allowed(viewer, filters, others)))
+    return counted
 
 
 def search_image(

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.errors import problem_of
+from config.pages.filters import panel
 from config.pages.paging import PAGE_SIZE, newest
 from core.errors import InvalidInput, InvalidQuery, SightlineError
 from library.access import viewer_of
@@ -53,6 +54,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "mine": request.GET.get("mine") == "1",
         "sort": request.GET.get("sort", BY_RELEVANCE),
     }
+    context |= panel(context["query"], context["sort"])
     try:
         context |= _latest(request) if query is None else _found(request, query)
     except InvalidQuery as error:

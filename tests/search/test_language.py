@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidQuery
-from search.language import MAX_CONDITIONS, OPERATORS, PHRASE, WORD, beginning_of, edited, parse, term
+from search.language import (
+    MAX_CONDITIONS,
+    OPERATORS,
+    PHRASE,
+    WORD,
+    beginning_of,
+    controls_of,
+    edited,
+    parse,
+    refined,
+    term,
+)
 
 
 def conditions(text: str) -> list[tuple[str, str, bool]]:
@@ -180,3 +191,40 @@ def test_whatever_is_typed_is_parsed_or_refused_at_a_place_inside_it(text: str) 
         return
     assert 0 <= error.start <= error.end <= len(text)
     assert str(error)
+
+
+class TestControls:
+    TEXT = 'red dog tag:sea tag:lake -cat -"blue car" after:2024 type:jpg is:public -tag:old by:ann by:bob'
+
+    def test_controls_show_the_conditions(self) -> None:
+        assert controls_of(parse(self.TEXT)) == {
+            "phrase": "",
+            "without": "cat, blue car",
+            "tag": "sea, lake",
+            "text": "",
+            "by": "ann, bob",
+            "after": "2024",
+            "before": "",
+            "type": "jpg",
+            "is": "public",
+        }
+
+    def test_controls_that_nobody_touched_change_nothing(self) -> None:
+        assert refined(self.TEXT, controls_of(parse(self.TEXT))) == self.TEXT
+        assert refined(self.TEXT, {}) == self.TEXT
+
+    def test_what_was_changed_is_replaced_and_the_rest_stays(self) -> None:
+        chosen = {"tag": "the sea,lake", "without": "", "after": "2023-05", "is": "", "phrase": "red dog"}
+        text = refined(self.TEXT, chosen)
+        assert text == (
+            'red dog type:jpg -tag:old by:ann by:bob phrase tag:"the sea" tag:lake after:2023-05'.replace(
+                "phrase", '"red dog"'
+            )
+        )
+        assert controls_of(parse(text))["tag"] == "the sea, lake"
+
+    def test_what_no_control_can_show_stays_in_the_query(self) -> None:
+        assert refined('"red, white" dog', {"phrase": "blue"}) == '"red, white" dog "blue"'
+
+    def test_a_wrong_value_becomes_a_wrong_query_that_says_so(self) -> None:
+        assert refused(refined("dog", {"after": "soon"})).token == "after:soon"
