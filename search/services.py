@@ -23,7 +23,7 @@ from search.facets import FACETS, Choice
 from search.fusion import Fused, Weights, fuse, read_weights
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
-from search.language import Condition, parse
+from search.language import PHRASE, Condition, parse
 from search.listing import newest, newest_of
 from search.paging import Ranking, page, tiered
 from search.query import checked_limit
@@ -81,13 +81,14 @@ class Match:
 class SearchPage:
     """Matches, best first or newest first. next: cursor of the page after, None on the last one.
 
-    reason: why there is nothing, where conditions allow nothing.
+    reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
     """
 
     matches: list[Match]
     next: str | None
     took_ms: int
     reason: str = ""
+    terms: tuple[keywords.Term, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,12 @@ def search_text(
     if not asked.text:
         assets = _allowed(viewer, filters, asked.conditions)
         ids, place = newest(assets, after, limit)
-        return _as_page(
+        return SearchPage(
             [Match(asset_id, 0.0, {}) for asset_id in ids],
             cursors.written(place, identity) if place else None,
-            started,
+            _ms_since(started),
             _reason(viewer, filters, asked.conditions, ids),
+            _demanded(asked.conditions),
         )
     words = keywords.query_words(asked.text)
     question = Question("text", identity, query_vectors(asked.text), words, asked.conditions, sort)
@@ -207,11 +209,12 @@ def answer(
         shown, place = newest_of(assets, best, after, limit)
     else:
         shown, place = page(ranking_at, after, limit)
-    return _as_page(
+    return SearchPage(
         [Match(one.asset_id, one.score, one.why) for one in shown],
         cursors.written(place, question.identity) if place else None,
-        started,
+        _ms_since(started),
         _reason(viewer, filters, question.conditions, shown),
+        (*_looked_for(signals), *_demanded(question.conditions)),
     )
 
 
@@ -234,8 +237,14 @@ def _reason(
     return reason_for_nothing(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
 
 
-def _as_page(matches: list[Match], cursor: str | None, started: float, reason: str) -> SearchPage:
-    return SearchPage(matches, cursor, _ms_since(started), reason)
+def _looked_for(signals: Sequence[Signal]) -> list[keywords.Term]:
+    return [term for signal in signals if isinstance(signal, KeywordSignal) for term in signal.terms]
+
+
+def _demanded(conditions: Sequence[Condition]) -> tuple[keywords.Term, ...]:
+    """The words of text: and of phrases, which every match holds."""
+    said = [one.value for one in conditions if one.operator in {"text", PHRASE} and not one.without]
+    return tuple(keywords.Term(word) for word in dict.fromkeys(keywords.query_words(" ".join(said))))
 
 
 def _signals(question: Question, scope: Scope) -> list[Signal]:

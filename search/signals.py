@@ -83,6 +83,11 @@ class KeywordSignal:
         self._known: dict[int, float] = {}
         self._asked: set[int] = set()
 
+    @property
+    def terms(self) -> tuple[keywords.Term, ...]:
+        """What is looked for."""
+        return tuple(weighed.term for weighed in self._question.terms)
+
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
         found = self._remember(self._question.promising(k, beside))
         self._asked.update(beside)

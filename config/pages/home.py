@@ -112,7 +112,7 @@ def _found(request: HttpRequest, query: str) -> dict[str, Any]:
     if sort != BY_RELEVANCE:
         asked["sort"] = sort
     return {
-        "cards": cards_of_matches(viewer, page.matches),
+        "cards": cards_of_matches(viewer, page.matches, page.terms),
         "more_url": f"{reverse('search')}?{urlencode({**asked, 'cursor': page.next})}" if page.next else "",
         "took_ms": page.took_ms,
         "reason": page.reason,

@@ -271,3 +271,11 @@ def test_sorted_by_date_a_search_pages_on_in_that_order(
     more = unescape(html.partition('<li class="more" hx-get="')[2].partition('"')[0])
     assert [*ids_in(html), *shown(client, more)] == made[::-1]
     assert client.get("/?q=red&sort=size").status_code == 400
+
+
+def test_matched_words_are_marked_in_the_caption_and_named(searchable: Photo, client: Client) -> None:
+    searchable("red", tags=["Poppies"])
+    html = client.get("/?q=red+poppy+pictures").content.decode()
+    assert "A <mark>red</mark> <mark>picture</mark></span>" in html
+    assert "Words: picture, poppies, red" in html
+    assert "<mark>" not in client.get("/").content.decode()
