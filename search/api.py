@@ -8,6 +8,7 @@ from ninja import Field, File, Query, Router, Schema
 from ninja.files import UploadedFile
 from pydantic import AfterValidator, StringConstraints
 
+from core.errors import InvalidInput
 from library.access import Anyone, viewer_of
 from library.models import Asset
 from library.selectors import AssetFilters
@@ -15,6 +16,7 @@ from search.language import MAX_CHARS
 from search.query import has_control
 from search.results import Paging, Results, as_results, refuse_unknown
 from search.services import facets, search_picture, search_text
+from search.suggestions import LIMIT, completions
 from workers import pipeline
 
 router = Router(tags=["Search"], auth=Anyone())
@@ -110,6 +112,30 @@ def by_facet(request: HttpRequest, asked: Query[FacetQuery]) -> dict[str, Any]:
     """
     refuse_unknown(request, FacetQuery)
     return dict(facets(viewer_of(request), asked.q))
+
+
+class CompletionOut(Schema):
+    query: str = Field(description="All that was typed, completed")
+    text: str = Field(description="The word or tag by itself")
+    kind: Literal["word", "tag", "operator"]
+
+
+class Completions(Schema):
+    suggestions: list[CompletionOut]
+
+
+class Typed(Schema):
+    q: str = Field(description="A query as far as it is typed: its last word is completed")
+    limit: int = Field(LIMIT, ge=1, le=20)
+
+
+@router.get("/suggest", response=Completions, summary="What a query that is being typed may become")
+def suggest(request: HttpRequest, asked: Query[Typed]) -> dict[str, Any]:
+    """From captions and tags of photos that you may see, the commonest first."""
+    refuse_unknown(request, Typed)
+    if has_control(asked.q):
+        raise InvalidInput("The query holds control characters.", field="q")
+    return {"suggestions": completions(viewer_of(request), asked.q, asked.limit)}
 
 
 @router.post(

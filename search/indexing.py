@@ -20,6 +20,7 @@ from search.active import active_model_id, spaces
 from search.index.base import Progress, VectorIndex
 from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.rows import EmbeddingRows
+from search.suggesting import count_words
 
 _WRITER_TIMEOUT_S = 60.0
 _REBUILD_TIMEOUT_S = 5.0
@@ -90,6 +91,7 @@ def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
     frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
     numbered = _number(frames)
     keywords.refresh(frames.values())
+    count_words(frames.values())
     return len(frames), numbered
 
 

@@ -95,3 +95,46 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"generation {self.pk} of {self.space}"
+
+
+class SuggestedWords(models.Model):
+    """What of one asset is counted for suggestions: the words of its captions, and the tags that people gave it.
+
+    Written by `search.suggesting` with the asset's document. It goes with its asset, so nothing deleted is suggested.
+    """
+
+    asset = models.OneToOneField(
+        Asset, on_delete=models.CASCADE, primary_key=True, related_name="suggested_words"
+    )
+    EVERYBODY = 0
+
+    audience = models.BigIntegerField(help_text="0: everybody; else the id of the owner of a private asset")
+    words = models.TextField(help_text="Between blanks, one at each end too")
+    tags = models.TextField(help_text="Between line breaks, one at each end too; in lower case")
+
+    def __str__(self) -> str:
+        return f"suggestions from asset {self.asset_id}"
+
+
+class Suggestion(models.Model):
+    """How many assets of one audience hold a word or tag, near enough: the nightly count puts it right.
+
+    Only for the order of suggestions: whether the viewer may see such an asset is asked again each time.
+    """
+
+    class Kind(models.TextChoices):
+        WORD = "word"
+        TAG = "tag"
+
+    audience = models.BigIntegerField(help_text="As in SuggestedWords")
+    kind = models.CharField(max_length=4, choices=Kind)
+    text = models.CharField(max_length=64, db_index=True, help_text="In lower case")
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["audience", "text", "kind"], name="suggestion_once_per_audience")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.text}"

@@ -55,6 +55,11 @@ app.conf.update(
             "schedule": crontab(hour=4, minute=0),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
         },
+        "count_suggestions": {
+            "task": "workers.count_suggestions",
+            "schedule": crontab(hour=4, minute=30),
+            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
         "learn_again": {
             "task": "workers.learn_if_due",
             "schedule": crontab(minute=20),

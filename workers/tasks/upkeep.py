@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
+from search import suggesting
 from workers import jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
@@ -44,6 +45,14 @@ def run_jobs() -> None:
 def clean_storage() -> None:
     """Every night: remove the stored files that no row speaks of, such as those of a deleted account."""
     _log.info("Cleaned the storage: %s", storage_sweep.sweep())
+
+
+@app.task(
+    name="workers.count_suggestions", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60
+)
+def count_suggestions() -> None:
+    """Every night: count the words that are suggested afresh, without those of deleted photos."""
+    _log.info("Counted %d words and tags to suggest.", suggesting.recount())
 
 
 @app.task(name="workers.learn_if_due")
