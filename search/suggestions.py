@@ -50,7 +50,9 @@ def completions(viewer: Viewer, typed: str, limit: int = LIMIT) -> list[Completi
     kinds = {"tag": [Suggestion.Kind.TAG], "text": [Suggestion.Kind.WORD]}.get(operator)
     candidates = _candidates(viewer, start, kinds)
     context = [] if operator or sign else query_words(before)
-    proved = _proved(viewer, candidates, context) or (_proved(viewer, candidates, []) if context else [])
+    proved = _proved(viewer, candidates, context, limit)
+    if context and not proved:
+        proved = _proved(viewer, candidates, [], limit)
     return [Completion(before + _written(one, sign, operator), one[1], one[0]) for one in proved[:limit]]
 
 
@@ -86,10 +88,23 @@ def _audiences(viewer: Viewer) -> list[int]:
     return [everybody] if viewer is None or not viewer.is_authenticated else [everybody, viewer.pk]
 
 
-def _proved(viewer: Viewer, candidates: Sequence[_Candidate], context: Sequence[str]) -> list[_Candidate]:
+def _proved(
+    viewer: Viewer, candidates: Sequence[_Candidate], context: Sequence[str], limit: int
+) -> list[_Candidate]:
     """Those candidates that stand, beside the words of the context, on a photo that the viewer may see."""
-    asked = [(one, words_of(one[1])) for one in candidates]
-    asked = [(one, words) for one, words in asked if words]
+    proved: list[_Candidate] = []
+    # Most are proved, so a few at a time: the rest need not be tried.
+    for start in range(0, len(candidates), limit):
+        if len(proved) >= limit:
+            break
+        proved += _proved_at_once(viewer, candidates[start : start + limit], context)
+    return proved
+
+
+def _proved_at_once(
+    viewer: Viewer, candidates: Sequence[_Candidate], context: Sequence[str]
+) -> list[_Candidate]:
+    asked = [(one, words) for one in candidates if (words := words_of(one[1]))]
     if not asked:
         return []
     selects, parameters = [], []
