@@ -112,6 +112,8 @@ LEARN_AGAIN_DATASET = env.optional_text("LEARN_AGAIN_DATASET")
 LEARN_AGAIN_CONFIG = env.optional_text("LEARN_AGAIN_CONFIG")
 LEARN_AGAIN_EVERY_H = env.number("LEARN_AGAIN_EVERY_H", 0.0)
 LEARN_AGAIN_MIN_REVIEWS = env.integer("LEARN_AGAIN_MIN_REVIEWS", 200)
+RECORD_SEARCHES = env.flag("RECORD_SEARCHES", default=False)
+RECORD_SEARCHES_DAYS = env.integer("RECORD_SEARCHES_DAYS", 90)
 INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 
 # Celery: what differs between tasks is said beside them, in workers/

@@ -4,22 +4,26 @@ from datetime import UTC, datetime
 from typing import IO, Annotated, Any, Literal, cast
 
 from django.http import HttpRequest
-from ninja import Field, File, Query, Router, Schema
+from ninja import Field, File, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 from pydantic import AfterValidator, StringConstraints
 
 from core.errors import InvalidInput
-from library.access import Anyone, viewer_of
-from library.models import Asset
-from library.selectors import AssetFilters
+from library.access import Anyone, Scope, require_scope, viewer_of
+from library.models import ApiKey, Asset
+from library.selectors import AssetFilters, asset_for
+from search import saved
 from search.language import MAX_CHARS
+from search.models import SavedSearch
 from search.query import has_control
+from search.recording import record_click
 from search.results import Paging, Results, as_results, refuse_unknown
 from search.services import facets, search_picture, search_text
 from search.suggestions import LIMIT, completions
 from workers import pipeline
 
 router = Router(tags=["Search"], auth=Anyone())
+_WRITE = Scope(ApiKey.Scope.WRITE)
 
 _TAG_MAX_CHARS = 64
 
@@ -154,3 +158,49 @@ def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Narr
         filters=asked.filters(),
     )
     return as_results(viewer, page)
+
+
+class SavedOut(Schema):
+    id: int
+    name: str
+    query: str
+    sort: str
+    created_at: datetime
+
+
+class SavedIn(Schema, extra="forbid"):
+    query: str
+    name: str = Field("", description="The query itself where it is left out; the same name is overwritten")
+    sort: Literal["relevance", "date"] = "relevance"
+
+
+class Click(Schema, extra="forbid"):
+    search: str = Field(description="`search` of the answer")
+    asset: int
+    place: int = Field(description="Its place among all results, from 1")
+
+
+@router.get(
+    "/searches", response=list[SavedOut], auth=Scope(ApiKey.Scope.READ), summary="Your saved searches"
+)
+def list_saved(request: HttpRequest) -> list[SavedSearch]:
+    return saved.saved_searches(require_scope(request, ApiKey.Scope.READ))
+
+
+@router.post("/searches", response={201: SavedOut}, auth=_WRITE, summary="Keep a search to ask it again")
+def save(request: HttpRequest, asked: SavedIn) -> Status[SavedSearch]:
+    owner = require_scope(request, ApiKey.Scope.WRITE)
+    return Status(201, saved.save_search(owner, asked.query, name=asked.name, sort=asked.sort))
+
+
+@router.delete("/searches/{int:saved_id}", response={204: None}, auth=_WRITE, summary="Forget a saved search")
+def forget(request: HttpRequest, saved_id: int) -> Status[None]:
+    saved.forget_search(require_scope(request, ApiKey.Scope.WRITE), saved_id)
+    return Status(204, None)
+
+
+@router.post("/search/clicks", response={204: None}, summary="Say that a result was opened")
+def clicked(request: HttpRequest, click: Click) -> Status[None]:
+    """Kept without who it was. Only where searches are recorded: else no answer names a `search`."""
+    record_click(click.search, asset_for(viewer_of(request), click.asset), click.place)
+    return Status(204, None)

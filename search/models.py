@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 
 from library.models import Asset, Frame
@@ -138,3 +139,54 @@ class Suggestion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.text}"
+
+
+class SavedSearch(models.Model):
+    """A query that its owner wants to ask again."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_searches"
+    )
+    name = models.CharField(max_length=80)
+    query = models.TextField()
+    sort = models.CharField(max_length=9)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_search_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SearchRecord(models.Model):
+    """That something was searched for. Nothing in it says by whom: no user, no address."""
+
+    query = models.TextField()
+    found = models.PositiveIntegerField(help_text="Photos of the first page that fit to any degree")
+    took_ms = models.PositiveIntegerField()
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "search"
+        verbose_name_plural = "searches"
+
+    def __str__(self) -> str:
+        return self.query
+
+
+class SearchClick(models.Model):
+    """That a result of a recorded search was opened."""
+
+    search = models.ForeignKey(SearchRecord, on_delete=models.CASCADE, related_name="clicks")
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="+")
+    place = models.PositiveIntegerField(help_text="Its place among the results, from 1")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["search", "asset"], name="click_once")]
+
+    def __str__(self) -> str:
+        return f"asset {self.asset_id}, result {self.place}"

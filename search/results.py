@@ -49,6 +49,9 @@ class Results(Schema):
     results: list[Result]
     next: str | None = Field(None, description="Cursor of the page after; null on the last one")
     took_ms: int
+    search: str | None = Field(
+        None, description="Where searches are recorded: names this one for POST /search/clicks"
+    )
     reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
 
 
@@ -68,7 +71,13 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         for match in page.matches
         if match.asset_id in cards
     ]
-    return {"results": results, "next": page.next, "took_ms": page.took_ms, "reason": page.reason}
+    return {
+        "results": results,
+        "next": page.next,
+        "took_ms": page.took_ms,
+        "reason": page.reason,
+        "search": page.record or None,
+    }
 
 
 def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:

@@ -10,7 +10,6 @@ from typing import IO
 from django.db.models import QuerySet
 from PIL import Image
 
-from core.errors import InvalidInput
 from library.models import Asset
 from library.selectors import AssetFilters, Viewer, filtered, visible_assets
 from library.transient import decode_transient
@@ -25,8 +24,9 @@ from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
 from search.language import PHRASE, Condition, parse
 from search.listing import newest, newest_of
-from search.paging import Ranking, page, tiered
-from search.query import checked_limit
+from search.paging import Place, Ranking, page, tiered
+from search.query import BY_DATE, BY_RELEVANCE, SORTS, checked_limit, checked_sort
+from search.recording import record_search
 from search.scope import Scope
 from search.signals import KeywordSignal, Signal, VectorSignal
 
@@ -54,7 +54,6 @@ __all__ = [
 ]
 
 DEFAULT_LIMIT = 20
-SORTS = BY_RELEVANCE, BY_DATE = ("relevance", "date")
 #: Everything fits a text to some degree: by date come the so many that fit best.
 _DATED_DEPTH = 200
 NO_FILTERS = AssetFilters()
@@ -82,6 +81,7 @@ class SearchPage:
     """Matches, best first or newest first. next: cursor of the page after, None on the last one.
 
     reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
+    record: the token of a search that was recorded.
     """
 
     matches: list[Match]
@@ -89,6 +89,7 @@ class SearchPage:
     took_ms: int
     reason: str = ""
     terms: tuple[keywords.Term, ...] = ()
+    record: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,24 +121,40 @@ def search_text(
     InvalidQuery points at what can't be understood; InvalidInput names what else is wrong with the question.
     """
     started = time.perf_counter()
-    asked, limit = parse(query), checked_limit(limit)
-    if sort not in SORTS:
-        raise InvalidInput(f"sort must be one of {', '.join(SORTS)}.", field="sort")
+    asked, limit, sort = parse(query), checked_limit(limit), checked_sort(sort)
     identity = f"text:{asked.identity}:{filters!r}:{sort}"
     after = cursors.read(cursor, identity)  # before the models are asked, which costs more
-    if not asked.text:
-        assets = _allowed(viewer, filters, asked.conditions)
-        ids, place = newest(assets, after, limit)
-        return SearchPage(
-            [Match(asset_id, 0.0, {}) for asset_id in ids],
-            cursors.written(place, identity) if place else None,
-            _ms_since(started),
-            _reason(viewer, filters, asked.conditions, ids),
-            _demanded(asked.conditions),
-        )
-    words = keywords.query_words(asked.text)
-    question = Question("text", identity, query_vectors(asked.text), words, asked.conditions, sort)
-    return answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
+    if asked.text:
+        words = keywords.query_words(asked.text)
+        question = Question("text", identity, query_vectors(asked.text), words, asked.conditions, sort)
+        found = answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
+    else:
+        found = _listed(viewer, asked.conditions, identity, after, limit, filters)
+        found = replace(found, took_ms=_ms_since(started))
+    if cursor:
+        return found
+    scores = [match.score for match in found.matches]
+    record = record_search(query, scores=scores, listed=not asked.text, took_ms=found.took_ms)
+    return replace(found, record=record)
+
+
+def _listed(
+    viewer: Viewer,
+    conditions: tuple[Condition, ...],
+    identity: str,
+    after: Place | None,
+    limit: int,
+    filters: AssetFilters,
+) -> SearchPage:
+    """The newest of what conditions allow."""
+    ids, place = newest(_allowed(viewer, filters, conditions), after, limit)
+    return SearchPage(
+        [Match(asset_id, 0.0, {}) for asset_id in ids],
+        cursors.written(place, identity) if place else None,
+        0,
+        _reason(viewer, filters, conditions, ids),
+        _demanded(conditions),
+    )
 
 
 def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTERS) -> dict[str, list[Choice]]:

@@ -60,6 +60,11 @@ app.conf.update(
             "schedule": crontab(hour=4, minute=30),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
         },
+        "forget_searches": {
+            "task": "workers.forget_searches",
+            "schedule": crontab(hour=4, minute=45),
+            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
         "learn_again": {
             "task": "workers.learn_if_due",
             "schedule": crontab(minute=20),

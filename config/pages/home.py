@@ -116,6 +116,7 @@ def _found(request: HttpRequest, query: str) -> dict[str, Any]:
         "more_url": f"{reverse('search')}?{urlencode({**asked, 'cursor': page.next})}" if page.next else "",
         "took_ms": page.took_ms,
         "reason": page.reason,
+        "search_token": page.record,
     }
 
 

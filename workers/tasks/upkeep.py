@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from search import suggesting
+from search import recording, suggesting
 from workers import jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
@@ -53,6 +53,12 @@ def clean_storage() -> None:
 def count_suggestions() -> None:
     """Every night: count the words that are suggested afresh, without those of deleted photos."""
     _log.info("Counted %d words and tags to suggest.", suggesting.recount())
+
+
+@app.task(name="workers.forget_searches")
+def forget_searches() -> None:
+    """Every night: forget recorded searches that are older than the settings allow."""
+    _log.info("Forgot %d searches.", recording.forget_old())
 
 
 @app.task(name="workers.learn_if_due")

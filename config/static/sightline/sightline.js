@@ -93,6 +93,19 @@
     }
   });
 
+  // Where searches are recorded, the answer names itself, and opening a result is told.
+  document.addEventListener("click", (event) => {
+    const photo = event.target.closest("[data-search-token] .photo");
+    if (!photo || !event.target.closest("a")) return;
+    const results = photo.closest("[data-search-token]");
+    const told = {
+      search: results.dataset.searchToken,
+      asset: Number(photo.dataset.photo),
+      place: [...results.querySelectorAll(".photo")].indexOf(photo) + 1,
+    };
+    navigator.sendBeacon("/api/v1/search/clicks", new Blob([JSON.stringify(told)], { type: "application/json" }));
+  });
+
   // Home: the page knows whether it shows an answer, so that the box moves up after the first search.
   const home = find("[data-home]");
   if (!home) return;
