@@ -3,8 +3,9 @@
 from library.models import Asset
 from library.selectors import Viewer
 from recommender.scoring.duplicates import without_copies
-from recommender.selectors import contents_of, vectors_of_asset
+from recommender.selectors import contents_of
 from search.fusion import Fused
+from search.selectors import vectors_of_asset
 from search.services import Question, SearchPage, answer
 
 DEFAULT_LIMIT = 12

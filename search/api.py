@@ -15,10 +15,10 @@ from library.selectors import AssetFilters, asset_for
 from search import saved
 from search.language import MAX_CHARS
 from search.models import SavedSearch
-from search.query import has_control
+from search.query import MAX_LIMIT, MAX_WEIGHT, has_control
 from search.recording import record_click
 from search.results import Paging, Results, as_results, refuse_unknown
-from search.services import facets, search_picture, search_text
+from search.services import MOST_TERMS, Term, Words, facets, search_picture, search_terms, search_text
 from search.suggestions import LIMIT, completions
 from workers import pipeline
 
@@ -91,6 +91,30 @@ def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
     return as_results(viewer, page)
 
 
+class PictureSearch(Narrowing):
+    q: str = Field("", description="A query beside the picture: its words rank, its conditions narrow")
+    words_weight: float = Field(
+        1.0,
+        description=f"How much the words count beside the picture, up to {MAX_WEIGHT}; below 0 they are unwanted",
+    )
+
+
+class TermIn(Schema, extra="forbid"):
+    text: str = Field("", description="Plain words; nothing in them is an operator")
+    like: int | None = Field(None, description="Instead of a text the id of a photo: more like it")
+    weight: float = Field(
+        1.0, description=f"From -{MAX_WEIGHT} to {MAX_WEIGHT}; below 0 the term is unwanted"
+    )
+
+
+class TermSearch(Schema, extra="forbid"):
+    terms: list[TermIn] = Field(description=f"At most {MOST_TERMS}, of which one is wanted")
+    conditions: str = Field("", description="A query of operators, phrases and words left out")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, description="`next` of the page before")
+    sort: Literal["relevance", "date"] = "relevance"
+
+
 class FacetChoice(Schema):
     label: str
     count: int = Field(description="Photos that are left where this is chosen")
@@ -145,9 +169,9 @@ def suggest(request: HttpRequest, asked: Query[Typed]) -> dict[str, Any]:
 @router.post(
     "/search/image", response=Results, summary="Photos that look like a picture, which is not stored"
 )
-def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Narrowing]) -> dict[str, Any]:
-    """For the page after, send the picture again with the cursor."""
-    refuse_unknown(request, Narrowing)
+def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[PictureSearch]) -> dict[str, Any]:
+    """With a query also like its words: "this, but at night". For the page after, send the picture again."""
+    refuse_unknown(request, PictureSearch)
     viewer = viewer_of(request)
     page = search_picture(
         viewer,
@@ -156,6 +180,23 @@ def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Narr
         limit=asked.limit,
         cursor=asked.cursor,
         filters=asked.filters(),
+        words=Words(asked.q, asked.words_weight),
+    )
+    return as_results(viewer, page)
+
+
+@router.post("/search", response=Results, summary="Photos by several texts and photos, each with its weight")
+def by_terms(request: HttpRequest, asked: TermSearch) -> dict[str, Any]:
+    """Terms below zero push away what fits them; `why` tells as `unwanted` what they took from a score."""
+    refuse_unknown(request, Schema)
+    viewer = viewer_of(request)
+    page = search_terms(
+        viewer,
+        [Term(one.text, one.like, one.weight) for one in asked.terms],
+        conditions=asked.conditions,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        sort=asked.sort,
     )
     return as_results(viewer, page)
 

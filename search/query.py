@@ -5,6 +5,8 @@ import unicodedata
 from core.errors import InvalidInput
 
 MAX_LIMIT = 100
+MAX_WEIGHT = 4.0
+MAX_WORDS_CHARS = 1000
 SORTS = BY_RELEVANCE, BY_DATE = ("relevance", "date")
 
 
@@ -18,6 +20,25 @@ def checked_sort(sort: str) -> str:
     if sort not in SORTS:
         raise InvalidInput(f"sort must be one of {', '.join(SORTS)}.", field="sort")
     return sort
+
+
+def checked_weight(weight: float) -> float:
+    """How much one part of a question counts beside the others; InvalidInput also for what is no number."""
+    if not 0 < abs(weight) <= MAX_WEIGHT:
+        raise InvalidInput(
+            f"A weight lies between -{MAX_WEIGHT} and {MAX_WEIGHT} and is not 0.", field="weight"
+        )
+    return weight
+
+
+def checked_words(text: str) -> str:
+    """Plain words, in which nothing is an operator."""
+    text = text.strip()
+    if len(text) > MAX_WORDS_CHARS:
+        raise InvalidInput(f"A text holds at most {MAX_WORDS_CHARS:,} characters.", field="text")
+    if has_control(text):
+        raise InvalidInput("A text holds no control characters.", field="text")
+    return text
 
 
 def has_control(text: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from library.models import Frame
+from library.models import Asset, Frame
 from search import keywords
 from search.active import active_model_id, spaces
 from search.index.base import Vectors
@@ -40,6 +40,20 @@ def vectors_of(frame_ids: Sequence[int], space: str) -> Vectors | None:
     rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=active_model_id(space))
     found = [np.frombuffer(bytes(vector), dtype="<f4") for vector in rows.values_list("vector", flat=True)]
     return np.stack(found) if found else None
+
+
+def vectors_of_asset(asset: Asset) -> dict[str, Vectors]:
+    """One vector for each space in which the asset has any: the middle of its frames', of unit length."""
+    frame_ids = list(asset.frames.values_list("pk", flat=True))
+    vectors: dict[str, Vectors] = {}
+    for space in spaces():
+        found = vectors_of(frame_ids, space)
+        if found is None:
+            continue
+        middle = found.mean(axis=0)
+        length = float(np.linalg.norm(middle))
+        vectors[space] = np.asarray(middle / length, dtype=np.float32) if length else found[0]
+    return vectors
 
 
 def live_generation(space: str) -> Generation | None:

@@ -16,7 +16,7 @@ from core.errors import InvalidInput, InvalidQuery, SightlineError
 from library.access import viewer_of
 from library.selectors import AssetFilters
 from search.cards import cards_of, cards_of_matches
-from search.services import BY_RELEVANCE, search_picture, search_text
+from search.services import BY_RELEVANCE, Words, search_picture, search_text
 from workers import pipeline
 
 #: Around what is wrong in a long query, so that it is seen at a glance.
@@ -70,9 +70,13 @@ def by_picture(request: HttpRequest) -> HttpResponse:
     """Photos like an uploaded picture, which is not stored. Reading this address (a reload) begins anew."""
     if request.method != "POST":
         return redirect("search")
-    context: dict[str, Any] = {"query": "", "by_picture": True}
+    words = request.POST.get("q", "")
+    context: dict[str, Any] = {"query": "", "by_picture": True, "words": words}
     try:
         context |= _alike(request)
+    except InvalidQuery as error:
+        context["marked"] = MarkedQuery.of(words, error)
+        return render_problem(request, error, context)
     except SightlineError as error:
         return render_problem(request, error, context)
     return render(request, "pages/home.html", context)
@@ -131,9 +135,11 @@ def _alike(request: HttpRequest) -> dict[str, Any]:
         pipeline.encode_query_image,
         limit=PAGE_SIZE,
         cursor=request.POST.get("cursor"),
+        words=Words(request.POST.get("q", "")),
     )
     return {
-        "cards": cards_of_matches(viewer, page.matches),
+        "cards": cards_of_matches(viewer, page.matches, page.terms),
         "more_cursor": page.next,
+        "reason": page.reason,
         "took_ms": page.took_ms,
     }

@@ -279,3 +279,14 @@ def test_matched_words_are_marked_in_the_caption_and_named(searchable: Photo, cl
     assert "A <mark>red</mark> <mark>picture</mark></span>" in html
     assert "Words: picture, poppies, red" in html
     assert "<mark>" not in client.get("/").content.decode()
+
+
+@pytest.mark.usefixtures("in_process_encoder")
+def test_a_picture_and_words_are_asked_together(searchable: Photo, client: Client) -> None:
+    plain, tagged = searchable("red"), searchable("red", tags=["sea"])
+    answer = client.post("/search/picture/", {"file": photos.png("red", seed=99), "q": "sea"})
+    assert ids_in(answer.content.decode()) == [tagged.pk, plain.pk]
+    assert "Photos like yours, and “sea”" in answer.content.decode()
+    wrong = client.post("/search/picture/", {"file": photos.png("red", seed=99), "q": "sea before:soon"})
+    assert wrong.status_code == 400
+    assert "sea <mark>before:soon</mark>" in wrong.content.decode()

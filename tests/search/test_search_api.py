@@ -296,6 +296,28 @@ class TestByPicture:
         assert len({*ids(first), *ids(rest)}) == 5
         assert rest.json()["next"] is None
 
+    def test_a_picture_and_words(self, client: Client, alice: User) -> None:
+        plain, both = photo(alice, "a red picture"), photo(alice, "a red sea", looks="red", tags=["sea"])
+        other = photo(alice, "a blue sea")
+        assert ids(self.send(client, coloured("red")))[-1] == other.pk
+        answer = self.send(client, coloured("red"), q="sea")
+        assert ids(answer) == [both.pk, plain.pk, other.pk]
+        first = answer.json()["results"][0]
+        assert set(first["why"]) == {"image", "caption", "keyword"}
+        assert first["matched_words"] == ["sea"]
+        assert ids(self.send(client, coloured("red"), q="sea", words_weight="-1"))[0] == plain.pk
+        assert ids(self.send(client, coloured("red"), q="-sea")) == [plain.pk]
+        assert ids(self.send(client, coloured("red"), q="tag:sea")) == [both.pk]
+
+    def test_wrong_words_beside_a_picture(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        refused(self.send(client, coloured("red"), q="before:soon"), "q")
+        for weight in ("0", "5", "nan", "much"):
+            answer = self.send(client, coloured("red"), q="sea", words_weight=weight)
+            assert answer.status_code == 400, weight
+        cursor = self.send(client, coloured("red"), q="sea", limit="1").json()["next"]
+        refused(self.send(client, coloured("red"), q="lake", limit="1", cursor=cursor), "cursor")
+
     @pytest.mark.parametrize("content", [b"", b"just text", b"\xff\xd8\xff\xe0 cut off"])
     def test_what_is_no_picture(self, client: Client, db: None, content: bytes) -> None:
         answer = self.send(client, content)
@@ -312,7 +334,7 @@ class TestByPicture:
         refused(self.send(client, coloured("red")), "file", status=413)
 
     def test_unknown_parameters(self, client: Client, db: None) -> None:
-        refused(self.send(client, coloured("red"), q="red"), "q")
+        refused(self.send(client, coloured("red"), query="red"), "query")
 
     def test_workers_that_are_away(self, client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(picture: Image.Image) -> None:

@@ -124,6 +124,8 @@
     picture.removeAttribute("src");
     asked.hidden = true;
     pictureInput.value = "";
+    pictureForm.elements.q.value = "";
+    pictureForm.classList.remove("chosen");
   }
 
   function askWith(files) {
@@ -135,6 +137,7 @@
     pictureInput.files = one.files;
     picture.src = URL.createObjectURL(chosen);
     asked.hidden = false;
+    pictureForm.classList.add("chosen");
     find("[data-search-form]").reset();
     find("[data-search-form]").elements.q.value = "";
     pictureForm.requestSubmit();
