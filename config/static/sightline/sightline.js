@@ -15,31 +15,6 @@
     box.select();
   });
 
-  // While somebody types: what the query may become, in the browser's own list, which works by keyboard.
-  const SUGGEST_AFTER_MS = 120;
-  const box = find("[data-search-box]");
-  let typing = 0;
-  let asking = new AbortController();
-  async function suggest() {
-    asking.abort();
-    asking = new AbortController();
-    try {
-      const address = `/api/v1/suggest?q=${encodeURIComponent(box.value)}`;
-      const answer = await fetch(address, { signal: asking.signal });
-      const { suggestions } = answer.ok ? await answer.json() : { suggestions: [] };
-      const options = suggestions.map(({ query }) => Object.assign(document.createElement("option"), { value: query }));
-      box.list.replaceChildren(...options);
-    } catch {
-      // Overtaken by the next letter, or the line is broken: the box works without.
-    }
-  }
-  box?.addEventListener("input", (event) => {
-    clearTimeout(typing);
-    // A choice from the list is no typing.
-    if (event.inputType === "insertReplacementText" || event.inputType === undefined) return;
-    if (box.value.trim()) typing = setTimeout(suggest, SUGGEST_AFTER_MS);
-  });
-
   // The account menu closes like a menu: on Escape, and on a click elsewhere.
   const menu = find("[data-menu]");
   if (menu) {
