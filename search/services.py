@@ -8,14 +8,13 @@ from typing import IO
 from PIL import Image
 
 from core.errors import InvalidInput
-from library.selectors import Viewer, asset_for
+from library.selectors import AssetFilters, Viewer, asset_for
 from library.transient import decode_transient
 from search import cursors, keywords
 from search.active import active_model_id, spaces
 from search.answering import (
     DEFAULT_LIMIT,
     NO_FILTERS,
-    AssetFilters,
     Match,
     Part,
     Question,

@@ -7,6 +7,7 @@ words already typed: counts only say what to try first.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q, Sum
@@ -107,7 +108,8 @@ def _proved_at_once(
     asked = [(one, words) for one in candidates if (words := words_of(one[1]))]
     if not asked:
         return []
-    selects, parameters = [], []
+    selects: list[str] = []
+    parameters: list[Any] = []
     for at, (one, words) in enumerate(asked):
         sql, given = _proof(at, one, [*words, *context][:MAX_QUERY_WORDS], _audiences(viewer))
         selects.append(sql)
@@ -126,7 +128,7 @@ def _proved_at_once(
 
 def _proof(
     at: int, candidate: _Candidate, words: Sequence[str], audiences: Sequence[int]
-) -> tuple[str, list[object]]:
+) -> tuple[str, list[Any]]:
     """A few photos of these audiences that hold the words, the candidate's own as it stands."""
     kind, text = candidate
     column, exact = ("tags", f"\n{text}\n") if kind == Suggestion.Kind.TAG else ("words", f" {text} ")

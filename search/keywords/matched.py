@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -31,6 +32,7 @@ def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, 
     ids = list(asset_ids)
     if not ids or not terms:
         return {}
+    parameters: list[Any]
     if connection.vendor == "postgresql":
         query = " | ".join(f"'{term.word}'" + (":*" if term.prefix else "") for term in terms)
         sql, parameters = _POSTGRESQL, [query, query, ids]
