@@ -10,10 +10,12 @@ from captioning.models import AutoTag, Caption
 from captioning.services import active_caption_model_id
 from captioning.vision.tags import class_names
 from library.models import Asset, AssetTag, Frame
-from search import embeddings, keywords
+from search import embeddings
 from search.active import active_model_id, spaces
 from search.encoding import embedder
 from search.indexing import index_frames, rebuild_index
+from search.keywords.words import normalised
+from search.models import KeywordDocument
 from search.suggesting import count_words
 
 SEED = 20_26
@@ -55,7 +57,7 @@ def fill(assets: int) -> list[str]:
 
 
 def fill_words(assets: int, tags_each: int = 2) -> None:
-    """So many public photos with captions, auto-tags and people's tags, found by words alone: no vectors.
+    """So many public photos with the words of a caption and people's tags, and nothing else: no frames, no vectors.
 
     The tags are invented words, a few of them common and thousands of them rare, as tags are.
     """
@@ -66,17 +68,27 @@ def fill_words(assets: int, tags_each: int = 2) -> None:
     chances, tag_chances = _zipf(len(nouns)), _zipf(len(invented))
     for start in tqdm(range(0, assets, CHUNK), unit_scale=CHUNK, unit=" photos", desc="filling"):
         count = min(CHUNK, assets - start)
-        frame_ids = _rows(owner, start, nouns, random.choice(len(nouns), size=(count, 2), p=chances), random)
-        asset_ids = list(Frame.objects.filter(pk__in=frame_ids).values_list("asset_id", flat=True))
-        drawn = random.choice(invented, size=(count, tags_each), p=tag_chances)
+        photos = Asset.objects.bulk_create(_asset(owner, start + at) for at in range(count))
+        seen = random.choice(len(nouns), size=(count, 2), p=chances)
+        tags = [
+            sorted(set(drawn)) for drawn in random.choice(invented, size=(count, tags_each), p=tag_chances)
+        ]
         AssetTag.objects.bulk_create(
-            AssetTag(asset_id=asset_id, name=name)
-            for asset_id, names in zip(asset_ids, drawn, strict=True)
-            for name in sorted(set(names))
+            AssetTag(asset=photo, name=name)
+            for photo, names in zip(photos, tags, strict=True)
+            for name in names
+        )
+        KeywordDocument.objects.bulk_create(
+            KeywordDocument(
+                asset=photo,
+                names=" ".join(names),
+                captions=normalised([_sentence(nouns[first], nouns[second], random)]),
+                asset_updated_at=photo.updated_at,
+            )
+            for photo, names, (first, second) in zip(photos, tags, seen, strict=True)
         )
         with transaction.atomic():
-            keywords.refresh(asset_ids)
-            count_words(asset_ids)
+            count_words(photo.pk for photo in photos)
 
 
 def queries(nouns: list[str], count: int) -> list[str]:

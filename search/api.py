@@ -64,7 +64,7 @@ class Narrowing(Paging):
 
 class TextSearch(Narrowing):
     q: str = Field(
-        description='Plain words, "a phrase", -without, tag:, text:, after:, before:, type:, by:, is:; '
+        description='Plain words, "a phrase", -without, tag:, text:, after:, before:, type:, colour:, by:, is:; '
         f"at most {MAX_CHARS} characters. Conditions alone list the newest photos first"
     )
     sort: Literal["relevance", "date"] = Field(
@@ -125,6 +125,7 @@ class Facets(Schema):
     year: list[FacetChoice]
     tag: list[FacetChoice]
     type: list[FacetChoice]
+    colour: list[FacetChoice]
     owner: list[FacetChoice]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from django.db.models import Q, QuerySet
 
+from captioning.colours import frames_of_colour
 from captioning.selectors import frames_reviewed
 from library.models import Asset
 from library.selectors import AssetFilters, Viewer, filtered
@@ -84,6 +85,10 @@ def _type(viewer: Viewer, value: str) -> Q:
     return Q(mime_type=meant) if "/" in meant else Q(kind=meant)
 
 
+def _colour(viewer: Viewer, value: str) -> Q:
+    return Q(pk__in=frames_of_colour(value).values("frame__asset_id"))
+
+
 def _by(viewer: Viewer, value: str) -> Q:
     if value.lower() == "me":
         return Q(pk__in=filtered(Asset.objects.all(), viewer, _MINE).values("pk"))
@@ -104,6 +109,7 @@ _CONDITIONS: dict[str, Callable[[Viewer, str], Q]] = {
     "after": _after,
     "before": _before,
     "type": _type,
+    "colour": _colour,
     "by": _by,
     "is": _is,
 }

@@ -1,4 +1,4 @@
-"""How many photos each year, tag, type and owner has among those that a query allows."""
+"""How many photos each year, tag, type, colour and owner has among those that a query allows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.db.models import Count, DateTimeField, Min, QuerySet
 from django.db.models.functions import Coalesce, ExtractYear, Lower
 
+from captioning.models import FrameColour
+from captioning.vision.colours import MODEL_ID
 from library.models import Asset, AssetTag
 from search.language import TYPES, term
 
@@ -68,6 +70,14 @@ def types(assets: QuerySet[Asset]) -> list[Choice]:
     ]
 
 
+def colours(assets: QuerySet[Asset]) -> list[Choice]:
+    """Colours of which the photos have much; a photo may have several."""
+    rows = FrameColour.objects.filter(model_id=MODEL_ID, frame__asset__in=assets.order_by().values("pk"))
+    counted = rows.order_by().values("name").annotate(count=Count("frame__asset", distinct=True))
+    ordered = counted.order_by("-count", "name").values_list("name", "count")
+    return [Choice(name, count, (term("colour", name),)) for name, count in ordered]
+
+
 def owners(assets: QuerySet[Asset]) -> list[Choice]:
     """Whose photos they are: nobody is named of whom the viewer may see nothing."""
     counted = assets.order_by().values("owner__username").annotate(count=Count("pk"))
@@ -79,6 +89,7 @@ FACETS = (
     Facet("year", ("after", "before"), years),
     Facet("tag", (), tags),
     Facet("type", ("type",), types),
+    Facet("colour", (), colours),
     Facet("owner", ("by",), owners),
 )
 

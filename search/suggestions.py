@@ -42,7 +42,7 @@ def completions(viewer: Viewer, typed: str, limit: int = LIMIT) -> list[Completi
         return []
     before, sign = typed[: found.start()], found["sign"]
     operator, start = (found["operator"] or "").lower(), found["start"]
-    if operator in {"is", "type"}:
+    if operator in {"is", "type", "colour"}:
         values = [value for value in OPERATORS[operator].allowed if value.startswith(start.lower())]
         written = [(f"{before}{sign}{term(operator, value)}", value) for value in values[:limit]]
         return [Completion(query, value, "operator") for query, value in written]

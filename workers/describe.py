@@ -18,8 +18,10 @@ import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft, caption_in_styles, encode_for
 from captioning.captioners.styles import NORMAL
+from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
 from captioning.selectors import captions_of, settled_sentences
+from captioning.vision.colours import dominant_colours
 from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
@@ -45,6 +47,7 @@ class Description:
     vectors: Mapping[str, NDArray[np.float32]]
     match_scores: NDArray[np.float32]
     logits: NDArray[np.float32]
+    colours: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ def look_at(
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
     match_scores = (read * vectors["image"]).sum(axis=1)
-    return Description(captioner.model_id, drafts, texts, vectors, match_scores, batch.features.logits)
+    colours = list(dominant_colours(pixels))
+    logits = batch.features.logits
+    return Description(captioner.model_id, drafts, texts, vectors, match_scores, logits, colours)
 
 
 def record(frame_ids: Sequence[int], made: Description) -> None:
@@ -128,6 +133,7 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         captioning.services.record_match_scores(scores, made.model_id)
         captioning.services.screen(ids, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
+        record_colours(ids, [made.colours[row] for row in rows])
         for space, vectors in made.vectors.items():
             embedder = search.services.embedder(space)
             search.embeddings.record(space, embedder.model_id, ids, vectors[rows])

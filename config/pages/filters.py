@@ -14,7 +14,18 @@ from django.views.decorators.http import require_safe
 from core.errors import InvalidQuery
 from library.access import viewer_of
 from search.facets import FACETS, Choice, Facet
-from search.language import CONTROLS, STATES, TYPES, Query, controls_of, edited, parse, refined, term
+from search.language import (
+    CONTROLS,
+    OPERATORS,
+    STATES,
+    TYPES,
+    Query,
+    controls_of,
+    edited,
+    parse,
+    refined,
+    term,
+)
 from search.services import BY_RELEVANCE, facets
 
 #: One name for each type.
@@ -67,6 +78,7 @@ def panel(text: str, sort: str) -> dict[str, Any]:
         "mine_url": mine_url,
         "types": KINDS,
         "states": STATES,
+        "colours": OPERATORS["colour"].allowed,
     }
 
 

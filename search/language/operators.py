@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from captioning.vision.colours import COLOURS
 from search.language.dates import normal_date
 
 #: Kinds of condition that are written without a name: -word and "a phrase".
@@ -75,6 +76,8 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return normal
 
 
+#: Other spellings of operators.
+ALIASES = {"color": "colour"}
 _DATES = ("2024", "2024-05", "2024-05-01")
 OPERATORS = {
     operator.name: operator
@@ -84,6 +87,7 @@ OPERATORS = {
         Operator("after", "a date: from its beginning on", normal_date, _DATES),
         Operator("before", "a date: until its beginning", normal_date, _DATES),
         Operator("type", "a kind of file", _one_of(tuple(TYPES)), tuple(TYPES), single=True),
+        Operator("colour", "a colour", _one_of(COLOURS), COLOURS),
         Operator("by", "an owner's username, or me", _username, single=True),
         Operator("is", "a state", _one_of(STATES), STATES),
     )

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from core.errors import InvalidQuery
-from search.language.operators import OPERATORS, PHRASE, WORD, words
+from search.language.operators import ALIASES, OPERATORS, PHRASE, WORD, words
 from search.language.tokens import Token, tokens
 
 MAX_CHARS = 1000
@@ -50,7 +50,7 @@ def parse(text: str) -> Query:
     _check(text)
     said: list[str] = []
     conditions: list[Condition] = []
-    for token in tokens(text, OPERATORS):
+    for token in tokens(text, {*OPERATORS, *ALIASES}):
         if not token.negative and not token.operator:
             said.append(token.value)
         if token.operator or token.negative or token.quoted:
@@ -71,7 +71,7 @@ def _condition(token: Token) -> Condition:
             what = "A phrase" if token.quoted else "What is left out"
             raise token.problem(f"{what} needs a letter or a digit.") from error
         return Condition(kind, value, token.negative, token.start, token.end)
-    operator = OPERATORS.get(token.operator)
+    operator = OPERATORS.get(ALIASES.get(token.operator, token.operator))
     if operator is None:
         raise token.problem(_unknown(token), _NAMES)
     if not token.value.strip():

@@ -83,3 +83,10 @@ def test_only_mine_is_a_filter_too(searchable: Photo, as_alice: Client, as_charl
 def test_what_is_in_the_controls_is_text(client: Client) -> None:
     html = client.get("/", {"q": 'tag:"<script>x</script>"'}).content.decode()
     assert "<script>x" not in html
+
+
+def test_a_photo_is_found_by_the_colours_of_its_pixels(searchable: Photo, client: Client) -> None:
+    red, cyan = searchable("red"), searchable("cyan")
+    assert shown(client, "/?q=colour:red") == [red.pk]
+    assert shown(client, "/?q=color:turquoise") == [cyan.pk]
+    assert shown(client, "/?q=picture+-colour:red") == [cyan.pk]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
+from captioning.colours import record_colours
 from captioning.models import Caption
 from core.errors import InvalidInput
 from library.models import Asset
@@ -86,6 +87,17 @@ def test_owners_and_types_are_alternatives(alice: User, bob: User) -> None:
     assert found(alice, "-by:me") == found(alice, "type:png") == [his.pk]
     assert found(alice, "by:alice by:bob") == found(alice, "type:jpg type:png") == [his.pk, hers.pk]
     assert found(AnonymousUser(), "by:me") == found(alice, "by:nobody") == []
+
+
+def test_colours_must_all_be_there(alice: User) -> None:
+    both, one, unknown = (photo(alice, "a red picture") for _ in range(3))
+    record_colours(
+        [asset.frames.get().pk for asset in (both, one)],
+        [{"red": 0.6, "blue": 0.3}, {"red": 0.9}],
+    )
+    assert found(alice, "red colour:red") == [one.pk, both.pk]
+    assert found(alice, "colour:red color:blue") == [both.pk]
+    assert found(alice, "red -colour:blue") == [unknown.pk, one.pk]
 
 
 def test_what_was_reviewed(alice: User) -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import Client
 
+from captioning.colours import record_colours
 from library.selectors import Viewer
 from search.services import facets, search_text
 from tests.search.photos import photo, stored
@@ -22,7 +23,8 @@ def counted(viewer: Viewer, query: str = "") -> dict[str, dict[str, int]]:
 
 @pytest.fixture
 def library(alice: User, bob: User) -> None:
-    stored(alice, tags=["Sea", "boat"], taken_at="2024-05-01T12:00:00Z")
+    coloured = stored(alice, tags=["Sea", "boat"], taken_at="2024-05-01T12:00:00Z")
+    record_colours([coloured.frames.get().pk], [{"red": 0.5, "blue": 0.2}])
     stored(alice, tags=["sea"], taken_at="2023-12-31T23:59:59Z", mime_type="image/png")
     stored(bob, tags=["boat"], taken_at="2024-01-01T00:00:00Z")
     stored(alice, tags=["secret"], visibility="private", taken_at="2019-01-01T00:00:00Z")
@@ -34,6 +36,7 @@ def test_counts_of_all_photos_that_the_viewer_may_see(alice: User) -> None:
         "year": {"2024": 2, "2023": 1},
         "tag": {"boat": 2, "Sea": 2},
         "type": {"JPEG": 2, "PNG": 1},
+        "colour": {"blue": 1, "red": 1},
         "owner": {"alice": 2, "bob": 1},
     }  # fmt: skip
     assert counted(alice)["tag"]["secret"] == 1
