@@ -5,7 +5,7 @@
 Fills a database of its own with synthetic photos: captions of a few thousand words, and tags of which thousands are
 rare. Then asks, through Django and the HTTP API but without a socket, as people type: one to five letters of a word,
 alone or behind another word, half of them by a stranger and half by somebody with 1,000 private photos. Exits with 1
-where the median is over the limit.
+where the median, by the processor's clock, is over the limit: SQLite computes in this very process.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> int:
     print(
         json.dumps(figures) if asked.json else "\n".join(f"{name:>16} {at}" for name, at in figures.items())
     )
-    return 0 if figures["p50_ms"] <= asked.limit_ms else 1
+    return 0 if figures["processor_p50_ms"] <= asked.limit_ms else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -87,12 +87,13 @@ def _measured(count: int) -> dict[str, float]:
 
     stranger, member = Client(), Client()
     member.force_login(User.objects.get(username="private"))
-    took_ms, found = [], 0
+    took_ms, computed_ms, found = [], [], 0
     for at, typed in enumerate(_typed(WARM_UP + count)):
         client = member if at % 2 else stranger
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         answer = client.get("/api/v1/suggest", {"q": typed})
         took_ms.append((time.perf_counter() - started) * 1000)
+        computed_ms.append((time.process_time() - computed) * 1000)
         if answer.status_code != 200:
             raise SystemExit(f"{typed!r} was answered with {answer.status_code}: {answer.content[:300]!r}")
         found += bool(answer.json()["suggestions"])
@@ -104,6 +105,10 @@ def _measured(count: int) -> dict[str, float]:
         "p95_ms": round(statistics.quantiles(counted, n=20)[-1], 2),
         "p99_ms": round(statistics.quantiles(counted, n=100)[-1], 2),
         "worst_ms": round(counted[-1], 2),
+        # On a machine that others use, too, the clock also counts their turns; this doesn't.
+        "processor_p50_ms": round(statistics.median(computed_ms[WARM_UP:]), 2),
+        "processor_p95_ms": round(statistics.quantiles(computed_ms[WARM_UP:], n=20)[-1], 2),
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 
