@@ -133,7 +133,7 @@ class FacetQuery(Schema):
     q: str = Field("", description="A query; empty for all photos")
 
 
-@router.get("/search/facets", response=Facets, summary="How many photos each year, tag, type and owner has")
+@router.get("/search/facets", response=Facets, summary="Photos by year, tag, type, colour and owner")
 def by_facet(request: HttpRequest, asked: Query[FacetQuery]) -> dict[str, Any]:
     """Of the photos that the conditions of the query allow; its words rank and leave nothing out.
 

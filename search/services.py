@@ -29,7 +29,7 @@ from search.encoding import embedder, query_vectors
 from search.facets import FACETS, Choice
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
-from search.language import Query, parse
+from search.language import Query, parse, parse_optional
 from search.query import (
     BY_DATE,
     BY_RELEVANCE,
@@ -144,7 +144,7 @@ def search_terms(
     photo that the viewer may not see.
     """
     started = time.perf_counter()
-    asked = _parsed(conditions)
+    asked = parse_optional(conditions)
     limit, sort = checked_limit(limit), checked_sort(sort)
     _check_terms(terms)
     identity = f"terms:{terms!r}:{asked.identity}:{sort}"
@@ -206,11 +206,11 @@ def search_picture(
 
 
 def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTERS) -> dict[str, list[Choice]]:
-    """By year, tag, type and owner: how many photos choosing it leaves, of those that the conditions allow.
+    """By year, tag, type, colour and owner: how many photos choosing it leaves, of those that the conditions allow.
 
     The words of the query rank and leave nothing out, so they don't count; an empty query counts all photos.
     """
-    conditions = _parsed(query).conditions
+    conditions = parse_optional(query).conditions
     counted = {}
     for facet in FACETS:
         others = [one for one in conditions if one.without or one.operator not in facet.replaces]
@@ -253,9 +253,5 @@ def _beside_picture(words: Words, filters: AssetFilters) -> tuple[Query, str]:
 
     That is not bound to the picture's vector: another worker's arithmetic may differ in the last bit of it.
     """
-    asked, weight = _parsed(words.query), checked_weight(words.weight)
+    asked, weight = parse_optional(words.query), checked_weight(words.weight)
     return asked, f"image:{filters!r}:{asked.identity}:{weight!r}"
-
-
-def _parsed(query: str) -> Query:
-    return parse(query) if query.strip() else Query("")

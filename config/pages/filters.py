@@ -22,7 +22,7 @@ from search.language import (
     Query,
     controls_of,
     edited,
-    parse,
+    parse_optional,
     refined,
     term,
 )
@@ -61,7 +61,7 @@ def address(query: str, sort: str = BY_RELEVANCE) -> str:
 def panel(text: str, sort: str) -> dict[str, Any]:
     """What the controls show for a query. Empty controls where it can't be understood: the box says what is wrong."""
     try:
-        query = parse(text) if text.strip() else Query("")
+        query = parse_optional(text)
     except InvalidQuery:
         query = Query("")
     chips = [
@@ -94,7 +94,7 @@ def refine(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def counts(request: HttpRequest) -> HttpResponse:
-    """How many photos each year, tag, type and owner has: a page of its own, or a part of the search page."""
+    """How many photos each year, tag, type, colour and owner has: a page of its own, or a part of the search page."""
     text, sort = request.GET.get("q", ""), request.GET.get("sort", BY_RELEVANCE)
     try:
         counted = facets(viewer_of(request), text)
@@ -107,7 +107,7 @@ def counts(request: HttpRequest) -> HttpResponse:
 
 
 def _links(facet: Facet, choices: Iterable[Choice], text: str, sort: str) -> list[FacetLink]:
-    query = parse(text) if text.strip() else Query("")
+    query = parse_optional(text)
     drop = [one for one in query.conditions if one.operator in facet.replaces and not one.without]
     written = {term(one.operator, one.value).casefold(): one for one in query.conditions if not one.without}
     links = []

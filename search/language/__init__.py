@@ -3,7 +3,7 @@
 from search.language.controls import CONTROLS, controls_of, refined
 from search.language.dates import beginning_of
 from search.language.operators import OPERATORS, PHRASE, STATES, TYPES, WORD
-from search.language.parsing import MAX_CHARS, MAX_CONDITIONS, Condition, Query, parse
+from search.language.parsing import MAX_CHARS, MAX_CONDITIONS, Condition, Query, parse, parse_optional
 from search.language.writing import edited, term
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "controls_of",
     "edited",
     "parse",
+    "parse_optional",
     "refined",
     "term",
 ]

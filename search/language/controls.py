@@ -7,7 +7,7 @@ owners, -tag:sea) stays in the query.
 from collections.abc import Mapping
 
 from search.language.operators import PHRASE, WORD
-from search.language.parsing import Condition, Query, parse
+from search.language.parsing import Condition, Query, parse_optional
 from search.language.writing import edited, term
 
 #: Controls that hold several values, between commas; the others hold one.
@@ -28,7 +28,7 @@ def refined(text: str, chosen: Mapping[str, str]) -> str:
     InvalidQuery where the text itself can't be understood. What the controls hold is not checked here: parsing the
     result does.
     """
-    query = parse(text) if text.strip() else Query("")
+    query = parse_optional(text)
     before = controls_of(query)
     drop: list[Condition] = []
     add: list[str] = []

@@ -62,6 +62,11 @@ def parse(text: str) -> Query:
     return Query(" ".join(said), tuple(conditions))
 
 
+def parse_optional(text: str) -> Query:
+    """The same where nothing need be asked: of blanks a query without words and conditions."""
+    return parse(text) if text.strip() else Query("")
+
+
 def _condition(token: Token) -> Condition:
     if not token.operator:
         kind = PHRASE if token.quoted else WORD

@@ -246,7 +246,7 @@ def test_what_can_not_be_understood_is_marked_under_the_box(client: Client) -> N
     html = response.content.decode()
     assert response.status_code == 400
     assert "dog <mark>colr:&quot;&lt;b&gt;red&quot;</mark> cat" in html
-    assert "Did you mean" not in html
+    assert "Did you mean colour:?" in html
     assert "There is no operator “colr:”" in html
 
 
