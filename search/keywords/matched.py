@@ -15,9 +15,10 @@ _MARKED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _COLUMNS = " || ' ' || ".join(
     f"highlight(search_keyword_fts, {column}, '{_OPEN}', '{_CLOSE}')" for column in range(len(FIELD_WEIGHTS))
 )
+# By one look-up for each asset of a page: going through all documents that hold the words would grow with the library.
 _SQLITE = f"""
     SELECT rowid, {_COLUMNS} FROM search_keyword_fts
-    WHERE search_keyword_fts MATCH %s AND +rowid IN (SELECT value FROM json_each(%s))
+    WHERE search_keyword_fts MATCH %s AND rowid IN (SELECT value FROM json_each(%s))
 """  # noqa: S608 - names of our own
 _POSTGRESQL = f"""
     SELECT asset_id, ts_headline(
