@@ -84,7 +84,7 @@ def test_filters_work_without_javascript(searchable: Photo, open_page: OpenPage)
     plain.get_by_role("button", name="Apply filters").click()
     expect(plain.locator(".photo")).to_have_count(2)
     plain.get_by_text("Filters", exact=True).click()
-    plain.get_by_role("link", name="Count by year, tag, type and owner").click()
+    plain.get_by_role("link", name="Count by year, tag, type, colour and owner").click()
     plain.get_by_role("link", name="sea").click()
     expect(plain.locator(".photo")).to_have_attribute("data-photo", str(red.pk))
     assert "sort=date" in plain.url
