@@ -4,11 +4,11 @@ A simulation proves that the recommender finds what there is to find and invents
 proves nothing of real visitors. Its parameters lie in `simulation.json` and were written before the recommender was
 tuned; none of them is read by the recommender.
 
-Items belong to topics, and their content vectors show the topic through noise. Each item has a style, too, which its
-content does not show and which persons like or dislike: only behaviour tells. Persons have one to three topics, and some
-lose one for another on a day of their own. On each visit a person looks at items drawn at random, down the list with
-less and less attention, and clicks by the logistic of how much they like each. In the control everybody clicks everything
-equally readily, at the same rate on average, so there is nothing to learn.
+Items belong to topics, and their content vectors show the topic through noise. Each item has a style, too, which
+its content does not show and which persons like or dislike: only behaviour tells. Persons have one to three topics, and
+some lose one for another on a day of their own. On each visit a person looks at items drawn at random, down the list
+with less and less attention, and clicks by the logistic of how much they like each. In the control everybody clicks
+everything equally readily, at the same rate on average, so there is nothing to learn.
 """
 
 import json
