@@ -9,9 +9,9 @@ def diversified(
 ) -> list[int]:
     """Positions of `count` of N candidates, each chosen for its score less what it repeats of those before it.
 
-    Maximal marginal relevance (Carbonell and Goldstein 1998). scores: (N,), any scale; they are brought to 0..1 over the
-    candidates. vectors: (N, D), unit length, or zeros for what repeats nothing. strength: 0 keeps the order of the
-    scores, 1 looks at variety alone.
+    Maximal marginal relevance (Carbonell and Goldstein 1998). scores: (N,), any scale; they are brought to 0..1 over
+    the candidates. vectors: (N, D), unit length, or zeros for what repeats nothing. strength: 0 keeps the order of
+    the scores, 1 looks at variety alone.
     """
     if not len(scores):
         return []
