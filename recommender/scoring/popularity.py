@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-#: After so long an action counts half. A week: a site's front page changes about as fast.
-HALF_LIFE_S = 7 * 86_400.0
+#: After so long an action counts half. A month: in the simulation a week forgets more than it gains.
+HALF_LIFE_S = 30 * 86_400.0
 
 
 def decay(ages_s: NDArray[np.float64], half_life_s: float = HALF_LIFE_S) -> NDArray[np.float64]:

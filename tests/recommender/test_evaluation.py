@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from core.errors import InvalidInput
+from recommender.evaluation.behaviour import evaluate
 from recommender.evaluation.products import read_products
 from recommender.evaluation.ranking import best_of, interval, judged, ndcg
 from recommender.evaluation.simulation import read_parameters, simulate
@@ -130,3 +131,11 @@ class TestSimulation:
         cosines = vectors @ vectors.T
         same = (persons[:, None] == persons) & ~np.eye(len(persons), dtype=bool)
         return float(cosines[same].mean() - cosines[persons[:, None] != persons].mean())
+
+    def test_behaviour_helps_where_there_is_something_to_learn_and_only_there(self) -> None:
+        world = dataclasses.replace(read_parameters(), persons=700, strangers=150, items=150)
+        told = evaluate(world)
+        assert told["with_preferences"]["personal_above_content"]["share"] > 0.1
+        assert told["with_preferences"]["personal_above_content"]["ci95"][0] > 0
+        assert told["control"]["personal_above_content"]["ci95"][0] <= 0
+        assert told["with_preferences"]["strangers_above_popularity"]["share"] > -0.2
