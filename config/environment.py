@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable, Collection
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -72,6 +73,16 @@ def path(name: str, default: Path) -> Path:
 def names(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     return _read(name, default, lambda raw: [part.strip() for part in raw.split(",") if part.strip()], "")
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list such as `10.0.0.0/8,fc00::/7`."""
+    return _read(
+        name,
+        [],
+        lambda raw: [ip_network(part.strip()) for part in raw.split(",")],
+        "must be networks such as 10.0.0.0/8",
+    )
 
 
 def mapping(name: str, default: dict[str, str]) -> dict[str, str]:

@@ -70,6 +70,8 @@ ZIP_MAX_BYTES = env.integer("ZIP_MAX_BYTES", 2_000_000_000)
 ZIP_MAX_FILES = env.integer("ZIP_MAX_FILES", 10_000)
 ZIP_MAX_RATIO = env.integer("ZIP_MAX_RATIO", 200)
 THUMBNAIL_WIDTHS_PX = (320, 960)
+ITEMS_MAX_BYTES = env.integer("ITEMS_MAX_BYTES", 100_000_000)
+ITEMS_MAX_LINES = env.integer("ITEMS_MAX_LINES", 50_000)
 DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_MAX_FILES
 FILE_UPLOAD_PERMISSIONS = 0o640
 FILE_UPLOAD_HANDLERS = [
@@ -77,6 +79,10 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
+
+# What is asked of addresses that sites name: their pictures, their webhooks
+OUTBOUND_TIMEOUT_S = env.number("OUTBOUND_TIMEOUT_S", 15.0, at_least=0.1)
+OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 
 # Models and engines: dotted paths, so that another one is a setting and a class
 DEVICE = env.text("DEVICE", "auto")

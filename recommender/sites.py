@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from core.errors import Conflict, InvalidInput
+from library import asset_store
 from library.details import checked_line
-from recommender.models import Site, SiteOrigin
+from recommender.models import Item, Site, SiteOrigin
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _NAME_MAX_CHARS = 120
@@ -52,6 +53,17 @@ def change_site(site: Site, **settings: Unpack[SiteChanges]) -> Site:
     """Changes what is named; the rest stays. InvalidInput names the field."""
     with transaction.atomic():
         return _changed(Site.objects.select_for_update(of=("self",)).get(pk=site.pk), settings)
+
+
+def delete_site(site: Site) -> None:
+    """With its items, their pictures, and its keys."""
+    pictures = [
+        item.asset for item in site.items.filter(owns_asset=True).select_related("asset") if item.asset
+    ]
+    site.delete()
+    for asset in pictures:
+        if not Item.objects.filter(asset=asset).exists():
+            asset_store.delete_asset(asset)
 
 
 def new_webhook_secret(site: Site) -> str:

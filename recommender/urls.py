@@ -4,4 +4,7 @@ from django.urls import path
 
 from recommender import views
 
-urlpatterns = [path("assets/<int:asset_id>/related/", views.related, name="related-fragment")]
+urlpatterns = [
+    path("assets/<int:asset_id>/related/", views.related, name="related-fragment"),
+    path("embed/pictures/<str:token>/<int:width_px>", views.item_picture, name="item-picture"),
+]

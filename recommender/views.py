@@ -7,12 +7,16 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from core.errors import Unavailable
+from library import renditions
 from library.access import viewer_of
 from library.selectors import asset_for
+from recommender.pictures import picture_for
 from recommender.services import related_assets
 from search.cards import cards_of_matches
 
 RELATED_COUNT = 24
+#: How long a copy of an item's picture may outlive the item.
+_PICTURE_MAX_AGE_S = 3600
 
 
 @require_safe
@@ -29,3 +33,12 @@ def related(request: HttpRequest, asset_id: int) -> HttpResponse:
         return response
     context["cards"] = cards_of_matches(viewer, page.matches)
     return render(request, "recommender/related.html", context)
+
+
+@require_safe
+def item_picture(request: HttpRequest, token: str, width_px: int) -> HttpResponse:
+    """The picture of an item, for pages of its site and whoever reads them."""
+    with renditions.open_thumbnail(picture_for(token), width_px) as file:
+        response = HttpResponse(file.read(), content_type="image/webp")
+    response.headers["Cache-Control"] = f"public, max-age={_PICTURE_MAX_AGE_S}"
+    return response

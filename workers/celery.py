@@ -13,7 +13,13 @@ from celery.signals import setup_logging, worker_ready
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery(
-    "sightline", include=["workers.tasks.stages", "workers.tasks.upkeep", "workers.tasks.interactive"]
+    "sightline",
+    include=[
+        "workers.tasks.stages",
+        "workers.tasks.upkeep",
+        "workers.tasks.interactive",
+        "workers.tasks.items",
+    ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 

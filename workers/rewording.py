@@ -11,6 +11,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 import captioning.services
+import recommender.webhooks
 import search.embeddings
 import search.indexing
 import search.services
@@ -74,6 +75,7 @@ def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
         if decision.before != decision.after:
             _follow([decision.frame_id])
             search.services.index_within([decision.frame_id])
+            recommender.webhooks.note_captions_of_frames([decision.frame_id])
     return decision
 
 

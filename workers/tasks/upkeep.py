@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from workers import jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
+from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def sweep() -> None:
         jobs.start_due_rebuild()
     if jobs.waiting():
         pipeline.wake_jobs()
+    errands.wake_if_due()
 
 
 @app.task(name=pipeline.RUN_JOBS_TASK, time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
