@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -106,8 +107,17 @@ def forget(site: Site, visitor: str) -> int:
 
 def drop_outdated(now: datetime | None = None) -> int:
     """Removes what is older than INTERACTIONS_KEEP_DAYS; returns how many."""
+    return _outdated(now).delete()[0]
+
+
+def any_outdated(now: datetime | None = None) -> bool:
+    """Whether something is kept that is older than it may be."""
+    return _outdated(now).exists()
+
+
+def _outdated(now: datetime | None) -> QuerySet[Interaction]:
     before = (now or timezone.now()) - timedelta(days=settings.INTERACTIONS_KEEP_DAYS)
-    return Interaction.objects.filter(at__lt=before).delete()[0]
+    return Interaction.objects.filter(at__lt=before)
 
 
 def _look_up(site: Site, lines: Sequence[Any]) -> _Known:

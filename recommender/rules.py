@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from numpy.typing import NDArray
 
+from core.errors import InvalidInput
 from recommender.models import Item, Rule, Site
+
+RULES_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,18 @@ def wishes_of(site: Site, items: Sequence[Item], now: datetime) -> Wishes:
                 sign = 1.0 if rule.effect == Rule.Effect.BOOST else -1.0
                 lifts[item.pk] = lifts.get(item.pk, 0.0) + sign * rule.strength
     return Wishes(lifts, frozenset(hidden))
+
+
+def rules_of(site: Site) -> QuerySet[Rule]:
+    """All rules of a site, also those not in force."""
+    return Rule.objects.filter(site=site)
+
+
+def replace(site: Site, values: Sequence[dict[str, Any]]) -> list[Rule]:
+    """These rules and no others, at once. InvalidInput for one that names both an item and a tag, or neither."""
+    for value in values:
+        if bool(value["external_id"]) == bool(value["tag"]):
+            raise InvalidInput("a rule names either external_id or tag.", field="external_id")
+    with transaction.atomic():
+        Rule.objects.filter(site=site).delete()
+        return Rule.objects.bulk_create(Rule(site=site, **value) for value in values)

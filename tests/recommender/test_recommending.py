@@ -1,11 +1,13 @@
 """What suits a visitor: by content, by behaviour, without what they know, and something for strangers, too."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from core.errors import InvalidInput
@@ -270,7 +272,45 @@ class TestExperiments:
             experiments.checked_variants(wrong)
 
 
+class TestAdmin:
+    def test_an_experiment_is_made_started_looked_at_and_stopped(
+        self, shop: Site, admin_client: Client
+    ) -> None:
+        page = reverse("admin:recommender_experiment_add")
+        body = {"site": shop.pk, "name": "Variety", "scenario": "", "least_impressions": 10}
+        refused = admin_client.post(page, {**body, "variants": '[{"name": "alone"}]'})
+        assert "a list of 2 to 6" in refused.content.decode()
+        variants = json.dumps(TestExperiments.variants)
+        assert admin_client.post(page, {**body, "variants": variants}).status_code == 302
+        made = Experiment.objects.get()
+        for action, state in (("start", "running"), ("stop", "stopped")):
+            listed = reverse("admin:recommender_experiment_changelist")
+            admin_client.post(listed, {"action": action, "_selected_action": [made.pk]})
+            made.refresh_from_db()
+            assert made.state == state
+            if state == "running":
+                answer = recommend(shop, Wanted("v0"))
+                did(shop, "v0", "click", "pan", recommendation=answer.id)
+        told = admin_client.get(
+            reverse("admin:recommender_experiment_change", args=[made.pk])
+        ).content.decode()
+        assert "<svg" in told
+        assert "100.00%" in told
+        assert "stopped by hand" in told
+
+
 class TestHttp:
+    def test_rules_are_replaced_as_a_whole(self, shop: Site) -> None:
+        client, path = Client(headers=secret(shop)), "/api/v1/sites/shop/rules"
+        body = {"rules": [{"effect": "hide", "external_id": "pan"}, {"effect": "boost", "tag": "water"}]}
+        assert client.put(path, body, content_type="application/json").status_code == 200
+        assert "pan" not in ask(shop)
+        wrong = {"rules": [{"effect": "hide"}]}
+        assert client.put(path, wrong, content_type="application/json").status_code == 400
+        page = Client(headers=publishable(shop))
+        assert page.put(path, body, content_type="application/json").status_code == 403
+        assert [rule["effect"] for rule in page.get(path).json()["rules"]] == ["hide", "boost"]
+
     def test_the_answer_says_why_and_carries_an_id(self, shop: Site) -> None:
         did(shop, "v1", "click", "sofa1")
         answer = Client(headers=publishable(shop)).get(
