@@ -7,6 +7,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from library.models import Asset
+from recommender.visitor_models import Experiment as Experiment
+from recommender.visitor_models import Interaction as Interaction
+from recommender.visitor_models import LearnedBehaviour as LearnedBehaviour
+from recommender.visitor_models import Rule as Rule
 
 
 class Site(models.Model):
