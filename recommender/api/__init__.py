@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from recommender.api import assets, items, sites
+from recommender.api import items, related, sites
 
 router = Router()
-for part in (assets, sites, items):
+for part in (related, sites, items):
     router.add_router("", part.router)
