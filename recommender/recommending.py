@@ -230,9 +230,7 @@ def _done(history: History, learned: Learned) -> tuple[NDArray[np.int64], NDArra
 
 def _together(history: History, learned: Learned) -> NDArray[np.float32]:
     rows, weights = _done(history, learned)
-    if not len(rows):
-        return np.zeros(len(learned.codes), dtype=np.float32)
-    return np.asarray(learned.neighbours[rows].T @ weights, dtype=np.float32).reshape(-1)
+    return learned.neighbours.together(rows, weights)
 
 
 def _taste(history: History, learned: Learned) -> NDArray[np.float32] | None:

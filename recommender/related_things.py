@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from django.db.models import Prefetch
 
+from captioning.models import Caption
 from captioning.selectors import auto_tags_of, captions_of
 from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
@@ -16,7 +17,7 @@ from recommender.models import Item
 from recommender.scoring.copies import Trait
 from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
-from search.active import active_model_id, spaces
+from search.active import TEXTURES, active_model_id, spaces
 from search.encoding import query_vectors
 from search.ids import any_of
 from search.keywords.words import STOP_WORDS, words_of
@@ -95,19 +96,26 @@ def _seen_of(asset_ids: Sequence[int]) -> dict[int, Known]:
     for asset_id in asset_ids:
         frame_id = frame_of.get(asset_id, 0)
         caption = captions[frame_id].text if frame_id in captions else ""
+        believed = caption if frame_id in captions and not _is_doubted(captions[frame_id]) else ""
         classes = " ".join(tag.name for tag in auto_tags.get(frame_id, []))
         seen[asset_id] = Known(
             look=vectors[LOOKS].get(frame_id),
-            caption=vectors[SENTENCES].get(frame_id) if caption else None,
-            caption_stems=_stems(f"{caption} {classes}"),
-            sentence=caption,
+            texture=vectors[TEXTURES].get(frame_id),
+            caption=vectors[SENTENCES].get(frame_id) if believed else None,
+            caption_stems=_stems(f"{believed} {classes}"),
+            sentence=believed,
         )
     return seen
 
 
+def _is_doubted(caption: Caption) -> bool:
+    """Whether the screen sent it to review and nobody has looked: a sentence that may be wrong relates nothing."""
+    return caption.state == Caption.State.TO_REVIEW
+
+
 def _frame_vectors(frame_ids: Sequence[int]) -> dict[str, dict[int, Vector]]:
-    vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}}
-    models = {space: active_model_id(space) for space in spaces()}
+    vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
+    models = {space: active_model_id(space) for space in spaces()} | _texture_model()
     rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), model_id__in=list(models.values()))
     for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):
         if models.get(space) == model_id and space in vectors:
@@ -115,11 +123,20 @@ def _frame_vectors(frame_ids: Sequence[int]) -> dict[str, dict[int, Vector]]:
     return vectors
 
 
+def _texture_model() -> dict[str, str]:
+    """The backbone that saw the newest photo: vectors of two backbones never meet."""
+    newest = (
+        Embedding.objects.filter(space=TEXTURES).order_by("-pk").values_list("model_id", flat=True).first()
+    )
+    return {} if newest is None else {TEXTURES: newest}
+
+
 def _photo(asset: Asset, seen: Known) -> Thing:
     """A photo's own words are its title and tags; they have no vector, and its caption speaks for it."""
     tags = frozenset(tag.name.casefold() for tag in asset.tags.all())
     known = Known(
         look=seen.look,
+        texture=seen.texture,
         caption=seen.caption,
         caption_stems=seen.caption_stems,
         sentence=seen.sentence,
@@ -135,6 +152,7 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
     known = Known(
         look=picture.look,
         words_look=_some(words[LOOKS].get(item.pk)),
+        texture=picture.texture,
         caption=picture.caption,
         words=_some(words[SENTENCES].get(item.pk)),
         caption_stems=picture.caption_stems,

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recommender.evaluation.ranking import best_of, interval, ndcg
 from recommender.evaluation.simulation import Log, Parameters, World, simulate
 from recommender.scoring import personal
-from recommender.scoring.covisitation import neighbours
+from recommender.scoring.covisitation import Neighbours, neighbours
 from recommender.scoring.factors import item_factors, taste
 from recommender.scoring.popularity import decay, popularity
 from recommender.scoring.profile import MEMORY_S, interests
@@ -27,11 +26,11 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Learned:
-    """What visitors taught, of I items: popularity (I,), fading and of all times; neighbours (I, I); factors (I, F)."""
+    """What visitors taught, of I items: popularity (I,), fading and of all times; neighbours; factors (I, F)."""
 
     popularity: Scores
     of_all_times: Scores
-    neighbours: sparse.csr_array
+    neighbours: Neighbours
     factors: Scores
 
 
@@ -93,9 +92,7 @@ def personal_scores(
     candidates = personal.Candidates(
         world.content,
         learned.factors,
-        np.asarray(learned.neighbours[clicked].T @ strengths, dtype=np.float32).reshape(-1)
-        if len(clicked)
-        else np.zeros(len(world.content), np.float32),
+        learned.neighbours.together(clicked, strengths),
         learned.popularity,
     )
     mine = taste(learned.factors, clicked, strengths) if len(clicked) else None

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Cosines in the spaces `image` and `caption`, the second once of captions and once of texts that people wrote, and
-#: what `recommender.scoring.words.in_common` says of the words of either.
-LOOK, CAPTION, TEXT = "look", "caption", "text"
+#: Cosines: in the space `image`, of what the backbone saw (`captioning.vision.texture`), in the space `caption` once of
+#: captions and once of texts that people wrote; and what `scoring.words.in_common` says of the words of either.
+LOOK, TEXTURE, CAPTION, TEXT = "look", "texture", "caption", "text"
 CAPTION_WORDS, TEXT_WORDS = "caption_words", "text_words"
-SIGNALS = (LOOK, CAPTION, CAPTION_WORDS, TEXT, TEXT_WORDS)
+SIGNALS = (LOOK, TEXTURE, CAPTION, CAPTION_WORDS, TEXT, TEXT_WORDS)
 
 _FILE = Path(__file__).parent / "blend.json"
 

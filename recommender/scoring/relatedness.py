@@ -33,12 +33,14 @@ _AGAINST = 0.5
 class Known:
     """What is known of a thing; vectors are of unit length.
 
-    look, words_look: in the space of pictures, of its picture and of its words. caption, words: in the space of
-    sentences, of its picture's caption and of its own words. sentence, title: as people read them.
+    look, words_look: in the space of pictures, of its picture and of its words. texture: what the backbone saw in its
+    picture. caption, words: in the space of sentences, of its picture's caption and of its own words. sentence, title:
+    as people read them.
     """
 
     look: Vector | None = None
     words_look: Vector | None = None
+    texture: Vector | None = None
     caption: Vector | None = None
     words: Vector | None = None
     caption_stems: frozenset[str] = frozenset()
@@ -104,6 +106,7 @@ def variety(candidates: Sequence[Known]) -> NDArray[np.float32]:
 def _worths(seed: Known, candidates: Sequence[Known]) -> dict[str, NDArray[np.float32]]:
     signals = {
         blend.LOOK: _cosines(seed.look, [one.look for one in candidates]),
+        blend.TEXTURE: _cosines(seed.texture, [one.texture for one in candidates]),
         blend.CAPTION: _cosines(seed.caption, [one.caption for one in candidates]),
         blend.CAPTION_WORDS: in_common(seed.caption_stems, [one.caption_stems for one in candidates]),
         blend.TEXT: _cosines(seed.words, [one.words for one in candidates]),

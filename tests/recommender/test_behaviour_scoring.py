@@ -34,9 +34,9 @@ def test_what_goes_together_is_found_and_not_merely_what_is_popular() -> None:
     # Items 0 and 1 by the same four persons; item 2 by everybody.
     persons = whole(*(4 * [0, 1, 2, 3]), *range(8))
     items = whole(*(8 * [0]), *(8 * [1]), *(8 * [2]))
-    near = neighbours(persons[: len(items)], items, np.ones(len(items)), (8, 3)).toarray()
-    assert near[0, 1] > near[0, 2] > 0
-    assert near.diagonal().tolist() == [0.0, 0.0, 0.0]
+    near = neighbours(persons[: len(items)], items, np.ones(len(items)), (8, 3))
+    itself, close, popular = near.together(whole(0), many(1.0))
+    assert close > popular > itself == 0.0
 
 
 def test_only_the_strongest_neighbours_are_kept() -> None:
