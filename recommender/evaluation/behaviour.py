@@ -88,7 +88,7 @@ def personal_scores(
     """As a request is answered: scores (I,) for who clicked these items (R,) so long ago."""
     ones = np.ones(len(items))
     clicked, at = np.unique(items, return_inverse=True)
-    strengths = np.bincount(at, decay(ages_s, MEMORY_S))
+    strengths = np.bincount(at, decay(ages_s, MEMORY_S)).astype(np.float64)
     candidates = personal.Candidates(
         world.content,
         learned.factors,
@@ -112,7 +112,8 @@ def _measured(
         CONTENT: lambda mine, ages: world.content @ world.content[mine].mean(axis=0),
         PERSONAL: lambda mine, ages: personal_scores(world, learned, mine, ages),
     }
-    gains, scores = [], {arm: [] for arm in arms}
+    gains: list[Scores] = []
+    scores: dict[str, list[Scores]] = {arm: [] for arm in arms}
     for person in np.unique(after_persons):
         mine, ages = items[persons == person], ages_s[persons == person]
         wanted = np.setdiff1d(after_items[after_persons == person], mine)

@@ -54,9 +54,9 @@ def worths(signals: Signals, blend: Blend | None = None) -> dict[str, NDArray[np
 def blended(signals: Signals, blend: Blend | None = None) -> NDArray[np.float32]:
     """One score for each of N candidates, (N,); 0 is what two things picked at random have."""
     added = list(worths(signals, blend).values())
-    return np.sum(added, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(added, axis=0), dtype=np.float32)
 
 
 def _worth(values: NDArray[np.float32], measure: Measure) -> NDArray[np.float32]:
     worth = measure.weight * (values - measure.usual) / measure.spread
-    return np.nan_to_num(worth, nan=0.0).astype(np.float32)
+    return np.asarray(np.nan_to_num(worth, nan=0.0), dtype=np.float32)

@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('search', '0002_keyword_index'),
+        ("search", "0002_keyword_index"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='embedding',
-            name='space',
-            field=models.CharField(help_text='image (pixels), caption (words) or texture (backbone)', max_length=16),
+            model_name="embedding",
+            name="space",
+            field=models.CharField(
+                help_text="image (pixels), caption (words) or texture (backbone)", max_length=16
+            ),
         ),
     ]
