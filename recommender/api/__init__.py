@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from recommender.api import items, related, sites
+from recommender.api import alt, items, related, sites
 
 router = Router()
-for part in (related, sites, items):
+for part in (related, sites, items, alt):
     router.add_router("", part.router)
