@@ -1,8 +1,10 @@
 """A site of somebody else with our script on its pages, in a real Chromium: service up, slow and away."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,10 +42,16 @@ def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def weekly(live_server: LiveServer, transactional_db: None) -> Iterator[str]:
+def folder(tmp_path: Path) -> Path:
+    """A copy of the demo site's files."""
+    return shutil.copytree(FOLDER, tmp_path / "site")
+
+
+@pytest.fixture
+def weekly(live_server: LiveServer, transactional_db: None, folder: Path) -> Iterator[str]:
     """The address of the demo site, whose items and photos are findable."""
     owner = User.objects.create_user("demo")
-    server = site_server(FOLDER, 0, service=live_server.url)
+    server = site_server(folder, 0, service=live_server.url)
     url = f"http://127.0.0.1:{server.server_port}"
     server.RequestHandlerClass.keywords["values"]["key"] = demo_site(owner, url).key  # type: ignore[attr-defined]
     photo(owner, "a cup of coffee on a wooden table", looks="orange", title="Coffee")
@@ -107,7 +115,7 @@ def test_slow_the_page_is_read_meanwhile_and_nothing_moves(weekly: str, reader: 
     told(reader)
 
     held: list[Route] = []
-    reader.route("**/items/coffee/related*", held.append)
+    reader.route("**/items/coffee/related*", lambda route: held.append(route))
     reader.goto(f"{weekly}/coffee.html")
     expect(reader.get_by_role("heading", level=1)).to_be_visible()
     region = reader.get_by_role("region", name="Read and see")
@@ -128,7 +136,7 @@ def test_away_the_page_is_as_it_was(weekly: str, reader: Page, away: str) -> Non
 
 
 def test_pictures_without_words_get_them_marked_and_an_author_s_are_never_touched(
-    weekly: str, reader: Page, live_server: LiveServer
+    weekly: str, reader: Page, folder: Path
 ) -> None:
     told(reader)
     item = Item.objects.get(external_id="cats")
@@ -139,11 +147,8 @@ def test_pictures_without_words_get_them_marked_and_an_author_s_are_never_touche
         '<img src="cat.jpg"><img src="cat.jpg" alt=""><img src="cat.jpg" alt="Minka"><img src="unknown.jpg">'
     )
 
-    def with_pictures(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=answer.text().replace("<main>", f"<main>{pictures}"))
-
-    reader.route("**/space.html", with_pictures)
+    page = folder / "space.html"
+    page.write_text(page.read_text("utf-8").replace("<main>", f"<main>{pictures}"), "utf-8")
     reader.goto(f"{weekly}/space.html")
     expect(reader.locator("img[data-alt-source=machine]")).to_have_count(1)
     alts = reader.eval_on_selector_all("main > img", "all => all.map(one => one.getAttribute('alt'))")
