@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from recommender import site_keys
-from recommender.models import Item, Site, SiteKey, SiteOrigin, WebhookMessage
+from core.errors import Conflict, InvalidInput
+from recommender import experiment_chart, experiments, site_keys
+from recommender.models import Experiment, Item, Rule, Site, SiteKey, SiteOrigin, WebhookMessage
 
 
 class OriginInline(admin.TabularInline[SiteOrigin, Site]):
@@ -98,3 +100,79 @@ class WebhookMessageAdmin(_Records):
     list_display = ("event", "site", "item", "state", "attempts", "due_at", "last_error", "created_at")
     list_filter = ("state", "event", "site")
     list_select_related = ("site", "item")
+
+
+@admin.register(Rule)
+class RuleAdmin(admin.ModelAdmin[Rule]):
+    list_display = ("__str__", "site", "strength", "from_at", "until_at")
+    list_filter = ("effect", "site")
+    list_select_related = ("site",)
+    search_fields = ("external_id", "tag")
+
+
+class ExperimentForm(forms.ModelForm[Experiment]):
+    """Says at once what is wrong with variants."""
+
+    class Meta:
+        model = Experiment
+        fields = ("site", "name", "scenario", "variants", "least_impressions", "stops_by_itself")
+
+    def clean_variants(self) -> Any:
+        try:
+            return experiments.checked_variants(self.cleaned_data["variants"])
+        except InvalidInput as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(admin.ModelAdmin[Experiment]):
+    """Made as a draft, started and stopped by actions; what it shows stands below its settings."""
+
+    form = ExperimentForm
+    list_display = ("name", "site", "scenario", "state", "started_at", "stopped_at", "stopped_because")
+    list_filter = ("state", "site")
+    list_select_related = ("site",)
+    actions = ("start", "stop")
+    change_form_template = "admin/recommender/experiment/change_form.html"
+    _told = ("state", "started_at", "stopped_at", "stopped_because")
+    readonly_fields = _told
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> Any:
+        """What has begun stays as it is: other variants would be another experiment."""
+        begun = obj is not None and obj.state != Experiment.State.DRAFT
+        return ("site", "name", "scenario", "variants", *self._told) if begun else self._told
+
+    @admin.action(description="Start", permissions=["change"])
+    def start(self, request: HttpRequest, chosen: QuerySet[Experiment]) -> None:
+        self._each(request, chosen, experiments.start)
+
+    @admin.action(description="Stop", permissions=["change"])
+    def stop(self, request: HttpRequest, chosen: QuerySet[Experiment]) -> None:
+        self._each(request, chosen, experiments.stop)
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[Experiment], change: Any) -> None:
+        for one in chosen:
+            try:
+                change(one)
+            except (Conflict, InvalidInput) as error:
+                self.message_user(request, str(error), messages.ERROR)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The settings, and under them the results as table and chart."""
+        experiment = self.get_object(request, object_id)
+        extra: dict[str, Any] = {}
+        if experiment is not None and experiment.state != Experiment.State.DRAFT:
+            results = experiments.results_of(experiment)
+            extra = {
+                "bars": experiment_chart.bars_of(results),
+                "scale": f"{experiment_chart.scale_of(results):.2%}",
+                "chart_width": experiment_chart.WIDTH_PX,
+                "chart_height": experiment_chart.BAR_PX * len(results) + 10,
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})

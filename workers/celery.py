@@ -61,6 +61,11 @@ app.conf.update(
             "schedule": crontab(hour=4, minute=0),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
         },
+        "follow_visitors": {
+            "task": "workers.follow_visitors",
+            "schedule": crontab(minute="*/15"),
+            "options": {"queue": "cpu", "expires": 900},
+        },
         "learn_again": {
             "task": "workers.learn_if_due",
             "schedule": crontab(minute=20),

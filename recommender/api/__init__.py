@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from recommender.api import alt, items, related, sites
+from recommender.api import alt, interactions, items, recommendations, related, rules, sites
 
 router = Router()
-for part in (related, sites, items, alt):
+for part in (related, sites, items, alt, interactions, recommendations, rules):
     router.add_router("", part.router)

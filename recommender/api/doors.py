@@ -12,7 +12,7 @@ from workers import pipeline
 
 _WINDOW_S = 60
 _counting = threading.Lock()
-_counted: dict[tuple[int, int], int] = {}
+_counted: dict[tuple[str, int], int] = {}
 
 
 def reader(request: HttpRequest, slug: str) -> SiteCaller:
@@ -37,22 +37,22 @@ def _within_limit(caller: SiteCaller) -> SiteCaller:
     return caller
 
 
-def spend(key: SiteKey, amount: int, limit: int) -> None:
+def spend(key: SiteKey, amount: int, limit: int, purse: str = "site-key") -> None:
     """Throttled where a key has asked for more than `limit` in this minute, with the seconds until the next one.
 
     Counted in Redis for all processes together; while Redis is away, each process counts for itself.
     """
     now = int(time.time())
-    spent = pipeline.spent(f"site-key:{key.pk}", amount, window_s=_WINDOW_S)
+    spent = pipeline.spent(f"{purse}:{key.pk}", amount, window_s=_WINDOW_S)
     if spent is None:
-        spent = _spent_here(key.pk, amount, now // _WINDOW_S)
+        spent = _spent_here(f"{purse}:{key.pk}", amount, now // _WINDOW_S)
     if spent > limit:
         raise Throttled(wait=_WINDOW_S - now % _WINDOW_S)
 
 
-def _spent_here(key_id: int, amount: int, window: int) -> int:
+def _spent_here(purse: str, amount: int, window: int) -> int:
     with _counting:
         for old in [known for known in _counted if known[1] != window]:
             del _counted[old]
-        _counted[key_id, window] = _counted.get((key_id, window), 0) + amount
-        return _counted[key_id, window]
+        _counted[purse, window] = _counted.get((purse, window), 0) + amount
+        return _counted[purse, window]

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
+from recommender import experiments
 from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
@@ -60,3 +61,10 @@ def learn_if_due() -> None:
 def warm_up(queue: str) -> None:
     """Load the models that the work of a queue needs, before anybody waits for them."""
     warmup.load_models(queue)
+
+
+@app.task(name="workers.follow_visitors")
+def follow_visitors() -> None:
+    """Every quarter of an hour: learn from what visitors did, and stop experiments that are certain."""
+    jobs.start_due_learning()
+    experiments.stop_certain_ones()
