@@ -75,6 +75,12 @@ def origin_of(request: HttpRequest) -> str | None:
     return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
 
 
+def page_origin(request: HttpRequest) -> str | None:
+    """The origin of the site's page whose publishable key came with the request and was found good."""
+    caller: SiteCaller | None = getattr(request, _REMEMBERED, None)
+    return origin_of(request) if caller is not None and caller.is_page else None
+
+
 class SiteAccess(Scope):
     """django-ninja's door for what sites do: it lets in any site's key, and people by their sessions and API keys.
 

@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from recommender.api import interactions, items, recommendations, related, rules, sites
+from recommender.api import alt, interactions, items, recommendations, related, rules, sites
 
 router = Router()
-for part in (related, sites, items, interactions, recommendations, rules):
+for part in (related, sites, items, alt, interactions, recommendations, rules):
     router.add_router("", part.router)

@@ -26,6 +26,8 @@ _THUMBNAIL_PX = 320
 _DECIMALS = 4
 #: So many things can be paged through; nobody reads further.
 _PAGED_MAX = 300
+#: Parts of an answer that say nothing of what is in it.
+_NEVER_THE_SAME = frozenset({"recommendation", "next"})
 
 
 class RelatedAsset(Schema):
@@ -109,7 +111,8 @@ def cached(request: HttpRequest, answer: Mapping[str, Any], *, public: bool) -> 
 
     public: shared caches may keep it, too. The list differs by who asks, so caches keep it for each apart.
     """
-    told_things = json.dumps([answer["results"], answer["fallbacks"]], cls=DjangoJSONEncoder, sort_keys=True)
+    said = {name: value for name, value in answer.items() if name not in _NEVER_THE_SAME}
+    told_things = json.dumps(said, cls=DjangoJSONEncoder, sort_keys=True)
     etag = f'W/"{hashlib.sha256(told_things.encode()).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag=etag) or JsonResponse(dict(answer))
     response.headers["ETag"] = etag
