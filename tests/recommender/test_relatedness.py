@@ -128,10 +128,10 @@ def test_copies_are_left_out_and_plain_pictures_of_two_colours_are_none() -> Non
         Trait("b", flat, look=Y),
         Trait("c", "800000000000000f", look=X),
         Trait("a", "ffffffffffffffff"),
-        Trait(text="said"),
-        Trait("d", text="said"),
-        Trait("e"),
+        Trait(title="said", words=X),
+        Trait("d", title="said", words=X),
+        Trait("e", title="said", words=Y),
     ]
     assert without_near_copies(range(7), traits, [], most=9) == [0, 1, 4, 6]
-    assert without_near_copies(range(7), traits, [Trait("e"), Trait(text="said")], most=9) == [0, 1]
+    assert without_near_copies(range(7), traits, [Trait("e"), Trait(title="said", words=X)], most=9) == [0, 1]
     assert without_near_copies(range(7), traits, [], most=2) == [0, 1]
