@@ -14,14 +14,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from library.models import Asset, AssetTag
 from recommender.item_index import item_index
 from recommender.models import Item, Site
-from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, assets_by_id, things_of
+from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
 from recommender.scoring.copies import Trait, without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
 from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
 from recommender.site_selectors import assets_shown_by, shown_items
 from search.candidates import gather
-from search.ids import any_of, keys_in
+from search.ids import any_of
 from search.indexing import index
 from search.keywords.words import STOP_WORDS
 from search.scope import Scope
@@ -118,35 +118,31 @@ def _near(wish: Wish, excluded: Collection[Ref]) -> list[Thing]:
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    pictures = _found_assets(wish, {LOOKS: look, SENTENCES: said}, depth)
+    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, depth)
+    # Photos that may be shown, and items by their pictures: both were looked for together.
+    assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
     items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, depth)}
-    assets = dict(pictures)
-    if wish.site is not None:
-        for item in _told_items(shown_items(wish.site).filter(asset_id__in=any_of(pictures))):
-            items[item.pk] = item
-    if wish.assets is None:
-        assets = {}
-    elif wish.site is not None:  # pictures of items were looked for beside the photos that may be shown
-        allowed = set(keys_in(wish.assets.filter(pk__in=any_of(assets))))
-        assets = {pk: asset for pk, asset in assets.items() if pk in allowed}
+    if wish.site is not None and near:
+        with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
+        items |= {item.pk: item for item in _told_items(with_pictures)}
     things = things_of(
-        [asset for pk, asset in assets.items() if Ref(False, pk) not in excluded],
-        [item for pk, item in items.items() if Ref(True, pk) not in excluded],
+        [asset for asset in assets if Ref(False, asset.pk) not in excluded],
+        [item for item in items.values() if Ref(True, item.pk) not in excluded],
     )
     return [thing for thing in things if wish.filters.admits(thing)]
 
 
-def _found_assets(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> dict[int, Asset]:
-    """Photos that may be shown and pictures of the site's items, by what is near."""
+def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> list[int]:
+    """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
     scope = _pictures_in_scope(wish)
     if scope is None:
-        return {}
+        return []
     signals: list[Signal] = [
         VectorSignal(space, index(space), vector, scope)
         for space, vector in vectors.items()
         if vector is not None
     ]
-    return assets_by_id(gather(signals, scope, depth).ranks) if signals else {}
+    return sorted(gather(signals, scope, depth).ranks) if signals else []
 
 
 def _pictures_in_scope(wish: Wish) -> Scope | None:

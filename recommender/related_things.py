@@ -1,6 +1,6 @@
 """What is known of photos and items, read for the few that are compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,11 +47,6 @@ ASSET_FIELDS = (
     *("sha256", "perceptual_hash", "blurhash", "title", "visibility", "width_px", "height_px", "created_at"),
     "owner",
 )
-
-
-def assets_by_id(asset_ids: Iterable[int]) -> dict[int, Asset]:
-    found = Asset.objects.filter(pk__in=any_of(asset_ids)).only(*ASSET_FIELDS)
-    return {asset.pk: asset for asset in found}
 
 
 def things_of(assets: Sequence[Asset], items: Sequence[Item]) -> list[Thing]:

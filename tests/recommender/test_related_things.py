@@ -47,9 +47,9 @@ def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
     return Item.objects.get(site=of, external_id=name)
 
 
-def beside(of: Site, name: str, headers: dict[str, str] | None = None, **asked: Any) -> Any:
+def beside(of: Site, name: str, **asked: Any) -> Any:
     path = f"/api/v1/sites/{of.slug}/items/{name}/related"
-    answer = Client(headers=headers or secret(of)).get(path, asked)
+    answer = Client(headers=secret(of)).get(path, asked)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
