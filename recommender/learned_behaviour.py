@@ -10,10 +10,9 @@ import numpy as np
 from django.db.models import Max
 from django.utils import timezone
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recommender.models import LearnedBehaviour, Site
-from recommender.scoring.covisitation import neighbours
+from recommender.scoring.covisitation import Neighbours, neighbours
 from recommender.scoring.factors import FACTORS, item_factors
 from recommender.scoring.popularity import popularity
 from recommender.visitor_selectors import STRENGTHS, actions_of
@@ -26,12 +25,12 @@ _SITES_REMEMBERED = 16
 
 @dataclass(frozen=True)
 class Learned:
-    """Of I subjects: their codes, popularity (I,), neighbours (I, I) and factors (I, F); F is 0 where there was too
+    """Of I subjects: their codes, popularity (I,), neighbours, and factors (I, F); F is 0 where there was too
     little to learn factors from."""
 
     codes: NDArray[np.int64]
     popularity: NDArray[np.float32]
-    neighbours: sparse.csr_array
+    neighbours: Neighbours
     factors: NDArray[np.float32]
 
     def rows_of(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -45,7 +44,7 @@ class Learned:
 NOTHING = Learned(
     np.empty(0, np.int64),
     np.empty(0, np.float32),
-    sparse.csr_array((0, 0), dtype=np.float32),
+    Neighbours(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)),
     np.empty((0, 0), np.float32),
 )
 
@@ -129,7 +128,7 @@ def _written(learned: Learned) -> bytes:
         factors=learned.factors.astype(np.float16),
         indptr=near.indptr,
         indices=near.indices.astype(np.int32),
-        values=near.data.astype(np.float16),
+        values=near.values.astype(np.float16),
     )
     return file.getvalue()
 
@@ -138,8 +137,5 @@ def _written(learned: Learned) -> bytes:
 def _read(site_id: int, learned_at: datetime) -> Learned:
     row = LearnedBehaviour.objects.get(site_id=site_id)
     with np.load(io.BytesIO(bytes(row.arrays))) as held:
-        count = len(held["codes"])
-        near = sparse.csr_array(
-            (held["values"].astype(np.float32), held["indices"], held["indptr"]), shape=(count, count)
-        )
+        near = Neighbours(held["indptr"], held["indices"].astype(np.int64), held["values"].astype(np.float32))
         return Learned(held["codes"], held["popularity"], near, held["factors"].astype(np.float32))

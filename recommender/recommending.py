@@ -176,8 +176,8 @@ def _candidates(
         newest = shown_items(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
         found |= dict.fromkeys(Subject(True, pk) for pk in newest)
     if wanted.kind != "item":
-        newest = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
-        found |= dict.fromkeys(Subject(False, pk) for pk in newest)
+        photos = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
+        found |= dict.fromkeys(Subject(False, pk) for pk in photos)
     unwanted = history.spent | wanted.exclude
     kinds = {"item": (True,), "asset": (False,), "any": (True, False)}[wanted.kind]
     return [one for one in found if one.code not in unwanted and one.item in kinds]
@@ -230,9 +230,7 @@ def _done(history: History, learned: Learned) -> tuple[NDArray[np.int64], NDArra
 
 def _together(history: History, learned: Learned) -> NDArray[np.float32]:
     rows, weights = _done(history, learned)
-    if not len(rows):
-        return np.zeros(len(learned.codes), dtype=np.float32)
-    return np.asarray(learned.neighbours[rows].T @ weights, dtype=np.float32).reshape(-1)
+    return learned.neighbours.together(rows, weights)
 
 
 def _taste(history: History, learned: Learned) -> NDArray[np.float32] | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from captioning.models import AutoTag
+from captioning.models import AutoTag, Caption
 from captioning.selectors import captions_of
 from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
@@ -15,7 +15,7 @@ from recommender.models import Item
 from recommender.scoring.copies import Trait
 from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
-from search.active import active_model_id, spaces
+from search.active import TEXTURES, active_model_id, spaces
 from search.encoding import query_vectors
 from search.ids import any_of
 from search.keywords.words import STOP_WORDS, words_of
@@ -93,17 +93,21 @@ def _seen_of(asset_ids: Sequence[int]) -> dict[int, Known]:
         Frame.objects.filter(asset_id__in=any_of(asset_ids)).order_by("-number").values_list("asset_id", "pk")
     )
     captions, classes_of = captions_of(frame_of.values()), _classes_in(list(frame_of.values()))
-    vectors = _frame_vectors(list(frame_of.values()))
+    vectors, backbones = _frame_vectors(list(frame_of.values()))
     seen = {}
     for asset_id in asset_ids:
         frame_id = frame_of.get(asset_id, 0)
-        caption = captions[frame_id].text if frame_id in captions else ""
+        standing = captions.get(frame_id)
+        believed = standing.text if standing is not None and not _is_doubted(standing) else ""
         classes = " ".join(classes_of.get(frame_id, []))
         seen[asset_id] = Known(
             look=vectors[LOOKS].get(frame_id),
-            caption=vectors[SENTENCES].get(frame_id) if caption else None,
-            caption_stems=_stems(f"{caption} {classes}"),
-            sentence=caption,
+            texture=vectors[TEXTURES].get(frame_id),
+            backbone=backbones.get(frame_id, ""),
+            caption=vectors[SENTENCES].get(frame_id) if believed else None,
+            caption_stems=_stems(f"{believed} {classes}"),
+            sentence=believed,
+            shown=standing.text if standing is not None else "",
         )
     return seen
 
@@ -127,20 +131,32 @@ def _tags_of(asset_ids: Sequence[int]) -> dict[int, frozenset[str]]:
     return {asset_id: frozenset(names) for asset_id, names in tags.items()}
 
 
-def _frame_vectors(frame_ids: Sequence[int]) -> dict[str, dict[int, Vector]]:
-    vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}}
+def _is_doubted(caption: Caption) -> bool:
+    """Whether the screen sent it to review and nobody has looked: a sentence that may be wrong relates nothing."""
+    return caption.state == Caption.State.TO_REVIEW
+
+
+def _frame_vectors(frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, Vector]], dict[int, str]]:
+    """By space the vectors of frames, and by frame the backbone of its newest texture."""
+    vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
+    backbones: dict[int, str] = {}
     models = {space: active_model_id(space) for space in spaces()}
-    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), model_id__in=list(models.values()))
+    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), space__in=list(vectors)).order_by("pk")
     for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):
-        if models.get(space) == model_id and space in vectors:
+        if space == TEXTURES:
+            backbones[frame_id] = model_id
+        if space == TEXTURES or models.get(space) == model_id:
             vectors[space][frame_id] = np.frombuffer(bytes(vector), dtype="<f4")
-    return vectors
+    return vectors, backbones
 
 
 def _photo(asset: Asset, seen: Known, tags: frozenset[str]) -> Thing:
     """A photo's own words are its title and tags; they have no vector, and its caption speaks for it."""
     known = Known(
         look=seen.look,
+        texture=seen.texture,
+        backbone=seen.backbone,
+        shown=seen.shown,
         caption=seen.caption,
         caption_stems=seen.caption_stems,
         sentence=seen.sentence,
@@ -156,6 +172,9 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
     known = Known(
         look=picture.look,
         words_look=_some(words[LOOKS].get(item.pk)),
+        texture=picture.texture,
+        backbone=picture.backbone,
+        shown=picture.shown,
         caption=picture.caption,
         words=_some(words[SENTENCES].get(item.pk)),
         caption_stems=picture.caption_stems,

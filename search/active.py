@@ -9,6 +9,8 @@ from django.conf import settings
 from core.errors import ModelUnavailable
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+#: Vectors of what the backbone saw, which nothing is searched by: they are compared between photos that were found.
+TEXTURES = "texture"
 
 
 def spaces() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ class Embedding(models.Model):
     """
 
     frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="embeddings")
-    space = models.CharField(max_length=16, help_text="image (pixels) or caption (words)")
+    space = models.CharField(max_length=16, help_text="image (pixels), caption (words) or texture (backbone)")
     model_id = models.CharField(max_length=120)
     vector = models.BinaryField(help_text="Unit-length float32, little-endian")
     number = models.BigIntegerField(null=True, blank=True, unique=True)

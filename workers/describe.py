@@ -23,8 +23,9 @@ from captioning.selectors import captions_of, settled_sentences
 from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
+from captioning.vision.texture import textures
 from library.models import Frame
-from search.active import spaces
+from search.active import TEXTURES, spaces
 from workers import claims, pipeline
 from workers.claims import Claim
 
@@ -45,6 +46,8 @@ class Description:
     vectors: Mapping[str, NDArray[np.float32]]
     match_scores: NDArray[np.float32]
     logits: NDArray[np.float32]
+    textures: NDArray[np.float32]
+    backbone_id: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,16 @@ def look_at(
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
     match_scores = (read * vectors["image"]).sum(axis=1)
-    return Description(captioner.model_id, drafts, texts, vectors, match_scores, batch.features.logits)
+    return Description(
+        captioner.model_id,
+        drafts,
+        texts,
+        vectors,
+        match_scores,
+        batch.features.logits,
+        textures(batch.features.grid),
+        backbone.model_id,
+    )
 
 
 def record(frame_ids: Sequence[int], made: Description) -> None:
@@ -131,6 +143,7 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         for space, vectors in made.vectors.items():
             embedder = search.services.embedder(space)
             search.embeddings.record(space, embedder.model_id, ids, vectors[rows])
+        search.embeddings.record(TEXTURES, made.backbone_id, ids, made.textures[rows])
         _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recommender.evaluation.ranking import best_of, interval, ndcg
 from recommender.evaluation.simulation import Log, Parameters, World, simulate
 from recommender.scoring import personal
-from recommender.scoring.covisitation import neighbours
+from recommender.scoring.covisitation import Neighbours, neighbours
 from recommender.scoring.factors import item_factors, taste
 from recommender.scoring.popularity import decay, popularity
 from recommender.scoring.profile import MEMORY_S, interests
@@ -27,11 +26,11 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Learned:
-    """What visitors taught, of I items: popularity (I,), fading and of all times; neighbours (I, I); factors (I, F)."""
+    """What visitors taught, of I items: popularity (I,), fading and of all times; neighbours; factors (I, F)."""
 
     popularity: Scores
     of_all_times: Scores
-    neighbours: sparse.csr_array
+    neighbours: Neighbours
     factors: Scores
 
 
@@ -89,13 +88,11 @@ def personal_scores(
     """As a request is answered: scores (I,) for who clicked these items (R,) so long ago."""
     ones = np.ones(len(items))
     clicked, at = np.unique(items, return_inverse=True)
-    strengths = np.bincount(at, decay(ages_s, MEMORY_S))
+    strengths = np.bincount(at, decay(ages_s, MEMORY_S)).astype(np.float64)
     candidates = personal.Candidates(
         world.content,
         learned.factors,
-        np.asarray(learned.neighbours[clicked].T @ strengths, dtype=np.float32).reshape(-1)
-        if len(clicked)
-        else np.zeros(len(world.content), np.float32),
+        learned.neighbours.together(clicked, strengths),
         learned.popularity,
     )
     mine = taste(learned.factors, clicked, strengths) if len(clicked) else None
@@ -115,7 +112,8 @@ def _measured(
         CONTENT: lambda mine, ages: world.content @ world.content[mine].mean(axis=0),
         PERSONAL: lambda mine, ages: personal_scores(world, learned, mine, ages),
     }
-    gains, scores = [], {arm: [] for arm in arms}
+    gains: list[Scores] = []
+    scores: dict[str, list[Scores]] = {arm: [] for arm in arms}
     for person in np.unique(after_persons):
         mine, ages = items[persons == person], ages_s[persons == person]
         wanted = np.setdiff1d(after_items[after_persons == person], mine)

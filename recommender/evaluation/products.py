@@ -54,7 +54,7 @@ def gains_of(rows: list[dict[str, str]]) -> NDArray[np.float32]:
     wholes = _numbered(["\n".join(row[label] for label in LABELS) for row in rows])
     gains = (kinds[:, None] == kinds).astype(np.float32) + (wholes[:, None] == wholes)
     np.fill_diagonal(gains, 0.0)
-    return gains
+    return np.asarray(gains, dtype=np.float32)
 
 
 def _rows_of(table: Path) -> list[dict[str, str]]:

@@ -138,7 +138,7 @@ def _looked_at(
     control: bool,
 ) -> Log:
     persons, at_s = visits
-    changed_s = rng.uniform(0.2, 0.8, likings.shape[1]) * (p.days - p.test_days) * DAY_S
+    changed_s = rng.uniform(0.2, 0.8, size=(likings.shape[1],)) * (p.days - p.test_days) * DAY_S
     shown = np.stack([rng.choice(p.items, p.shown_per_visit, replace=False) for _ in persons])
     now = (at_s >= changed_s[persons]).astype(np.int64)
     chances = 1.0 / (1.0 + np.exp(-likings[now[:, None], persons[:, None], shown]))

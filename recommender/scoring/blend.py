@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Cosines in the spaces `image` and `caption`, the second once of captions and once of texts that people wrote, and
-#: what `recommender.scoring.words.in_common` says of the words of either.
-LOOK, CAPTION, TEXT = "look", "caption", "text"
+#: Cosines: in the space `image`, of what the backbone saw (`captioning.vision.texture`), in the space `caption` once of
+#: captions and once of texts that people wrote; and what `scoring.words.in_common` says of the words of either.
+LOOK, TEXTURE, CAPTION, TEXT = "look", "texture", "caption", "text"
 CAPTION_WORDS, TEXT_WORDS = "caption_words", "text_words"
-SIGNALS = (LOOK, CAPTION, CAPTION_WORDS, TEXT, TEXT_WORDS)
+SIGNALS = (LOOK, TEXTURE, CAPTION, CAPTION_WORDS, TEXT, TEXT_WORDS)
 
 _FILE = Path(__file__).parent / "blend.json"
 
@@ -54,9 +54,9 @@ def worths(signals: Signals, blend: Blend | None = None) -> dict[str, NDArray[np
 def blended(signals: Signals, blend: Blend | None = None) -> NDArray[np.float32]:
     """One score for each of N candidates, (N,); 0 is what two things picked at random have."""
     added = list(worths(signals, blend).values())
-    return np.sum(added, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(added, axis=0), dtype=np.float32)
 
 
 def _worth(values: NDArray[np.float32], measure: Measure) -> NDArray[np.float32]:
     worth = measure.weight * (values - measure.usual) / measure.spread
-    return np.nan_to_num(worth, nan=0.0).astype(np.float32)
+    return np.asarray(np.nan_to_num(worth, nan=0.0), dtype=np.float32)

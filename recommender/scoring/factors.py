@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 FACTORS = 32
 _REGULARIZATION = 10.0
@@ -25,6 +24,7 @@ def item_factors(
     without learning again. Items that nobody turned to have none: zeros.
     """
     from implicit.cpu.als import AlternatingLeastSquares
+    from scipy import sparse
 
     done = sparse.csr_matrix((strengths, (persons, items)), shape=shape)
     done.sum_duplicates()

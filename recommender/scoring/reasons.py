@@ -9,7 +9,7 @@ from recommender.scoring.relatedness import PICTURED, SAID, TAGS, Known
 from recommender.scoring.words import stems
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_OF_LOOKS = frozenset({blend.LOOK, PICTURED})
+_OF_LOOKS = frozenset({blend.LOOK, blend.TEXTURE, PICTURED})
 _TAGS_SHOWN = 3
 _WORDS_SHOWN = 3
 #: What a sentence may begin with before it says something.

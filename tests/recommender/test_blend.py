@@ -11,7 +11,7 @@ from recommender.scoring.words import in_common, stems
 TWO = {"look": Measure(1.0, 0.5, 0.1), "text": Measure(0.5, 0.2, 0.2)}
 
 
-def row(*values: float) -> np.ndarray:  # type: ignore[type-arg]
+def row(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from captioning.models import Caption
 from recommender import recommendation_ids
 from recommender.item_content import checked_content
 from recommender.items import put_items
@@ -198,6 +199,13 @@ class TestItems:
         varied = names(beside(shop, "seed", limit=3, diversity=0.9))
         assert "other" not in plain
         assert "other" in varied
+
+    def test_a_caption_that_waits_for_review_is_shown_though_it_relates_nothing(self, shop: Site) -> None:
+        put(shop, a="walks")
+        item = with_picture(shop, "b", "walks b", caption="a dog")
+        Caption.objects.filter(frame__asset=item.asset).update(state=Caption.State.TO_REVIEW)
+        (result,) = beside(shop, "a")["results"]
+        assert result["item"]["alt_text"] == "a dog"
 
 
 class TestQuestions:
