@@ -32,9 +32,11 @@ KINDS = (ASSET, ITEM, ANY)
 #: The fallback: things that may be shown, the newest first, whatever they are about.
 RECENT = "recent"
 DEFAULT_DIVERSITY = 0.3
-#: Candidates of each kind and space, at least; and so many for each that is shown.
-_LEAST_DEPTH, _DEPTH_FOR_EACH = 32, 3
+#: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
+#: copies, more are looked for.
+_LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
 _WIDENING = 4
+_DEEPEST = 2_000
 _ITEM_FIELDS = (
     *("site", "external_id", "title", "url", "language", "tags", "attributes", "created_at"),
     "asset",
@@ -105,16 +107,20 @@ def assets_of_site(kind: str, site: Site) -> QuerySet[Asset] | None:
 def suggestions(wish: Wish) -> list[Suggestion]:
     """Best first, as many as are asked for wherever enough may be shown."""
     excluded = wish.exclude | {one.ref for one in wish.shown}
-    found = _near(wish, excluded)
-    chosen = _chosen(wish, found)
+    depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
+    while True:
+        found = _near(wish, excluded, depth)
+        chosen = _chosen(wish, found)
+        if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
+            break
+        depth *= _WIDENING
     if len(chosen) < wish.limit:
         chosen += _recent(wish, chosen, excluded)
     return chosen
 
 
-def _near(wish: Wish, excluded: Collection[Ref]) -> list[Thing]:
+def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
     """Candidates by likeness, of what may be shown and is not excluded."""
-    depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)

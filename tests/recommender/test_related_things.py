@@ -136,6 +136,19 @@ class TestItems:
             with_picture(shop, name, f"walks {name}", caption="a walk", perceptual_hash=bits)
         assert len(names(beside(shop, "a"))) == 2
 
+    def test_behind_many_copies_what_is_alike_is_still_found(self, shop: Site) -> None:
+        put(
+            shop,
+            a="walks",
+            **{f"c{at}": "walks here" for at in range(60)},
+            other="walks there",
+            far="nothing of it",
+        )
+        put_items(shop, {"new": checked_content({"title": "late"})})  # would be the fallback
+        answer = beside(shop, "a", limit=3)
+        assert {"other", "far"} <= set(names(answer))
+        assert answer["fallbacks"] == []
+
     def test_filters(self, shop: Site) -> None:
         put(
             shop,
