@@ -14,14 +14,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from library.models import Asset, AssetTag
 from recommender.item_index import item_index
 from recommender.models import Item, Site
-from recommender.related_things import LOOKS, SENTENCES, Ref, Thing, assets_with_words, things_of
+from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
 from recommender.scoring.copies import Trait, without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
 from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
 from recommender.site_selectors import assets_shown_by, shown_items
 from search.candidates import gather
-from search.index.base import Vectors
+from search.ids import any_of
 from search.indexing import index
 from search.keywords.words import STOP_WORDS
 from search.scope import Scope
@@ -32,9 +32,15 @@ KINDS = (ASSET, ITEM, ANY)
 #: The fallback: things that may be shown, the newest first, whatever they are about.
 RECENT = "recent"
 DEFAULT_DIVERSITY = 0.3
-#: Candidates of each kind and space, at least; and so many for each that is shown.
-_LEAST_DEPTH, _DEPTH_FOR_EACH = 64, 4
+#: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
+#: copies, more are looked for.
+_LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
 _WIDENING = 4
+_DEEPEST = 2_000
+_ITEM_FIELDS = (
+    *("site", "external_id", "title", "url", "language", "tags", "attributes", "created_at"),
+    "asset",
+)
 #: What is varied: the best few for each that is shown.
 _POOL_FOR_EACH = 3
 
@@ -101,48 +107,48 @@ def assets_of_site(kind: str, site: Site) -> QuerySet[Asset] | None:
 def suggestions(wish: Wish) -> list[Suggestion]:
     """Best first, as many as are asked for wherever enough may be shown."""
     excluded = wish.exclude | {one.ref for one in wish.shown}
-    found = _near(wish, excluded)
-    chosen = _chosen(wish, found)
+    depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
+    while True:
+        found = _near(wish, excluded, depth)
+        chosen = _chosen(wish, found)
+        if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
+            break
+        depth *= _WIDENING
     if len(chosen) < wish.limit:
         chosen += _recent(wish, chosen, excluded)
     return chosen
 
 
-def _near(wish: Wish, excluded: Collection[Ref]) -> list[Thing]:
+def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
     """Candidates by likeness, of what may be shown and is not excluded."""
-    depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    pictures = _found_assets(wish, {LOOKS: look, SENTENCES: said}, depth)
+    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, depth)
+    # Photos that may be shown, and items by their pictures: both were looked for together.
+    assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
     items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, depth)}
-    assets = dict(pictures)
-    if wish.site is not None:
-        for item in shown_items(wish.site).filter(asset_id__in=list(pictures)).select_related("asset"):
-            items[item.pk] = item
-    if wish.assets is None:
-        assets = {}
-    elif wish.site is not None:  # pictures of items were looked for beside the photos that may be shown
-        allowed = set(wish.assets.filter(pk__in=list(assets)).values_list("pk", flat=True))
-        assets = {pk: asset for pk, asset in assets.items() if pk in allowed}
+    if wish.site is not None and near:
+        with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
+        items |= {item.pk: item for item in _told_items(with_pictures)}
     things = things_of(
-        [asset for pk, asset in assets.items() if Ref(False, pk) not in excluded],
-        [item for pk, item in items.items() if Ref(True, pk) not in excluded],
+        [asset for asset in assets if Ref(False, asset.pk) not in excluded],
+        [item for item in items.values() if Ref(True, item.pk) not in excluded],
     )
     return [thing for thing in things if wish.filters.admits(thing)]
 
 
-def _found_assets(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> dict[int, Asset]:
-    """Photos that may be shown and pictures of the site's items, by what is near."""
+def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> list[int]:
+    """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
     scope = _pictures_in_scope(wish)
     if scope is None:
-        return {}
+        return []
     signals: list[Signal] = [
         VectorSignal(space, index(space), vector, scope)
         for space, vector in vectors.items()
         if vector is not None
     ]
-    return assets_with_words(gather(signals, scope, depth).ranks) if signals else {}
+    return sorted(gather(signals, scope, depth).ranks) if signals else []
 
 
 def _pictures_in_scope(wish: Wish) -> Scope | None:
@@ -164,25 +170,24 @@ def _narrowed(assets: QuerySet[Asset] | None, filters: Filters) -> QuerySet[Asse
 
 
 def _found_items(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> Iterable[Item]:
-    if wish.site is None:
-        return []
-    found: dict[int, Item] = {}
-    for space, vector in vectors.items():
-        if vector is not None:
-            found |= {item.pk: item for item in _nearest_items(wish.site, space, vector, depth, wish.filters)}
-    return found.values()
-
-
-def _nearest_items(site: Site, space: str, vector: Vectors, depth: int, filters: Filters) -> list[Item]:
-    """The nearest that may be shown and pass the filters; asked for more widely until there are enough."""
-    width = depth
-    while True:
-        hits = item_index(space).search(vector, site.pk, width)
-        items = shown_items(site).select_related("asset").in_bulk(hits.frame_ids.tolist())
-        kept = [item for item in items.values() if filters.is_open or filters.admits(_plainly(item))]
-        if len(hits) < width or len(kept) >= depth:
+    """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
+    site, width = wish.site, depth
+    asked = {space: vector for space, vector in vectors.items() if vector is not None}
+    while site is not None and asked:
+        hits = [item_index(space).search(vector, site.pk, width) for space, vector in asked.items()]
+        near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
+        items = _told_items(shown_items(site).filter(pk__in=any_of(near)))
+        kept = [item for item in items if wish.filters.is_open or wish.filters.admits(_plainly(item))]
+        if all(len(of_space) < width for of_space in hits) or len(kept) >= depth:
             return kept
         width *= _WIDENING
+    return []
+
+
+def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
+    """With their pictures, and without their texts, which are long and which their vectors stand for."""
+    pictures = [f"asset__{name}" for name in ASSET_FIELDS]
+    return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
 
 
 def _plainly(item: Item) -> Thing:
@@ -239,13 +244,13 @@ def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
     photos = _narrowed(wish.assets, wish.filters)
     if photos is None:
         return []
-    return list(photos.order_by("-pk").exclude(pk__in=without).prefetch_related("tags")[: 2 * count])
+    return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
 
 
 def _newest_items(wish: Wish, count: int, without: Collection[int]) -> list[Item]:
     if wish.site is None:
         return []
-    newest = shown_items(wish.site).exclude(pk__in=without).select_related("asset").order_by("-pk")
+    newest = _told_items(shown_items(wish.site).exclude(pk__in=without)).order_by("-pk")
     if wish.filters.is_open:
         return list(newest[: 2 * count])
     found: list[Item] = []

@@ -1,15 +1,13 @@
 """What is known of photos and items, read for the few that are compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
-from django.db.models import Prefetch
 
-from captioning.models import Caption
-from captioning.selectors import auto_tags_of, captions_of
+from captioning.models import AutoTag, Caption
+from captioning.selectors import captions_of
 from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
 from recommender.item_vectors import encoded
@@ -44,10 +42,11 @@ class Thing:
     item: Item | None = None
 
 
-def assets_with_words(assets: Iterable[int]) -> dict[int, Asset]:
-    tags = Prefetch("tags", AssetTag.objects.only("asset_id", "name"))
-    found = Asset.objects.filter(pk__in=any_of(assets)).prefetch_related(tags)
-    return {asset.pk: asset for asset in found}
+#: What is told of a photo, or compared.
+ASSET_FIELDS = (
+    *("sha256", "perceptual_hash", "blurhash", "title", "visibility", "width_px", "height_px", "created_at"),
+    "owner",
+)
 
 
 def things_of(assets: Sequence[Asset], items: Sequence[Item]) -> list[Thing]:
@@ -56,7 +55,8 @@ def things_of(assets: Sequence[Asset], items: Sequence[Item]) -> list[Thing]:
     pictures |= {item.asset.pk: item.asset for item in items if item.asset is not None}
     seen = _seen_of(list(pictures))
     words = {space: item_index(space).vectors([item.pk for item in items]) for space in spaces()}
-    things = [_photo(asset, seen[asset.pk]) for asset in assets]
+    tags = _tags_of([asset.pk for asset in assets])
+    things = [_photo(asset, seen[asset.pk], tags.get(asset.pk, frozenset())) for asset in assets]
     for item in items:
         picture = seen[item.asset_id] if item.asset_id is not None else Known()
         things.append(_article(item, picture, words))
@@ -87,25 +87,48 @@ def told(text: str, look: Vector | None = None) -> Known:
 
 def _seen_of(asset_ids: Sequence[int]) -> dict[int, Known]:
     """What pictures show: their look, their caption, and the words of both."""
+    if not asset_ids:
+        return {}
     frame_of = dict(
         Frame.objects.filter(asset_id__in=any_of(asset_ids)).order_by("-number").values_list("asset_id", "pk")
     )
-    captions, auto_tags = captions_of(frame_of.values()), auto_tags_of(frame_of.values())
-    vectors = _frame_vectors(list(frame_of.values()))
+    captions, classes_of = captions_of(frame_of.values()), _classes_in(list(frame_of.values()))
+    vectors, backbones = _frame_vectors(list(frame_of.values()))
     seen = {}
     for asset_id in asset_ids:
         frame_id = frame_of.get(asset_id, 0)
-        caption = captions[frame_id].text if frame_id in captions else ""
-        believed = caption if frame_id in captions and not _is_doubted(captions[frame_id]) else ""
-        classes = " ".join(tag.name for tag in auto_tags.get(frame_id, []))
+        standing = captions.get(frame_id)
+        believed = standing.text if standing is not None and not _is_doubted(standing) else ""
+        classes = " ".join(classes_of.get(frame_id, []))
         seen[asset_id] = Known(
             look=vectors[LOOKS].get(frame_id),
             texture=vectors[TEXTURES].get(frame_id),
+            backbone=backbones.get(frame_id, ""),
             caption=vectors[SENTENCES].get(frame_id) if believed else None,
             caption_stems=_stems(f"{believed} {classes}"),
             sentence=believed,
+            shown=standing.text if standing is not None else "",
         )
     return seen
+
+
+def _classes_in(frame_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Names of the classes seen in frames."""
+    names: dict[int, list[str]] = {}
+    rows = AutoTag.objects.filter(frame_id__in=any_of(frame_ids)).order_by("pk")
+    for frame_id, name in rows.values_list("frame_id", "name"):
+        names.setdefault(frame_id, []).append(name)
+    return names
+
+
+def _tags_of(asset_ids: Sequence[int]) -> dict[int, frozenset[str]]:
+    """What people call photos, without regard to case; those without tags are left out."""
+    tags: dict[int, set[str]] = {}
+    if asset_ids:
+        rows = AssetTag.objects.filter(asset_id__in=any_of(asset_ids)).order_by()
+        for asset_id, name in rows.values_list("asset_id", "name"):
+            tags.setdefault(asset_id, set()).add(name.casefold())
+    return {asset_id: frozenset(names) for asset_id, names in tags.items()}
 
 
 def _is_doubted(caption: Caption) -> bool:
@@ -113,30 +136,27 @@ def _is_doubted(caption: Caption) -> bool:
     return caption.state == Caption.State.TO_REVIEW
 
 
-def _frame_vectors(frame_ids: Sequence[int]) -> dict[str, dict[int, Vector]]:
+def _frame_vectors(frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, Vector]], dict[int, str]]:
+    """By space the vectors of frames, and by frame the backbone of its newest texture."""
     vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
-    models = {space: active_model_id(space) for space in spaces()} | _texture_model()
-    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), model_id__in=list(models.values()))
+    backbones: dict[int, str] = {}
+    models = {space: active_model_id(space) for space in spaces()}
+    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), space__in=list(vectors)).order_by("pk")
     for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):
-        if models.get(space) == model_id and space in vectors:
+        if space == TEXTURES:
+            backbones[frame_id] = model_id
+        if space == TEXTURES or models.get(space) == model_id:
             vectors[space][frame_id] = np.frombuffer(bytes(vector), dtype="<f4")
-    return vectors
+    return vectors, backbones
 
 
-def _texture_model() -> dict[str, str]:
-    """The backbone that saw the newest photo: vectors of two backbones never meet."""
-    newest = (
-        Embedding.objects.filter(space=TEXTURES).order_by("-pk").values_list("model_id", flat=True).first()
-    )
-    return {} if newest is None else {TEXTURES: newest}
-
-
-def _photo(asset: Asset, seen: Known) -> Thing:
+def _photo(asset: Asset, seen: Known, tags: frozenset[str]) -> Thing:
     """A photo's own words are its title and tags; they have no vector, and its caption speaks for it."""
-    tags = frozenset(tag.name.casefold() for tag in asset.tags.all())
     known = Known(
         look=seen.look,
         texture=seen.texture,
+        backbone=seen.backbone,
+        shown=seen.shown,
         caption=seen.caption,
         caption_stems=seen.caption_stems,
         sentence=seen.sentence,
@@ -153,6 +173,8 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
         look=picture.look,
         words_look=_some(words[LOOKS].get(item.pk)),
         texture=picture.texture,
+        backbone=picture.backbone,
+        shown=picture.shown,
         caption=picture.caption,
         words=_some(words[SENTENCES].get(item.pk)),
         caption_stems=picture.caption_stems,
@@ -161,13 +183,13 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
         sentence=picture.sentence,
         title=item.title,
     )
-    said = " ".join(words_of(f"{item.title} {item.text}"))
     asset = item.asset
     trait = Trait(
         asset.sha256 if asset else "",
         asset.perceptual_hash if asset else "",
-        sha256(said.encode()).hexdigest() if said else "",
+        " ".join(words_of(item.title)),
         picture.look,
+        known.words,
     )
     return Thing(Ref(True, item.pk), known, trait, asset, item)
 

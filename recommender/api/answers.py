@@ -125,7 +125,7 @@ def _told(one: Suggestion) -> dict[str, Any]:
     item, asset, known = one.thing.item, one.thing.asset, one.thing.known
     return {
         "kind": "item" if item is not None else "asset",
-        "asset": None if item is not None or asset is None else _asset(asset, known.sentence),
+        "asset": None if item is not None or asset is None else _asset(asset, known.shown),
         "item": None
         if item is None
         else {
@@ -134,7 +134,7 @@ def _told(one: Suggestion) -> dict[str, Any]:
             "url": item.url,
             "language": item.language,
             "tags": item.tags,
-            **_picture(asset, known.sentence),
+            **_picture(asset, known.shown),
         },
         "score": round(one.score, _DECIMALS),
         "why": {name: round(worth, _DECIMALS) for name, worth in one.why.items()},

@@ -33,7 +33,7 @@ from recommender.related import (
     assets_of_site,
     suggestions,
 )
-from recommender.related_things import Ref, Thing, assets_with_words, fresh_item, things_of, told
+from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
@@ -60,7 +60,7 @@ def of_asset(request: HttpRequest, asset_id: int, asked: Query[RelatedQuery]) ->
     refuse_unknown(request, RelatedQuery)
     caller = doors.page_or_person(request)
     asset = _shown_asset(request, caller, asset_id)
-    ((seed),) = things_of([assets_with_words([asset.pk])[asset.pk]], [])
+    ((seed),) = things_of([asset], [])
     site = caller.site if caller else _named_site(request, asked.site)
     return _beside(request, seed, asked, kind=asked.kind or ASSET, site=site)
 
@@ -186,7 +186,7 @@ def _thing(
         raise InvalidInput("An example is one of item, asset and text.", field="examples")
     if named.asset is not None:
         asset = _shown_asset(request, caller, named.asset)
-        return things_of([assets_with_words([asset.pk])[asset.pk]], [])[0]
+        return things_of([asset], [])[0]
     if named.item is None:
         return None
     if site is None:

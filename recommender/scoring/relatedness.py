@@ -33,14 +33,15 @@ _AGAINST = 0.5
 class Known:
     """What is known of a thing; vectors are of unit length.
 
-    look, words_look: in the space of pictures, of its picture and of its words. texture: what the backbone saw in its
+    look, words_look: in the space of pictures, of its picture and of its words. texture: what this backbone saw in its
     picture. caption, words: in the space of sentences, of its picture's caption and of its own words. sentence, title:
-    as people read them.
+    as people read them. shown: the caption as it is shown, also where it is not believed.
     """
 
     look: Vector | None = None
     words_look: Vector | None = None
     texture: Vector | None = None
+    backbone: str = ""
     caption: Vector | None = None
     words: Vector | None = None
     caption_stems: frozenset[str] = frozenset()
@@ -48,6 +49,7 @@ class Known:
     tags: frozenset[str] = frozenset()
     sentence: str = ""
     title: str = ""
+    shown: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -106,7 +108,10 @@ def variety(candidates: Sequence[Known]) -> NDArray[np.float32]:
 def _worths(seed: Known, candidates: Sequence[Known]) -> dict[str, NDArray[np.float32]]:
     signals = {
         blend.LOOK: _cosines(seed.look, [one.look for one in candidates]),
-        blend.TEXTURE: _cosines(seed.texture, [one.texture for one in candidates]),
+        # Vectors of two backbones never meet.
+        blend.TEXTURE: _cosines(
+            seed.texture, [one.texture if one.backbone == seed.backbone else None for one in candidates]
+        ),
         blend.CAPTION: _cosines(seed.caption, [one.caption for one in candidates]),
         blend.CAPTION_WORDS: in_common(seed.caption_stems, [one.caption_stems for one in candidates]),
         blend.TEXT: _cosines(seed.words, [one.words for one in candidates]),

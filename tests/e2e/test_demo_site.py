@@ -1,5 +1,6 @@
 """A site of somebody else with our script on its pages, in a real Chromium: service up, slow and away."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def told(page: Page) -> list[Any]:
     sent: list[Any] = []
 
     def catch(route: Route) -> None:
-        sent.extend(route.request.post_data_json["interactions"])
+        sent.extend(json.loads(route.request.post_data or "{}")["interactions"])
         route.fulfill(status=202, json={})
 
     page.route("**/api/v1/interactions*", catch)

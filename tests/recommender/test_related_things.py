@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from captioning.models import Caption
 from recommender import recommendation_ids
 from recommender.item_content import checked_content
 from recommender.items import put_items
@@ -47,9 +48,9 @@ def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
     return Item.objects.get(site=of, external_id=name)
 
 
-def beside(of: Site, name: str, headers: dict[str, str] | None = None, **asked: Any) -> Any:
+def beside(of: Site, name: str, **asked: Any) -> Any:
     path = f"/api/v1/sites/{of.slug}/items/{name}/related"
-    answer = Client(headers=headers or secret(of)).get(path, asked)
+    answer = Client(headers=secret(of)).get(path, asked)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
@@ -135,6 +136,19 @@ class TestItems:
             with_picture(shop, name, f"walks {name}", caption="a walk", perceptual_hash=bits)
         assert len(names(beside(shop, "a"))) == 2
 
+    def test_behind_many_copies_what_is_alike_is_still_found(self, shop: Site) -> None:
+        put(
+            shop,
+            a="walks",
+            **{f"c{at}": "walks here" for at in range(60)},
+            other="walks there",
+            far="nothing of it",
+        )
+        put_items(shop, {"new": checked_content({"title": "late"})})  # would be the fallback
+        answer = beside(shop, "a", limit=3)
+        assert {"other", "far"} <= set(names(answer))
+        assert answer["fallbacks"] == []
+
     def test_filters(self, shop: Site) -> None:
         put(
             shop,
@@ -198,6 +212,13 @@ class TestItems:
         varied = names(beside(shop, "seed", limit=3, diversity=0.9))
         assert "other" not in plain
         assert "other" in varied
+
+    def test_a_caption_that_waits_for_review_is_shown_though_it_relates_nothing(self, shop: Site) -> None:
+        put(shop, a="walks")
+        item = with_picture(shop, "b", "walks b", caption="a dog")
+        Caption.objects.filter(frame__asset=item.asset).update(state=Caption.State.TO_REVIEW)
+        (result,) = beside(shop, "a")["results"]
+        assert result["item"]["alt_text"] == "a dog"
 
 
 class TestQuestions:

@@ -8,6 +8,7 @@ from captioning.models import Caption
 from captioning.vision.texture import textures
 from library.models import Asset, Frame
 from recommender.related_things import things_of
+from recommender.scoring.relatedness import Example, Known, related
 from search import embeddings
 from search.active import TEXTURES
 from tests.search.photos import photo
@@ -15,7 +16,7 @@ from tests.search.photos import photo
 pytestmark = pytest.mark.django_db
 
 
-def known_of(asset: Asset) -> object:
+def known_of(asset: Asset) -> Known:
     (thing,) = things_of([asset], [])
     return thing.known
 
@@ -30,13 +31,13 @@ def test_the_root_of_each_channel_s_mean_counts() -> None:
 
 
 def test_photos_are_compared_by_what_one_backbone_saw(alice: User) -> None:
-    old, new = photo(alice), photo(alice)
-    for asset, model in ((old, "backbone-1"), (new, "backbone-2")):
+    old, new, newer = photo(alice), photo(alice), photo(alice)
+    for asset, model in ((old, "backbone-1"), (new, "backbone-2"), (newer, "backbone-2")):
         frame = Frame.objects.get(asset=asset)
         embeddings.record(TEXTURES, model, [frame.pk], np.eye(1, 8, dtype=np.float32))
-    textures_of = {asset.pk: getattr(known_of(asset), "texture", None) for asset in (old, new)}
-    assert textures_of[old.pk] is None
-    assert textures_of[new.pk].tolist() == [1.0] + [0.0] * 7  # type: ignore[union-attr]
+    worths = related([Example(known_of(new))], [known_of(old), known_of(newer)]).worths["texture"]
+    assert worths[0] == 0.0
+    assert worths[1] > 0.0
 
 
 def test_a_caption_that_waits_for_review_relates_nothing_until_somebody_accepts_it(alice: User) -> None:
