@@ -10,6 +10,7 @@ from core.errors import NotAllowed
 from recommender import interactions
 from recommender.api import doors
 from recommender.interactions import BATCH_MAX, VISITOR_MAX_CHARS
+from recommender.models import Interaction
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 
 router = Router(tags=["Interactions"], auth=SiteAccess())
@@ -31,7 +32,7 @@ _LINE = {
             "maxLength": VISITOR_MAX_CHARS,
             "description": "A random id that your site gave the visitor; never an address of the network",
         },
-        "kind": {"enum": list(interactions.Interaction.Kind.values)},
+        "kind": {"enum": list(Interaction.Kind.values)},
         "item": {"type": "string", "description": "external_id of an item; or else"},
         "asset": {"type": "integer", "description": "id of a photo"},
         "recommendation": {"type": "string", "description": "The id of the answer that it came from"},

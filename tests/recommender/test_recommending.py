@@ -191,7 +191,7 @@ def test_an_outdated_item_is_not_recommended(shop: Site) -> None:
 def test_wrong_wishes_are_refused(shop: Site) -> None:
     for wrong in ({"kind": "video"}, {"limit": 0}, {"limit": 51}):
         with pytest.raises(InvalidInput):
-            recommend(shop, Wanted(**wrong))  # type: ignore[arg-type]
+            recommend(shop, Wanted(**wrong))
 
 
 class TestExperiments:
@@ -322,7 +322,7 @@ class TestHttp:
     def test_the_answer_says_why_and_carries_an_id(self, shop: Site) -> None:
         did(shop, "v1", "click", "sofa1")
         answer = Client(headers=publishable(shop)).get(
-            "/api/v1/recommendations", {"visitor": "v1", "limit": 2}
+            "/api/v1/recommendations", {"visitor": "v1", "limit": "2"}
         )
         assert answer.status_code == 200
         told = answer.json()
@@ -353,6 +353,6 @@ class TestHttp:
         assert Client().get("/api/v1/recommendations").status_code == 401
 
     def test_what_the_page_shows_already_is_left_out(self, shop: Site) -> None:
-        query = {"exclude": ["pan", "boat2"], "limit": "1"}
+        query: dict[str, Any] = {"exclude": ["pan", "boat2"], "limit": "1"}
         told = Client(headers=secret(shop)).get("/api/v1/recommendations", query).json()
         assert told["results"][0]["item"] == "boat1"
