@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -138,12 +139,26 @@ def _look_up(site: Site, lines: Sequence[Any]) -> _Known:
 
 def _kept(site: Site, rows: Mapping[str, Interaction]) -> int:
     """How many of these are new. Where two requests with the same key meet, the constraint lets one in."""
+    if len(rows) == 1:
+        return int(_kept_alone(*rows.values()))
     present = Interaction.objects.filter(site=site, key__in=rows)
     before = set(present.values_list("key", flat=True)) if rows else set()
     new = [row for key, row in rows.items() if key not in before]
     if new:
         Interaction.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
+
+
+def _kept_alone(row: Interaction) -> bool:
+    """Most requests carry one line: it is not asked for before it is written."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        if not Interaction.objects.filter(site=row.site_id, key=row.key).exists():
+            raise
+        return False
+    return True
 
 
 def _checked(line: Any, known: _Known) -> Interaction:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from numpy.typing import NDArray
 
 from recommender.models import Interaction, Site
@@ -54,27 +54,28 @@ class History:
 
 def history_of(site: Site, visitor: str, now: datetime) -> History:
     """Asked anew at each request, so that the next answer knows what was done before it."""
-    done = Interaction.objects.filter(site=site, visitor=visitor).order_by("-at")
-    rows = list(done.values_list("item_id", "asset_id", "kind", "at")[:_REMEMBERED])
-    liked = [row for row in rows if row[2] in STRENGTHS]
-    codes = [_code(item_id, asset_id) for item_id, asset_id, _, _ in liked]
-    shown: dict[int, int] = {}
-    spent = set(codes)
-    for item_id, asset_id, kind, _ in rows:
-        code = _code(item_id, asset_id)
-        if kind == Kind.DISMISS:
-            spent.add(code)
-        elif kind == Kind.IMPRESSION:
-            shown[code] = shown.get(code, 0) + 1
-    spent |= {code for code, times in shown.items() if times >= _TIRED_OF}
-    dismissed = {_code(item_id, asset_id) for item_id, asset_id, kind, _ in rows if kind == Kind.DISMISS}
-    kept = [at for at, code in enumerate(codes) if code not in dismissed]
+    done = Interaction.objects.filter(site=site, visitor=visitor)
+    told = done.filter(kind__in=[*STRENGTHS, Kind.DISMISS]).order_by("-at")
+    rows = [
+        (_code(item_id, asset_id), kind, at)
+        for item_id, asset_id, kind, at in told.values_list("item_id", "asset_id", "kind", "at")
+    ]
+    dismissed = {code for code, kind, _ in rows if kind == Kind.DISMISS}
+    liked = [(code, STRENGTHS[kind], at) for code, kind, at in rows if code not in dismissed]
+    liked = liked[:_REMEMBERED]
     return History(
-        np.array([codes[at] for at in kept], dtype=np.int64),
-        np.array([STRENGTHS[liked[at][2]] for at in kept], dtype=np.float64),
-        np.array([(now - liked[at][3]).total_seconds() for at in kept], dtype=np.float64),
-        frozenset(spent),
+        np.array([code for code, _, _ in liked], dtype=np.int64),
+        np.array([strength for _, strength, _ in liked], dtype=np.float64),
+        np.array([(now - at).total_seconds() for _, _, at in liked], dtype=np.float64),
+        frozenset({code for code, _, _ in rows} | _tired_of(done)),
     )
+
+
+def _tired_of(done: QuerySet[Interaction]) -> set[int]:
+    """What was shown so often that it need not be shown again."""
+    shown = done.filter(kind=Kind.IMPRESSION).values_list("item_id", "asset_id")
+    often = shown.annotate(times=Count("pk")).filter(times__gte=_TIRED_OF).order_by()
+    return {_code(item_id, asset_id) for item_id, asset_id, _ in often}
 
 
 def actions_of(site: Site) -> QuerySet[Interaction]:

@@ -1,5 +1,6 @@
 """What sites tell of their visitors."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from recommender.interactions import drop_outdated, receive
 from recommender.models import Interaction, Site
 from recommender.recommendation_ids import Recommendation
 from tests.recommender.shop import did, put
-from tests.recommender.sites import publishable, secret, site
+from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import stored
 from workers import pipeline
 
@@ -55,6 +56,13 @@ class TestTelling:
     def test_a_page_tells_with_its_publishable_key(self, shop: Site) -> None:
         assert tell(shop, line(), **publishable(shop)).status_code == 202
         assert tell(shop, line(), **publishable(shop, "https://evil.example")).status_code == 403
+
+    def test_a_page_that_goes_tells_without_asking_beforehand(self, shop: Site) -> None:
+        token = publishable(shop)["Authorization"].removeprefix("Bearer ")
+        body = json.dumps({"interactions": [line()]})
+        told = Client(headers={"Origin": ORIGIN}).post(f"{PATH}?key={token}", body, content_type="text/plain")
+        assert told.status_code == 202
+        assert told.json()["accepted"] == 1
 
     def test_only_sites_tell(self, shop: Site) -> None:
         assert Client().post(PATH, line(), content_type="application/json").status_code == 401

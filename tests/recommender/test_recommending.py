@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
-from recommender.interactions import forget
+from recommender.interactions import forget, receive
 from recommender.learned_behaviour import anything_to_learn, learn, learn_all
 from recommender.models import Experiment, Item, LearnedBehaviour, Rule, Site
 from recommender.recommending import EXPLORED, Answer, Wanted, recommend
@@ -78,6 +78,14 @@ def test_what_was_seen_or_dismissed_or_shown_too_often_is_left_out(shop: Site) -
     for number in range(8):
         did(shop, "v1", "impression", "pan", key=f"i{number}")
     assert set(ask(shop)) == {"sofa3", "boat1", "boat2"}
+
+
+def test_many_impressions_do_not_make_a_visitor_forgotten(shop: Site) -> None:
+    did(shop, "v1", "click", "sofa1")
+    shown = {"visitor": "v1", "kind": "impression", "item": "pan"}
+    receive(shop, [{**shown, "key": str(number)} for number in range(900)])
+    assert set(ask(shop, limit=2)) == {"sofa2", "sofa3"}
+    assert not {"sofa1", "pan"} & set(ask(shop))
 
 
 def test_what_was_dismissed_is_no_interest_any_more(shop: Site) -> None:
