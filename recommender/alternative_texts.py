@@ -12,6 +12,7 @@ from library.models import Asset
 from recommender.models import Item, Site
 from recommender.pictures import picture_for
 from recommender.site_selectors import assets_shown_by
+from search.query import has_control
 
 _PHOTO = re.compile(r"/media/asset/(\d{1,18})/")
 _ITEM_PICTURE = re.compile(r"/embed/pictures/([^/]+)/\d+$")
@@ -39,6 +40,8 @@ def alternative_text(site: Site, url: str) -> AlternativeText:
 
 
 def _asset_at(site: Site, url: str) -> Asset | None:
+    if has_control(url):  # which no database looks for
+        return None
     item = Item.objects.filter(site=site, image_url=url).exclude(asset=None).select_related("asset").first()
     if item is not None:
         return item.asset

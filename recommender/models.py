@@ -140,7 +140,8 @@ class Item(models.Model):
                 fields=["picture_due_at"],
                 condition=models.Q(picture_state="waiting"),
                 name="pictures_to_fetch",
-            )
+            ),
+            models.Index(fields=["site", "asset"], name="item_by_picture"),
         ]
 
     def __str__(self) -> str:

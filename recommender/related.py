@@ -19,7 +19,7 @@ from recommender.scoring.copies import Trait, without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
 from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
-from recommender.site_selectors import assets_shown_by, shown_items
+from recommender.site_selectors import shown_items
 from search.candidates import gather
 from search.ids import any_of
 from search.indexing import index
@@ -27,8 +27,7 @@ from search.keywords.words import STOP_WORDS
 from search.scope import Scope
 from search.signals import Signal, VectorSignal
 
-ASSET, ITEM, ANY = "asset", "item", "any"
-KINDS = (ASSET, ITEM, ANY)
+ASSET, ITEM = "asset", "item"
 #: The fallback: things that may be shown, the newest first, whatever they are about.
 RECENT = "recent"
 DEFAULT_DIVERSITY = 0.3
@@ -93,15 +92,6 @@ class Suggestion:
     why: Mapping[str, float]
     reason: str
     fallback: str = ""
-
-
-def assets_beside(kind: str, visible: QuerySet[Asset]) -> QuerySet[Asset] | None:
-    """The photos of a wish for things of this kind."""
-    return None if kind == ITEM else visible
-
-
-def assets_of_site(kind: str, site: Site) -> QuerySet[Asset] | None:
-    return assets_beside(kind, assets_shown_by(site))
 
 
 def suggestions(wish: Wish) -> list[Suggestion]:

@@ -141,7 +141,8 @@ def _frame_vectors(frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, Vector
     vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
     backbones: dict[int, str] = {}
     models = {space: active_model_id(space) for space in spaces()}
-    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids), space__in=list(vectors)).order_by("pk")
+    # By frame alone, of which each has a few: with a space named, a database may walk through all of that space.
+    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids)).order_by("pk")
     for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):
         if space == TEXTURES:
             backbones[frame_id] = model_id

@@ -30,6 +30,7 @@ class RecommendationQuery(Schema):
     scenario: str = Field("", max_length=64, description="Your name for the place on the page")
     item: str = Field("", description="external_id of the item on whose page the visitor is")
     asset: int | None = Field(None, ge=1, description="id of the photo on whose page the visitor is")
+    key: str = Field("", description="The site's publishable key, where no header is sent")
     exclude: list[str] = Field(
         [], max_length=_EXCLUDE_MAX, description="external_ids and asset:ids that you show already; repeated"
     )

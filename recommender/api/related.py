@@ -23,14 +23,11 @@ from recommender.api.related_questions import (
 from recommender.models import Item, Site
 from recommender.recommendation_ids import Recommendation
 from recommender.related import (
-    ANY,
     ASSET,
     DEFAULT_DIVERSITY,
     ITEM,
     Filters,
     Wish,
-    assets_beside,
-    assets_of_site,
     suggestions,
 )
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
@@ -136,9 +133,9 @@ def _candidates(request: HttpRequest, site: Site | None, kind: str) -> tuple[Any
         raise InvalidInput(
             "kind=item needs a site: send a site's key, or name a site of yours.", field="kind"
         )
-    if site is not None:
-        return assets_of_site(kind, site), None if kind == ASSET else site
-    return assets_beside(ASSET if kind == ANY else kind, visible_assets(viewer_of(request))), None
+    if site is None:
+        return visible_assets(viewer_of(request)), None
+    return None if kind == ITEM else assets_shown_by(site), None if kind == ASSET else site
 
 
 def _shown_asset(request: HttpRequest, caller: SiteCaller | None, asset_id: int) -> Asset:

@@ -79,6 +79,15 @@ class TestOrigins:
         assert flooded["Access-Control-Allow-Origin"] == ORIGIN
 
 
+def test_a_page_may_send_its_key_in_the_address(shop: Site) -> None:
+    key = publishable(shop)["Authorization"].removeprefix("Bearer ")
+    page = Client(headers={"Origin": ORIGIN})
+    for path in (ITEM, "/api/v1/recommendations"):
+        assert page.get(f"{path}?key={key}").status_code == 200
+    asked = page.post(f"/api/v1/related?key={key}", {"text": "walks"}, content_type="application/json")
+    assert asked.status_code == 200
+
+
 class TestAlternativeTexts:
     def ask(self, of: Site, url: str) -> Any:
         return Client(headers=publishable(of)).get("/api/v1/alt", {"url": url})
