@@ -1,5 +1,6 @@
 """Typed reading of environment variables: a wrong value stops the process and names variable and rule."""
 
+import math
 import os
 import secrets
 from collections.abc import Callable, Collection
@@ -45,8 +46,11 @@ def integer(name: str, default: int, *, at_least: int = 1) -> int:
     return _at_least(name, _read(name, default, int, "must be a whole number"), at_least)
 
 
-def number(name: str, default: float, *, at_least: float = 0.0) -> float:
-    return _at_least(name, _read(name, default, float, "must be a number"), at_least)
+def number(name: str, default: float, *, at_least: float = 0.0, at_most: float = math.inf) -> float:
+    value = _at_least(name, _read(name, default, float, "must be a number"), at_least)
+    if value > at_most:
+        raise ImproperlyConfigured(f"{name} must be at most {at_most:g}, not {value:g}.")
+    return value
 
 
 def optional_number(name: str) -> float | None:

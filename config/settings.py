@@ -101,7 +101,11 @@ EMBEDDERS = env.mapping(
     {"image": "search.embedders.dual.DualEncoder", "caption": "search.embedders.sentence.SentenceEncoder"},
 )
 EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
-INDEX_ENGINE = env.text("INDEX_ENGINE", "search.index.faiss.engine.FaissIndex")
+VECTOR_ENGINE = env.text("VECTOR_ENGINE", "faiss")
+INDEX_RECALL_FLOOR = env.number("INDEX_RECALL_FLOOR", 0.98, at_most=1.0)
+INDEX_MEMORY_MB = env.integer("INDEX_MEMORY_MB", 4000)
+INDEX_LATENCY_MS = env.number("INDEX_LATENCY_MS", 40.0)
+INDEX_KIND = env.choice("INDEX_KIND", "auto", ("auto", "flat", "sq8", "ivf", "hnsw", "rabitq"))
 TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
 REVIEW_MIN_CONFIDENCE = env.optional_number("REVIEW_MIN_CONFIDENCE")
 REVIEW_MIN_MATCH = env.optional_number("REVIEW_MIN_MATCH")

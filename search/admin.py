@@ -14,9 +14,26 @@ from workers import pipeline
 class GenerationAdmin(admin.ModelAdmin[Generation]):
     """Read-only: generations are made by rebuilding, never by hand."""
 
-    list_display = ("id", "space", "model_id", "state", "count", "recall_at_10", "last_number", "created_at")
-    list_filter = ("space", "state", "model_id")
+    list_display = (
+        "id",
+        "space",
+        "model_id",
+        "state",
+        "count",
+        "kind",
+        "recall_at_10",
+        "latency_ms",
+        "memory_mb",
+        "why",
+        "last_number",
+        "created_at",
+    )
+    list_filter = ("space", "state", "kind", "model_id")
     actions = ("rebuild",)
+
+    @admin.display(description="memory (MB)", ordering="memory_bytes")
+    def memory_mb(self, row: Generation) -> str:
+        return "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:,.1f}"
 
     @admin.action(description="Rebuild the index (all of it, whatever is ticked)", permissions=["rebuild"])
     def rebuild(self, request: HttpRequest, queryset: QuerySet[Generation]) -> None:

@@ -1,22 +1,17 @@
 """The index stage, and rebuilding: the only code that numbers rows, writes documents and publishes generations."""
 
-import hashlib
 from collections.abc import Iterable
-from functools import cache
-from pathlib import Path
-from typing import cast
+from dataclasses import asdict
 from uuid import uuid4
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.utils.text import slugify
 
-from core import backends
 from core.locks import named_lock
 from library.models import Frame
 from search import keywords
 from search.active import active_model_id, spaces
+from search.engines import engine_of
 from search.index.base import Progress, VectorIndex
 from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.rows import EmbeddingRows
@@ -29,12 +24,7 @@ _ROWS_COUNTED = 1000
 
 def index(space: str) -> VectorIndex:
     """The engine over the active model's vectors in this space: one per process."""
-    model_id = active_model_id(space)
-    directory = Path(settings.INDEX_DIR) / space / _folder_name(model_id)
-    return cast(
-        VectorIndex,
-        backends.load(settings.INDEX_ENGINE, source=EmbeddingRows(space, model_id), directory=directory),
-    )
+    return engine_of(space, active_model_id(space))
 
 
 def index_frames(frame_ids: Iterable[int]) -> int:
@@ -126,8 +116,8 @@ def _rebuild(space: str, progress: Progress | None) -> Generation:
         raise
     with transaction.atomic():
         _of(space).filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
-        row.dimension, row.count = report.dimension, report.count
-        row.last_number, row.recall_at_10 = report.last_number, report.recall_at_10
+        for name, value in asdict(report).items():
+            setattr(row, name, value)
         row.state = Generation.State.LIVE
         row.save()
     return row
@@ -165,10 +155,3 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     if progress is None:
         return None
     return lambda done, _: progress(min(before + done, total), total)
-
-
-@cache
-def _folder_name(model_id: str) -> str:
-    """Readable, and never the same for two models."""
-    digest = hashlib.blake2b(model_id.encode(), digest_size=4).hexdigest()
-    return f"{slugify(model_id.replace('/', '-'))[:60]}-{digest}"

@@ -87,6 +87,14 @@ class Generation(models.Model):
     recall_at_10 = models.FloatField(
         null=True, help_text="Against the exact oracle, on a sample, at publication"
     )
+    kind = models.CharField(
+        max_length=12, blank=True, help_text="flat, sq8, ivf, hnsw or rabitq; or the engine's own word"
+    )
+    latency_ms = models.FloatField(
+        null=True, help_text="Median of a query on the same sample, at publication"
+    )
+    memory_bytes = models.PositiveBigIntegerField(null=True, help_text="Expected resident in one reader")
+    why = models.TextField(blank=True, help_text="How this kind was chosen, in words")
     state = models.CharField(max_length=8, choices=State, default=State.BUILDING)
     created_at = models.DateTimeField(auto_now_add=True)
 
