@@ -17,7 +17,7 @@ from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.rows import EmbeddingRows
 
 _WRITER_TIMEOUT_S = 60.0
-_REBUILD_TIMEOUT_S = 5.0
+REBUILD_TIMEOUT_S = 5.0
 #: Per index; enough for a guess, and done in milliseconds.
 _ROWS_COUNTED = 1000
 
@@ -68,7 +68,7 @@ def rebuild_index(space: str | None = None, progress: Progress | None = None) ->
     chosen = spaces() if space is None else (space,)
     totals = [EmbeddingRows(one, active_model_id(one)).count(_newest_number()) for one in chosen]
     generations = []
-    with named_lock("index-rebuild", _REBUILD_TIMEOUT_S):
+    with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
         for at, one in enumerate(chosen):
             generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
         _count_for_the_planner()

@@ -152,3 +152,9 @@ class VectorIndex(Protocol):
 
     def describe(self) -> Description:
         """Counts and the live generation."""
+
+    def differences(self) -> list[str]:
+        """In words, where what the engine keeps is not what the rows say; a rebuild puts all of it right.
+
+        Reads everything, and not while a rebuild is under way.
+        """

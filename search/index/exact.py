@@ -68,6 +68,10 @@ class ExactIndex:
         position, rows = self._refresh()
         return Description("exact", 0, len(rows), position.number, "")
 
+    def differences(self) -> list[str]:
+        """None: there are only the rows."""
+        return []
+
     def _refresh(self) -> tuple[Position, Rows]:
         position = self._source.position()
         with self._lock:

@@ -196,7 +196,7 @@ class TestRebuilding:
         assert len(search_text(alice, "red").matches) == 1
 
     def test_one_at_a_time(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("search.indexing._REBUILD_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("search.indexing.REBUILD_TIMEOUT_S", 0.1)
         with named_lock("index-rebuild", 1), pytest.raises(Conflict):
             rebuild_index()
 

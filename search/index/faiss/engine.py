@@ -27,7 +27,7 @@ from search.index.base import (
     RowSource,
     Vectors,
 )
-from search.index.faiss import rebuilding
+from search.index.faiss import checking, rebuilding
 from search.index.faiss.generations import GenerationStore, Sealed, Stamp
 from search.index.faiss.lookup import Keep
 from search.index.faiss.tail import Tail
@@ -106,6 +106,9 @@ class FaissIndex:
         sealed_count = len(view.sealed.lookup) if view.sealed else 0
         name = view.sealed.name if view.sealed else ""
         return Description("faiss", sealed_count, len(view.tail), view.position.number, name)
+
+    def differences(self) -> list[str]:
+        return checking.differences(self._source, self._store)
 
     def _fresh_view(self, *, wait: bool = False) -> _View:
         """A view of all rows: one cheap query and one stat say whether the last one still is.

@@ -102,6 +102,10 @@ class GenerationStore:
             return set()
         return {entry.name for entry in self.directory.iterdir() if entry.is_dir()}
 
+    def is_whole(self, name: str) -> bool:
+        """Whether it was finished: what it holds is described last."""
+        return (self._folder(name) / _ABOUT).exists()
+
     def size_bytes(self, name: str) -> int:
         """How much an opening has to read."""
         folder = self._folder(name)
@@ -153,11 +157,6 @@ class GenerationStore:
         scratch.write_text(name, "utf-8")
         _sync(scratch)
         scratch.replace(self.directory / _POINTER)
-        _sync(self.directory)
-
-    def unpublish(self) -> None:
-        """Has readers scan the rows instead of a generation that can't be read."""
-        (self.directory / _POINTER).unlink(missing_ok=True)
         _sync(self.directory)
 
     def prune(self, *, keep: set[str]) -> None:
