@@ -314,7 +314,7 @@ class Qdrant(Contender):
 
 
 class MilvusLite(Contender):
-    """milvus-lite, which pymilvus starts as a process of its own for a file."""
+    """milvus-lite, a server of threads in the same process."""
 
     up_to = 100_000
 

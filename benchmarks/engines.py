@@ -6,9 +6,8 @@ Each engine is built in one process and measured in a fresh one, so that memory 
 as one JSON file for each size and engine under var/benchmarks/engines: a run that was stopped goes on where it was.
 Prints the tables of docs/benchmarks.md.
 
-Memory is what the process has resident above what it had before it opened the index, mapped pages included; of a
-server that pymilvus starts, its processes too. Latencies are of one client; a figure takes as many of the 500 queries
-as fit into --seconds. Freshness: a row is inserted every 20 ms, and searched until it is found. Rebuild under load:
+Memory is what the process has resident above what it had before it opened the index, mapped pages included. Latencies are of one client; a figure takes as many of the 500 queries
+as fit into --seconds; on a machine that others use, too, what a query computed says more than the clock. Freshness: a row is inserted every 20 ms, and searched until it is found. Rebuild under load:
 while a new generation is built and published and rows come in, stored vectors are searched, each of which must find
 its own row first.
 """
@@ -41,6 +40,7 @@ CLIENTS = 8
 _WARM_UP = 10
 _INSERTS = 100
 _INSERT_EVERY_S = 0.02
+_SAME = 0.9999
 _SEED = 20_26
 
 
@@ -145,18 +145,21 @@ def _latency(
     contender: Contender, queries: vectors.Vectors, truth: Ids, bound: int | None, width: str, limit_s: float
 ) -> dict[str, Any]:
     times: list[float] = []
+    computed: list[float] = []
     found: list[list[int]] = []
     contender.search(queries[0], bound)
     started = time.perf_counter()
     for query in queries:
-        before = time.perf_counter()
+        before, computed_before = time.perf_counter(), time.process_time()
         found.append(contender.search(query, bound))
+        computed.append(1000 * (time.process_time() - computed_before))
         times.append(1000 * (time.perf_counter() - before))
         if time.perf_counter() - started > limit_s and len(times) >= _WARM_UP:
             break
     name = "" if width == "all" else f"_{width}"
     return {
         f"p50_ms{name}": round(float(np.percentile(times, 50)), 3),
+        f"p50_cpu_ms{name}": round(float(np.percentile(computed, 50)), 3),
         f"p99_ms{name}": round(float(np.percentile(times, 99)), 3),
         f"recall{name}": round(recall_of(found, truth[: len(found)]), 4),
         f"asked{name}": len(times),
@@ -207,7 +210,10 @@ def _rebuilt_under_load(contender: Sightline) -> dict[str, Any]:
             row = int(random.integers(count))
             before = time.perf_counter()
             try:
-                if contender.search(np.asarray(contender.vectors[row]), None)[:1] != [row]:
+                query = np.asarray(contender.vectors[row])
+                (first, *_) = contender.search(query, None)
+                # Of sentences that differ only in their capitals either may be first.
+                if first >= count or float(contender.vectors[first] @ query) < _SAME:
                     wrong[0] += 1
             except Exception:
                 failed[0] += 1
@@ -249,13 +255,9 @@ def _together(tasks: list[Callable[[], None]]) -> None:
 
 
 def _resident() -> dict[str, int]:
-    """Bytes resident: all, and of these the pages of mapped files. Processes that we started count, too."""
-    resident = mapped = 0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-        about = process.memory_info()
-        resident += about.rss
-        mapped += about.shared
-    return {"resident": resident, "mapped": mapped}
+    """Bytes resident: all, and of these the pages of mapped files."""
+    about = psutil.Process().memory_info()
+    return {"resident": about.rss, "mapped": about.shared}
 
 
 def _prepared(
@@ -309,6 +311,7 @@ _COLUMNS = {
     "resident MB": "resident_mb",
     "of it mapped": "mapped_mb",
     "p50 ms": "p50_ms",
+    "of it computing": "p50_cpu_ms",
     "p99 ms": "p99_ms",
     "q/s 1": "qps_1",
     "q/s 8": "qps_8",

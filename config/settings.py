@@ -102,6 +102,14 @@ EMBEDDERS = env.mapping(
 )
 EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
 VECTOR_ENGINE = env.text("VECTOR_ENGINE", "faiss")
+MILVUS = {
+    "uri": env.text("MILVUS_URI", "http://127.0.0.1:19530"),
+    "token": env.text("MILVUS_TOKEN", ""),
+    "consistency": env.choice("MILVUS_CONSISTENCY", "Strong", ("Strong", "Bounded", "Session", "Eventually")),
+    "index": env.text("MILVUS_INDEX", "HNSW"),
+    "effort": env.integer("MILVUS_EFFORT", 128),
+    "replicas": env.integer("MILVUS_REPLICAS", 1),
+}
 INDEX_RECALL_FLOOR = env.number("INDEX_RECALL_FLOOR", 0.98, at_most=1.0)
 INDEX_MEMORY_MB = env.integer("INDEX_MEMORY_MB", 4000)
 INDEX_LATENCY_MS = env.number("INDEX_LATENCY_MS", 40.0)

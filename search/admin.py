@@ -20,6 +20,7 @@ class GenerationAdmin(admin.ModelAdmin[Generation]):
         "model_id",
         "state",
         "count",
+        "engine",
         "kind",
         "recall_at_10",
         "latency_ms",

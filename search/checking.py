@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Length
 
@@ -98,7 +99,9 @@ def _cure(call: Callable[..., object], *arguments: str) -> _Cure:
 
 
 def _generations(space: str) -> QuerySet[Generation]:
-    return Generation.objects.filter(space=space, model_id=active_model_id(space))
+    return Generation.objects.filter(
+        space=space, model_id=active_model_id(space), engine=settings.VECTOR_ENGINE
+    )
 
 
 def _of_odd_length(space: str) -> QuerySet[Embedding]:

@@ -3,7 +3,7 @@
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.utils.text import slugify
@@ -16,6 +16,7 @@ from search.rows import EmbeddingRows
 ENGINES: Final = {
     "faiss": "search.index.faiss.engine.FaissIndex",
     "exact": "search.index.exact.ExactIndex",
+    "milvus": "search.index.milvus.engine.MilvusIndex",
 }
 _MEGABYTE = 1_000_000
 
@@ -30,6 +31,7 @@ def engine_of(space: str, model_id: str, engine: str | None = None) -> VectorInd
             source=EmbeddingRows(space, model_id),
             directory=folder_of(space, model_id),
             budget=budget(),
+            **_server(name),
         ),
     )
 
@@ -42,6 +44,15 @@ def budget() -> Budget:
         latency_ms=settings.INDEX_LATENCY_MS,
         kind="" if settings.INDEX_KIND == "auto" else settings.INDEX_KIND,
     )
+
+
+def _server(engine: str) -> dict[str, Any]:
+    """What only an engine on other machines wants to know."""
+    if engine != "milvus":
+        return {}
+    from search.index.milvus.server import MilvusServer
+
+    return {"server": MilvusServer(**settings.MILVUS)}
 
 
 def folder_of(space: str, model_id: str) -> Path:

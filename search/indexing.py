@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from core.locks import named_lock
 from library.models import Frame
@@ -60,17 +60,21 @@ def mark_stale(asset_ids: Iterable[int]) -> None:
     KeywordDocument.objects.filter(asset_id__in=list(asset_ids)).update(asset_updated_at=None)
 
 
-def rebuild_index(space: str | None = None, progress: Progress | None = None) -> list[Generation]:
+def rebuild_index(
+    space: str | None = None, progress: Progress | None = None, *, engine: str | None = None
+) -> list[Generation]:
     """A fresh generation of one space, or of all: built beside the live one, verified, published.
 
-    Searches and the index stage go on meanwhile. Conflict where another rebuild is under way.
+    Searches and the index stage go on meanwhile. Conflict where another rebuild is under way. engine: another one than
+    searches read, which so gets all rows and can take over.
     """
     chosen = spaces() if space is None else (space,)
     totals = [EmbeddingRows(one, active_model_id(one)).count(_newest_number()) for one in chosen]
     generations = []
     with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
         for at, one in enumerate(chosen):
-            generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
+            shifted = _shifted(progress, sum(totals[:at]), sum(totals))
+            generations.append(_rebuild(one, engine or settings.VECTOR_ENGINE, shifted))
         _count_for_the_planner()
     return generations
 
@@ -84,8 +88,10 @@ def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
 
 
 def _apply() -> None:
-    for space in spaces():
-        index(space).apply()
+    """For engines that hold copies of the rows. A lock of its own: not all who number hold the writer's."""
+    with named_lock("index-apply", _WRITER_TIMEOUT_S):
+        for space in spaces():
+            index(space).apply()
 
 
 def _number(frame_ids: Iterable[int]) -> int:
@@ -103,36 +109,29 @@ def _number(frame_ids: Iterable[int]) -> int:
     return len(rows)
 
 
-def _rebuild(space: str, progress: Progress | None) -> Generation:
-    engine, model_id = index(space), active_model_id(space)
-    _settle(space)
+def _rebuild(space: str, engine: str, progress: Progress | None) -> Generation:
+    model_id = active_model_id(space)
+    generations = Generation.objects.filter(space=space, model_id=model_id, engine=engine)
+    # Ends the rows of rebuilds that were killed: no other is under way while the lock is held. One that was killed
+    # after it was published is live all the same, and is superseded in a moment.
+    generations.filter(state=Generation.State.BUILDING).update(state=Generation.State.FAILED)
     name = f"{space}-{uuid4().hex}"
     # The row first: readers take up a published file only if its name is known here.
-    row = Generation.objects.create(space=space, model_id=model_id, dimension=0, file_name=name)
+    row = Generation.objects.create(
+        space=space, model_id=model_id, engine=engine, dimension=0, file_name=name
+    )
     try:
-        report = engine.rebuild(name, progress)
+        report = engine_of(space, model_id, engine).rebuild(name, progress)
     except BaseException:
         Generation.objects.filter(pk=row.pk).update(state=Generation.State.FAILED)
         raise
     with transaction.atomic():
-        _of(space).filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
-        for name, value in asdict(report).items():
-            setattr(row, name, value)
+        generations.filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
+        for field, value in asdict(report).items():
+            setattr(row, field, value)
         row.state = Generation.State.LIVE
         row.save()
     return row
-
-
-def _settle(space: str) -> None:
-    """Ends the rows of rebuilds that were killed: no other is under way while the lock is held.
-
-    One that was killed after its rename is live all the same, and is superseded in a moment.
-    """
-    _of(space).filter(state=Generation.State.BUILDING).update(state=Generation.State.FAILED)
-
-
-def _of(space: str) -> QuerySet[Generation]:
-    return Generation.objects.filter(space=space, model_id=active_model_id(space))
 
 
 def _count_for_the_planner() -> None:

@@ -83,6 +83,7 @@ class Generation(models.Model):
     dimension = models.PositiveIntegerField()
     count = models.PositiveBigIntegerField(default=0)
     last_number = models.BigIntegerField(default=0, help_text="Rows above it are the tail")
+    engine = models.CharField(max_length=120, default="faiss", help_text="As VECTOR_ENGINE named it")
     file_name = models.CharField(max_length=200, blank=True)
     recall_at_10 = models.FloatField(
         null=True, help_text="Against the exact oracle, on a sample, at publication"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from library.models import Frame
@@ -45,7 +46,10 @@ def vectors_of(frame_ids: Sequence[int], space: str) -> Vectors | None:
 def live_generation(space: str) -> Generation | None:
     """The newest published one of the active model."""
     return Generation.objects.filter(
-        space=space, model_id=active_model_id(space), state=Generation.State.LIVE
+        space=space,
+        model_id=active_model_id(space),
+        engine=settings.VECTOR_ENGINE,
+        state=Generation.State.LIVE,
     ).first()
 
 

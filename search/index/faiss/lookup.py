@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from search.index.base import Hits, Ids, Vectors
+from search.index.base import NO_HITS, Hits, Ids, Vectors
 from search.index.faiss import recipes
 from search.index.faiss.mapped import MappedVectors
 from search.index.faiss.planning import Kind
@@ -59,12 +59,7 @@ class Lookup:
     def nearest(self, query: Vectors, k: int, keep: Keep | None = None) -> Hits:
         """The k nearest of those that `keep` lets count; all of these where they are fewer."""
         if self.codes is None:
-            scores = self.stored.array @ query
-            return (
-                top_k(self.frame_ids, scores, k)
-                if keep is None
-                else top_k(self.frame_ids[keep.mask], scores[keep.mask], k)
-            )
+            return self._compared(query, k, keep)
         there = len(self) if keep is None else keep.count
         wanted = min(there, max(_LEAST_CANDIDATES, k * _CANDIDATES[self.kind]))
         return self.at(self._candidates(query, wanted, there, keep), query, k)
@@ -85,6 +80,17 @@ class Lookup:
         hits = scan_at(positions, self.frame_ids, self.stored.array, query, k)
         self.stored.touched(len(positions))
         return hits
+
+    def _compared(self, query: Vectors, k: int, keep: Keep | None) -> Hits:
+        """All vectors against the query, where they lie."""
+        if keep is not None:
+            return top_k(self.frame_ids[keep.mask], (self.stored.array @ query)[keep.mask], k)
+        if not len(self):
+            return NO_HITS
+        scores, positions = faiss.knn(
+            query[None], self.stored.array, min(k, len(self)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        return Hits(self.frame_ids[positions[0]], scores[0])
 
     def _candidates(self, query: Vectors, wanted: int, there: int, keep: Keep | None) -> Ids:
         """Positions of the `wanted` nearest by codes.

@@ -12,7 +12,7 @@ from search.index.faiss import planning, recipes
 from search.index.faiss.generations import About, Draft, GenerationStore, Sealed
 from search.index.faiss.lookup import Lookup
 from search.index.faiss.planning import Kind, Plan
-from search.index.faiss.recall import SAMPLE_SIZE, RecallProbe
+from search.index.recall import SAMPLE_SIZE, RecallProbe
 from search.index.scan import positions_of
 
 
