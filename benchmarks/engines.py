@@ -6,10 +6,11 @@ Each engine is built in one process and measured in a fresh one, so that memory 
 as one JSON file for each size and engine under var/benchmarks/engines: a run that was stopped goes on where it was.
 Prints the tables of docs/benchmarks.md.
 
-Memory is what the process has resident above what it had before it opened the index, mapped pages included. Latencies are of one client; a figure takes as many of the 500 queries
-as fit into --seconds; on a machine that others use, too, what a query computed says more than the clock. Freshness: a row is inserted every 20 ms, and searched until it is found. Rebuild under load:
-while a new generation is built and published and rows come in, stored vectors are searched, each of which must find
-its own row first.
+Memory is what the process has resident above what it had before it opened the index, mapped pages included.
+Latencies are of one client; a figure takes as many of the 500 queries as fit into --seconds. On a machine that others
+use, too, what a query computed says more than the clock. Freshness: a row is inserted every 20 ms, and searched until
+it is found. Rebuild under load: while a new generation is built and published and rows come in, stored vectors are
+searched, each of which must find its own row first.
 """
 
 import argparse
