@@ -1,6 +1,6 @@
 """What is known of the photos that relations are drawn between."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,12 +10,15 @@ from search.index.base import Vectors
 from search.selectors import vectors_of
 
 
-def vectors_of_asset(asset: Asset) -> dict[str, Vectors]:
-    """One vector for each space in which the asset has any: the middle of its frames', of unit length."""
+def vectors_of_asset(asset: Asset, models: Mapping[str, str] | None = None) -> dict[str, Vectors]:
+    """One vector for each space in which the asset has any: the middle of its frames', of unit length.
+
+    models: ids of the models whose vectors are wanted, by space; default: the active ones.
+    """
     frame_ids = list(asset.frames.values_list("pk", flat=True))
     vectors: dict[str, Vectors] = {}
     for space in spaces():
-        found = vectors_of(frame_ids, space)
+        found = vectors_of(frame_ids, space, (models or {}).get(space))
         if found is None:
             continue
         middle = found.mean(axis=0)

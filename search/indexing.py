@@ -74,7 +74,7 @@ def rebuild_index(
     with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
         for at, one in enumerate(chosen):
             shifted = _shifted(progress, sum(totals[:at]), sum(totals))
-            generations.append(_rebuild(one, engine or settings.VECTOR_ENGINE, shifted))
+            generations.append(_rebuild(one, active_model_id(one), engine or settings.VECTOR_ENGINE, shifted))
         _count_for_the_planner()
     return generations
 
@@ -109,8 +109,13 @@ def _number(frame_ids: Iterable[int]) -> int:
     return len(rows)
 
 
-def _rebuild(space: str, engine: str, progress: Progress | None) -> Generation:
-    model_id = active_model_id(space)
+def build_for(space: str, model_id: str, progress: Progress | None = None) -> Generation:
+    """A fresh generation of a model that is not active, so that it is ready to be switched to."""
+    with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
+        return _rebuild(space, model_id, settings.VECTOR_ENGINE, progress)
+
+
+def _rebuild(space: str, model_id: str, engine: str, progress: Progress | None) -> Generation:
     generations = Generation.objects.filter(space=space, model_id=model_id, engine=engine)
     # Ends the rows of rebuilds that were killed: no other is under way while the lock is held. One that was killed
     # after it was published is live all the same, and is superseded in a moment.

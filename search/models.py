@@ -104,3 +104,41 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"generation {self.pk} of {self.space}"
+
+
+class SpaceModel(models.Model):
+    """An embedder that has been, is or may become the one of a space. Its vectors lie beside the others' as rows."""
+
+    space = models.CharField(max_length=16)
+    model_id = models.CharField(max_length=120)
+    embedder = models.CharField(max_length=200, help_text="Dotted path of its class")
+    checkpoint = models.CharField(
+        max_length=500, blank=True, help_text="Folder of its weights, where it has one"
+    )
+    figures = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="As evaluate_search prints them, by this model and by the active one",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["space", "model_id"], name="space_model_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} of {self.space}"
+
+
+class SpaceSwitch(models.Model):
+    """A model was made the one of its space. The newest row of a space says which one is; none is ever changed."""
+
+    model = models.ForeignKey(SpaceModel, on_delete=models.PROTECT, related_name="switches")
+    rollback = models.BooleanField(default=False)
+    switched_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{'back to' if self.rollback else 'to'} {self.model}"

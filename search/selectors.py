@@ -36,9 +36,13 @@ def frames_to_index() -> QuerySet[Frame]:
     )
 
 
-def vectors_of(frame_ids: Sequence[int], space: str) -> Vectors | None:
-    """The active model's vectors of these frames, (N, dimension) without those that have none; None for N = 0."""
-    rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=active_model_id(space))
+def vectors_of(frame_ids: Sequence[int], space: str, model_id: str | None = None) -> Vectors | None:
+    """A model's vectors of these frames, (N, dimension) without those that have none; None for N = 0.
+
+    model_id: default: the active one's.
+    """
+    model_id = model_id or active_model_id(space)
+    rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=model_id)
     found = [np.frombuffer(bytes(vector), dtype="<f4") for vector in rows.values_list("vector", flat=True)]
     return np.stack(found) if found else None
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -12,9 +12,10 @@ from PIL import Image
 from library.selectors import AssetFilters, Viewer, filtered, visible_assets
 from library.transient import decode_transient
 from search import cursors, keywords
-from search.active import CHECKPOINTS, active_model_id, spaces
+from search.active import CHECKPOINTS, ActiveEmbedder, active_embedders, active_model_id, spaces
 from search.candidates import gather
 from search.encoding import embedder, query_vectors
+from search.engines import engine_of
 from search.fusion import Fused, Weights, fuse, read_weights
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
@@ -28,6 +29,7 @@ __all__ = [
     "Question",
     "SearchPage",
     "active_model_id",
+    "active_models",
     "answer",
     "describe_index",
     "embedder",
@@ -74,12 +76,16 @@ class SearchPage:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question."""
+    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question.
+
+    models: ids of the models that made the vectors, by space; default: the active ones.
+    """
 
     purpose: str
     identity: str
     vectors: Mapping[str, Vectors]
     words: Sequence[str] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def search_text(
@@ -95,7 +101,9 @@ def search_text(
     text, limit = checked_text(query), checked_limit(limit)
     identity = f"text:{text}:{filters!r}"
     cursors.read(cursor, identity)  # before the models are asked, which costs more
-    question = Question("text", identity, query_vectors(text), keywords.query_words(text))
+    models = active_embedders()
+    vectors = query_vectors(text, models)
+    question = Question("text", identity, vectors, keywords.query_words(text), _ids_of(models))
     return answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
 
 
@@ -126,7 +134,10 @@ def search_picture(
     checked_limit(limit)
     cursors.read(cursor, _image_identity(filters))
     picture = decode_transient(file, at_least_px=_QUERY_PICTURE_PX)
-    page = search_image(viewer, encode(picture), limit=limit, cursor=cursor, filters=filters)
+    before, vector = active_model_id("image"), encode(picture)
+    if active_model_id("image") != before:  # switched meanwhile: whose vector is it?
+        vector = encode(picture)
+    page = search_image(viewer, vector, limit=limit, cursor=cursor, filters=filters)
     return replace(page, took_ms=_ms_since(started))
 
 
@@ -160,8 +171,10 @@ def describe_index(space: str) -> str:
 
 
 def _signals(question: Question, scope: Scope) -> list[Signal]:
+    models = question.models or active_models()
     signals: list[Signal] = [
-        VectorSignal(space, index(space), vector, scope) for space, vector in question.vectors.items()
+        VectorSignal(space, engine_of(space, models[space]), vector, scope)
+        for space, vector in question.vectors.items()
     ]
     if question.words:
         signals.append(KeywordSignal(question.words, scope))
@@ -176,6 +189,15 @@ def _ranking(
     if refine is not None:
         fused = refine(fused)
     return tiered(fused, candidates.ranks, depth, complete=candidates.complete)
+
+
+def active_models() -> dict[str, str]:
+    """Ids of the active models by space: asked once by who makes vectors and searches by them."""
+    return _ids_of(active_embedders())
+
+
+def _ids_of(models: Mapping[str, ActiveEmbedder]) -> dict[str, str]:
+    return {space: model.model_id for space, model in models.items()}
 
 
 def _image_identity(filters: AssetFilters) -> str:

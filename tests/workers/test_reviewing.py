@@ -16,6 +16,7 @@ from core.errors import Conflict
 from core.locks import named_lock
 from library.models import Frame
 from search import indexing, keywords
+from search.active import active_embedders
 from search.encoding import query_vectors
 from search.index.base import EVERYTHING
 from search.models import Embedding, IndexPosition
@@ -56,7 +57,7 @@ def decided(user: User, caption: Caption, kind: str, text: str = "") -> None:
 
 def near(frame: Frame, text: str) -> bool:
     """Whether the caption index takes the frame for one of these very words."""
-    hits = index("caption").search(query_vectors(text)["caption"], 100, EVERYTHING)
+    hits = index("caption").search(query_vectors(text, active_embedders())["caption"], 100, EVERYTHING)
     scores = dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
     return bool(scores[frame.pk] > 0.99)
 

@@ -32,7 +32,7 @@ from search.index.scan import best_of, check_query, scan
 logger = logging.getLogger(__name__)
 
 #: So few rows are fetched and compared here, which is exact whatever the server's index is.
-EXACT_UP_TO: Final = 500
+EXACT_UP_TO: Final = 2_000
 _LOOK_AGAIN_S = 1.0
 _MOST_HITS: Final = 16_384
 _NO_ROWS = Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
