@@ -112,7 +112,7 @@ MILVUS = {
 }
 INDEX_RECALL_FLOOR = env.number("INDEX_RECALL_FLOOR", 0.98, at_most=1.0)
 INDEX_MEMORY_MB = env.integer("INDEX_MEMORY_MB", 4000)
-INDEX_LATENCY_MS = env.number("INDEX_LATENCY_MS", 40.0)
+INDEX_LATENCY_MS = env.number("INDEX_LATENCY_MS", 20.0)
 INDEX_KIND = env.choice("INDEX_KIND", "auto", ("auto", "flat", "sq8", "ivf", "hnsw", "rabitq"))
 TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
 REVIEW_MIN_CONFIDENCE = env.optional_number("REVIEW_MIN_CONFIDENCE")

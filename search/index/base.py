@@ -73,7 +73,7 @@ class Budget:
 
     recall_floor: float = 0.98
     memory_bytes: int = 4_000_000_000
-    latency_ms: float = 40.0
+    latency_ms: float = 20.0
     kind: str = ""
 
 

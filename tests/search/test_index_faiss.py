@@ -12,7 +12,7 @@ import pytest
 from core.errors import EngineUnavailable
 from search.index.base import EVERYTHING, Budget, Rows, VectorIndex
 from search.index.faiss import engine as engines
-from search.index.faiss import lookup, rebuilding
+from search.index.faiss import lookup, mapped, rebuilding
 from search.index.faiss.engine import FaissIndex
 from search.index.faiss.generations import Draft, GenerationStore
 from tests.search.index_contract import DIMENSION, IndexContract, ListedRows, unit_vectors
@@ -222,17 +222,14 @@ class TestPlannedKinds:
             expected += len(truth)
         assert found >= 0.95 * expected
 
-    def test_pages_that_were_touched_are_given_back_and_come_again(
-        self, rows: ListedRows, tmp_path: Path
+    @pytest.mark.parametrize("read_up_to", [0, 1000])
+    def test_stored_vectors_are_right_whether_they_are_read_or_mapped_and_given_back(
+        self, rows: ListedRows, tmp_path: Path, read_up_to: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(mapped, "_READ_UP_TO", read_up_to)
         engine = sealed(rows, tmp_path, budget=Budget(kind="sq8"))
-        view = engine._fresh_view()
-        assert view.sealed is not None
-        stored = view.sealed.lookup.stored
-        stored._give_back_after = 1
         for query in unit_vectors(5, 3):
             assert engine.search(query, 10, EVERYTHING).frame_ids.tolist() == rows.truth(query, 10)
-        assert stored._touched == 0
 
 
 def test_a_generation_of_another_format_is_passed_over_until_the_next_rebuild(

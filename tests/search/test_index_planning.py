@@ -20,7 +20,7 @@ def test_without_a_need_nothing_is_given_up() -> None:
 
 
 def test_what_the_defaults_choose_as_a_library_grows() -> None:
-    kinds = [plans(count, 384, Budget())[0].kind for count in (10, 100_000, 200_000, 1_000_000)]
+    kinds = [plans(count, 384, Budget())[0].kind for count in (10, 200_000, 400_000, 1_000_000)]
     assert kinds == [Kind.FLAT, Kind.FLAT, Kind.SQ8, Kind.IVF]
 
 
@@ -30,7 +30,7 @@ def test_less_memory_means_fewer_bits() -> None:
 
 
 def test_less_time_means_fewer_vectors_looked_at() -> None:
-    quick = [chosen(1_000_000, latency_ms=ms) for ms in (1000, 200, 20, 3)]
+    quick = [chosen(1_000_000, latency_ms=ms) for ms in (1000, 60, 20, 2)]
     assert quick == [Kind.FLAT, Kind.SQ8, Kind.IVF, Kind.HNSW]
 
 
@@ -61,7 +61,7 @@ def test_the_choice_names_what_was_passed_over_and_what_it_would_take() -> None:
     why = plans(1_000_000, 384, Budget(memory_bytes=1000 * MB, latency_ms=20))[0].why
     assert "1,000 MB and 20 ms" in why
     assert "flat would take 1,544 MB" in why
-    assert "sq8 would take 15" in why
+    assert "sq8 would take 48.3 ms" in why
 
 
 @pytest.mark.parametrize("count", [0, 1, 38, 39, 1000, 1_000_000])

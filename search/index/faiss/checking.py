@@ -51,8 +51,7 @@ def _against_rows(source: RowSource, sealed: Sealed) -> list[str]:
     for rows in source.rows(0, sealed.about.last_number):
         here = np.isin(rows.frame_ids, lookup.frame_ids)
         missing += rows.frame_ids[~here].tolist()
-        stored = lookup.stored.array[positions_of(rows.frame_ids[here], lookup.frame_ids)]
-        lookup.stored.touched(len(stored))
+        stored = lookup.stored.rows(positions_of(rows.frame_ids[here], lookup.frame_ids))
         if stored.shape[1:] != rows.vectors.shape[1:]:
             return [f"generation {sealed.name} holds vectors of length {lookup.stored.array.shape[1]}"]
         same = (stored == rows.vectors[here]).all(axis=1)

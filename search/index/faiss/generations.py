@@ -24,13 +24,12 @@ import numpy as np
 from core.errors import EngineUnavailable
 from search.index.base import Rows
 from search.index.faiss.lookup import Lookup
-from search.index.faiss.mapped import MappedVectors
-from search.index.faiss.planning import RERANK_BYTES, Kind
+from search.index.faiss.mapped import StoredVectors
+from search.index.faiss.planning import Kind
 
 _VECTORS, _CODES, _FRAME_IDS, _ABOUT = "vectors.f32", "codes.faiss", "frame_ids.npy", "about.json"
 _POINTER = "CURRENT"
 _CRC_BLOCK_BYTES = 1 << 22
-_PAGE_BYTES = 4096
 #: Changes with the files: a generation of another format is passed over, and its rows are scanned, until a rebuild.
 _FORMAT: Final = 2
 
@@ -232,9 +231,7 @@ def opened(folder: Path, kind: str, effort: int, dimension: int) -> Lookup:
     if frame_ids.ndim != 1 or frame_ids.dtype != np.int64:
         raise ValueError(f"{_FRAME_IDS} holds no ids")
     by_codes = kind != Kind.FLAT
-    # A row of 384 numbers lies on one page or on two.
-    give_back_after = RERANK_BYTES // (4 * dimension + _PAGE_BYTES) if by_codes else None
-    stored = MappedVectors(folder / _VECTORS, len(frame_ids), dimension, give_back_after)
+    stored = StoredVectors(folder / _VECTORS, len(frame_ids), dimension, sparing=by_codes)
     codes = faiss.read_index(str(folder / _CODES), faiss.IO_FLAG_MMAP_IFC) if by_codes else None
     if codes is not None and (codes.ntotal, codes.d) != (len(frame_ids), dimension):
         raise ValueError(f"{_CODES} holds {codes.ntotal} vectors of {codes.d} numbers")

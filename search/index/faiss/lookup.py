@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from search.index.base import NO_HITS, Hits, Ids, Vectors
 from search.index.faiss import recipes
-from search.index.faiss.mapped import MappedVectors
+from search.index.faiss.mapped import StoredVectors
 from search.index.faiss.planning import Kind
 from search.index.scan import scan_at, top_k
 
@@ -48,7 +48,7 @@ class Lookup:
     """codes: a FAISS index over the positions, None where every vector is compared."""
 
     frame_ids: Ids
-    stored: MappedVectors
+    stored: StoredVectors
     codes: Any
     kind: Kind
     effort: int
@@ -77,9 +77,7 @@ class Lookup:
 
     def at(self, positions: Ids, query: Vectors, k: int) -> Hits:
         """The k nearest at these positions, each compared."""
-        hits = scan_at(positions, self.frame_ids, self.stored.array, query, k)
-        self.stored.touched(len(positions))
-        return hits
+        return scan_at(positions, self.frame_ids, self.stored.rows, query, k)
 
     def _compared(self, query: Vectors, k: int, keep: Keep | None) -> Hits:
         """All vectors against the query, where they lie."""

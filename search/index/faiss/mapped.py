@@ -1,45 +1,55 @@
-"""Stored vectors as a mapped file, whose pages are given back when many were touched."""
+"""Stored vectors in a file that several processes share, read without keeping all of it resident."""
 
 import mmap
+import os
+import weakref
 from pathlib import Path
 
 import numpy as np
 
-from search.index.base import Vectors
+from search.index.base import Ids, Vectors
+
+#: So few rows are read by a call each, some microseconds; the kernel would map 64 kB around each that is touched.
+_READ_UP_TO = 1_000
 
 
-class MappedVectors:
-    """A file of float32 as an array of shape (count, dimension). Several processes share its pages.
+class StoredVectors:
+    """A file of float32 as an array of shape (count, dimension), mapped.
 
-    Re-ranking touches a page here and there for every hit; after a day all of a large file would be resident. So
-    after `give_back_after` rows the pages are unmapped: they stay in the kernel's cache, which frees them when memory
-    is wanted, and come back at a touch. Searches under way are not disturbed.
+    sparing: re-ranking touches a row here and there for every hit, and after a day all of a large file would be
+    resident. So rows are read instead of mapped where they are few, and where they are many their pages are unmapped
+    afterwards: they stay in the kernel's cache, which frees them when memory is wanted.
     """
 
-    def __init__(self, file: Path, count: int, dimension: int, give_back_after: int | None = None) -> None:
+    def __init__(self, file: Path, count: int, dimension: int, *, sparing: bool = False) -> None:
         expected = 4 * count * dimension
         if (size := file.stat().st_size) != expected:
             raise ValueError(f"{file.name} has {size} bytes and not {expected}")
-        self._give_back_after = give_back_after
-        self._touched = 0
+        self._sparing = sparing and bool(expected)
         self._map: mmap.mmap | None = None
         if not expected:
             self.array: Vectors = np.empty((count, dimension), dtype=np.float32)
             return
-        with file.open("rb") as opened:
-            self._map = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
-        if give_back_after is not None:
-            # Neighbours of a hit in the file are no neighbours in the space: reading ahead would be waste.
-            self._map.madvise(mmap.MADV_RANDOM)
+        self._descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
         self.array = np.frombuffer(self._map, dtype=np.float32).reshape(count, dimension)
 
-    def touched(self, rows: int) -> None:
-        """Counts rows that were read. Two threads may lose a count to each other, which does no harm."""
-        self._touched += rows
-        if (
-            self._map is not None
-            and self._give_back_after is not None
-            and self._touched >= self._give_back_after
-        ):
-            self._touched = 0
+    def rows(self, positions: Ids) -> Vectors:
+        """A copy of the rows at these positions."""
+        if not self._sparing:
+            return self.array[positions]
+        if len(positions) > _READ_UP_TO:
+            rows = self.array[positions]
+            self.give_back()
+            return rows
+        rows = np.empty((len(positions), self.array.shape[1]), dtype=np.float32)
+        row_bytes = rows.itemsize * rows.shape[1]
+        for into, position in zip(rows, positions.tolist(), strict=True):
+            os.preadv(self._descriptor, [into], position * row_bytes)
+        return rows
+
+    def give_back(self) -> None:
+        """Unmaps what was touched. Searches under way are not disturbed: a page comes back at the next touch."""
+        if self._sparing and self._map is not None:
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from search.index.base import Budget
 
 MEGABYTE = 1_000_000
-#: Pages of the stored vectors that re-ranking keeps resident before they are given back.
-RERANK_BYTES = 48 * MEGABYTE
+#: Rows that are compared at a time, of a filter's, before their pages are given back.
+_SCANNED_BYTES = 16 * MEGABYTE
 GRAPH_LINKS = 16
 RABITQ_BITS = 4
 _FRAME_ID_BYTES = 8
-_FLAT_BYTES_PER_MS = 6 * MEGABYTE
-_CODES_BYTES_PER_MS = 2.5 * MEGABYTE
-_RABITQ_BYTES_PER_MS = 1 * MEGABYTE
+_FLAT_BYTES_PER_MS = 20 * MEGABYTE
+_CODES_BYTES_PER_MS = 8 * MEGABYTE
+_RABITQ_BYTES_PER_MS = 3 * MEGABYTE
 _RERANK_MS = 0.3
 #: Cells that must be looked into for a recall near 0.98, as a share of all.
 _CELLS_LOOKED_INTO = 1 / 25
@@ -97,7 +97,7 @@ def memory_bytes(kind: Kind, count: int, dimension: int) -> int:
         Kind.HNSW: (dimension + 2 * 4 * GRAPH_LINKS + 16) * count,
         Kind.RABITQ: (dimension * RABITQ_BITS // 8 + 20 + 8) * count + centroids,
     }
-    return of_codes[kind] + ids + min(RERANK_BYTES, 4 * dimension * count)
+    return of_codes[kind] + ids + min(_SCANNED_BYTES, 4 * dimension * count)
 
 
 def latency_ms(kind: Kind, count: int, dimension: int) -> float:

@@ -157,7 +157,7 @@ def _holds(lookup: Lookup, probe: RecallProbe) -> bool:
     sample = probe.sample
     wanted = np.isin(sample.frame_ids, lookup.frame_ids)
     positions = positions_of(sample.frame_ids[wanted], lookup.frame_ids)
-    return not len(positions) or bool(np.array_equal(lookup.stored.array[positions], sample.vectors[wanted]))
+    return not len(positions) or bool(np.array_equal(lookup.stored.rows(positions), sample.vectors[wanted]))
 
 
 def _refused(sealed: Sealed, why: str) -> EngineUnavailable:
