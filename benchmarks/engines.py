@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def _rate(contender: Contender, queries: vectors.Vectors, clients: int, for_s: f
             at += 1
 
     started = time.perf_counter()
-    _together([lambda client=client: ask(client) for client in range(clients)])
+    _together([partial(ask, client) for client in range(clients)])
     return sum(done) / (time.perf_counter() - started)
 
 
@@ -223,8 +224,8 @@ def _rebuilt_under_load(contender: Sightline) -> dict[str, Any]:
     def insert() -> None:
         row = count + 10 * _INSERTS
         while not done.is_set():
-            vector = np.random.default_rng(row).standard_normal(contender.vectors.shape[1]).astype(np.float32)
-            contender.insert(row, vector / np.linalg.norm(vector))
+            vector = np.random.default_rng(row).standard_normal((1, contender.vectors.shape[1]))
+            contender.insert(row, (vector / np.linalg.norm(vector))[0].astype(np.float32))
             row += 1
             done.wait(_INSERT_EVERY_S)
 

@@ -52,7 +52,8 @@ def _server(engine: str) -> dict[str, Any]:
         return {}
     from search.index.milvus.server import MilvusServer
 
-    return {"server": MilvusServer(**settings.MILVUS)}
+    options: dict[str, Any] = settings.MILVUS
+    return {"server": MilvusServer(**options)}
 
 
 def folder_of(space: str, model_id: str) -> Path:

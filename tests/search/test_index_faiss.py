@@ -15,6 +15,7 @@ from search.index.faiss import engine as engines
 from search.index.faiss import lookup, mapped, rebuilding
 from search.index.faiss.engine import FaissIndex
 from search.index.faiss.generations import Draft, GenerationStore
+from search.index.faiss.planning import Kind
 from tests.search.index_contract import DIMENSION, IndexContract, ListedRows, unit_vectors
 
 
@@ -182,7 +183,7 @@ class TestPlannedKinds:
         self, rows: ListedRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lookup, "_LEAST_CANDIDATES", 1)
-        monkeypatch.setattr(lookup, "_CANDIDATES", dict.fromkeys(lookup.Kind, 0))
+        monkeypatch.setattr(lookup, "_CANDIDATES", dict.fromkeys(Kind, 0))
         report = FaissIndex(rows, tmp_path, Budget(kind="ivf")).rebuild("first")
         assert (report.kind, report.recall_at_10) == ("flat", 1.0)
         assert "ivf was built and found only" in report.why
