@@ -44,6 +44,7 @@ _INSERTS = 100
 _INSERT_EVERY_S = 0.02
 _SAME = 0.9999
 _SEED = 20_26
+_PARTS = ("build", "ask", "rebuild")
 
 
 def main() -> int:
@@ -69,36 +70,31 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="measure anew what was measured")
     parser.add_argument("--seconds", type=float, default=10.0, help="at most so long for each latency")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "var" / "benchmarks")
-    parser.add_argument("--part", choices=["build", "ask"], help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=_PARTS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _measured(asked: argparse.Namespace, size: int, name: str) -> None:
-    """Builds and asks one engine in processes of their own, and keeps the figures."""
+    """Builds, asks and rebuilds one engine, each in a process of its own, and keeps the figures after each."""
     file = _file(asked, size, name)
-    if size > CONTENDERS[name].up_to or (file.exists() and not asked.again):
+    if size > CONTENDERS[name].up_to:
         return
-    figures: dict[str, Any] = {}
-    for part in ("build", "ask"):
-        command = [sys.executable, __file__, "--dataset", str(asked.dataset), "--sizes", str(size)]
-        command += [
-            "--only",
-            name,
-            "--output",
-            str(asked.output),
-            "--seconds",
-            str(asked.seconds),
-            "--part",
-            part,
-        ]
+    figures: dict[str, Any] = {} if asked.again or not file.exists() else json.loads(file.read_text("utf-8"))
+    for part in _PARTS:
+        if part in figures.get("done", []):
+            continue
+        command = [sys.executable, __file__, "--part", part, "--sizes", str(size), "--only", name]
+        command += ["--dataset", str(asked.dataset), "--output", str(asked.output)]
+        command += ["--seconds", str(asked.seconds)]
         done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             print(f"{name} at {size:,}: {part} failed", file=sys.stderr)
             return
         figures |= json.loads(done.stdout.splitlines()[-1])
-    figures["load_average"] = round(os.getloadavg()[0], 1)
-    file.write_text(json.dumps(figures, indent=2), "utf-8")
-    print(f"{name} at {size:,}: {json.dumps(figures)}", flush=True)
+        figures["done"] = [*figures.get("done", []), part]
+        figures["load_average"] = round(os.getloadavg()[0], 1)
+        file.write_text(json.dumps(figures, indent=2), "utf-8")
+        print(f"{name} at {size:,}, {part}: {json.dumps(figures)}", flush=True)
 
 
 def _part(asked: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +113,10 @@ def _part(asked: argparse.Namespace) -> dict[str, Any]:
             ),
             **said,
         }
-    return _asked(CONTENDERS[name](folder, rows, _draws(size)), queries, truth, asked.seconds)
+    contender = CONTENDERS[name](folder, rows, _draws(size))
+    if asked.part == "ask":
+        return _asked(contender, queries, truth, asked.seconds)
+    return _rebuilt_under_load(contender) if isinstance(contender, Sightline) else {}
 
 
 def _asked(
@@ -138,10 +137,7 @@ def _asked(
             figures |= {f"{kind}_mb": round((after[kind] - before[kind]) / 1e6, 1) for kind in after}
     for clients in (1, CLIENTS):
         figures[f"qps_{clients}"] = round(_rate(contender, queries, clients, limit_s / 2), 1)
-    figures |= _freshness(contender, inserted)
-    if isinstance(contender, Sightline):
-        figures |= _rebuilt_under_load(contender)
-    return figures
+    return figures | _freshness(contender, inserted)
 
 
 def _latency(
@@ -204,6 +200,7 @@ def _freshness(contender: Contender, vectors_to_insert: vectors.Vectors) -> dict
 
 
 def _rebuilt_under_load(contender: Sightline) -> dict[str, Any]:
+    contender.open()
     random, count = np.random.default_rng(_SEED + 8), len(contender.vectors)
     done, wrong, failed, times = threading.Event(), [0], [0], []
 
