@@ -10,7 +10,7 @@ from search.index.base import NO_HITS, Hits, Rows, Vectors
 from search.index.scan import best_of, scan
 
 K = 10
-SAMPLE_SIZE = 128
+SAMPLE_SIZE = 256
 _NOISE = 0.5
 _ROUNDING = 2e-5
 

@@ -91,9 +91,9 @@ def _coded(kind: Kind, exact: Lookup) -> Any:
 def _tuned(lookup: Lookup, probe: RecallProbe, budget: Budget) -> tuple[Lookup, float, float]:
     """The least effort that reaches the aim, the recall that it gives, and the time of a query.
 
-    The aim lies half-way between the floor and one, since the sample is small and other queries may be harder.
+    The aim lies a quarter of the way from the floor to one, since other samples may be harder by a few thousandths.
     """
-    aim = (1 + budget.recall_floor) / 2
+    aim = budget.recall_floor + (1 - budget.recall_floor) / 4
     best = lookup, -1.0, 0.0
     for effort in recipes.efforts(lookup.codes, lookup.kind):
         tried = replace(lookup, effort=effort)

@@ -11,7 +11,7 @@ from search.index.faiss.planning import Kind
 
 _GRAPH_BUILD_EFFORT: Final = 100
 _GRAPH_EFFORTS: Final = (32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
-_EFFORT_GROWTH: Final = 1.5
+_EFFORT_GROWTH: Final = 1.25
 _ADDED_AT_A_TIME: Final = 16_384
 _SEED: Final = 0
 
