@@ -57,7 +57,7 @@ def main() -> int:
         call_command("collectstatic", verbosity=0, interactive=False)
         words = synthetic.fill(asked.assets)
         queries = synthetic.queries(words, WARM_UP + asked.queries)
-        with _web_server() as (port, server):
+        with web_server() as (port, server):
             figures = _measured(port, server, queries)
     figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
     print(
@@ -152,7 +152,7 @@ def _by_itself(query: str) -> tuple[float, float]:
 
 
 @contextmanager
-def _web_server() -> Iterator[tuple[int, psutil.Process]]:
+def web_server() -> Iterator[tuple[int, psutil.Process]]:
     """gunicorn as the stack runs it, with one process, so that the warm-up reaches the one that is measured."""
     from config.stack.ports import free_port
 

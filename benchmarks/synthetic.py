@@ -2,17 +2,21 @@
 
 import numpy as np
 from django.contrib.auth.models import User
+from django.db import transaction
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioning.models import AutoTag, Caption
 from captioning.services import active_caption_model_id
 from captioning.vision.tags import class_names
-from library.models import Asset, Frame
+from library.models import Asset, AssetTag, Frame
 from search import embeddings
 from search.active import active_model_id, spaces
 from search.encoding import embedder
 from search.indexing import index_frames, rebuild_index
+from search.keywords.words import normalised
+from search.models import KeywordDocument
+from search.suggesting import count_words
 
 SEED = 20_26
 CHUNK = 1_000
@@ -23,6 +27,8 @@ _WORDS = """
     running sitting standing jumping eating playing looking sleeping riding holding walking swimming
     black white brown red blue green small big young old wet striped wooden bright
 """
+_SYLLABLES = [f"{first}{second}" for first in "bdfgklmnprstvz" for second in "aeiou"]
+_INVENTED = 30_000
 _PLACES, _DEEDS, _LOOKS = (line.split() for line in _WORDS.strip().splitlines())
 
 
@@ -48,6 +54,41 @@ def fill(assets: int) -> list[str]:
             index_frames(frame_ids)
             bar.update(end - start)
     return nouns
+
+
+def fill_words(assets: int, tags_each: int = 2) -> None:
+    """So many public photos with the words of a caption and people's tags, and nothing else: no frames, no vectors.
+
+    The tags are invented words, a few of them common and thousands of them rare, as tags are.
+    """
+    random = np.random.default_rng(SEED)
+    nouns = [names[0].lower() for names in class_names()]
+    owner = User.objects.create_user("benchmark")
+    invented = sorted({"".join(random.choice(_SYLLABLES, size=3)) for _ in range(_INVENTED)})
+    chances, tag_chances = _zipf(len(nouns)), _zipf(len(invented))
+    for start in tqdm(range(0, assets, CHUNK), unit_scale=CHUNK, unit=" photos", desc="filling"):
+        count = min(CHUNK, assets - start)
+        photos = Asset.objects.bulk_create(_asset(owner, start + at) for at in range(count))
+        seen = random.choice(len(nouns), size=(count, 2), p=chances)
+        tags = [
+            sorted(set(drawn)) for drawn in random.choice(invented, size=(count, tags_each), p=tag_chances)
+        ]
+        AssetTag.objects.bulk_create(
+            AssetTag(asset=photo, name=name)
+            for photo, names in zip(photos, tags, strict=True)
+            for name in names
+        )
+        KeywordDocument.objects.bulk_create(
+            KeywordDocument(
+                asset=photo,
+                names=" ".join(names),
+                captions=normalised([_sentence(nouns[first], nouns[second], random)]),
+                asset_updated_at=photo.updated_at,
+            )
+            for photo, names, (first, second) in zip(photos, tags, seen, strict=True)
+        )
+        with transaction.atomic():
+            count_words(photo.pk for photo in photos)
 
 
 def queries(nouns: list[str], count: int) -> list[str]:

@@ -158,6 +158,25 @@ class AutoTag(models.Model):
         return self.name
 
 
+class FrameColour(models.Model):
+    """A colour of which a frame has much, by `captioning.vision.colours`."""
+
+    frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="colours")
+    model_id = models.CharField(max_length=40)
+    name = models.CharField(max_length=12)
+    share = models.FloatField(help_text="Of the pixels")
+
+    class Meta:
+        ordering = ["-share"]
+        constraints = [
+            models.UniqueConstraint(fields=["frame", "model_id", "name"], name="frame_colour_once")
+        ]
+        indexes = [models.Index(fields=["model_id", "name"], name="frames_by_colour")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class CaptionerVersion(models.Model):
     """One trained captioner that can be made the active one: its weights by hash, and how good it is.
 

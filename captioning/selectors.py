@@ -72,6 +72,12 @@ def frames_not_spoken_of() -> QuerySet[Frame]:
     return Frame.objects.filter(~spoken_over("pk"))
 
 
+def frames_reviewed() -> QuerySet[Frame]:
+    """Frames of which a person decided: by accepting, correcting or rejecting a caption, or by writing one."""
+    decided = Q(source=Caption.Source.HUMAN) | Q(state__in=Caption.DECIDED)
+    return Frame.objects.filter(Exists(Caption.objects.filter(decided, frame=OuterRef("pk"))))
+
+
 def spoken_over(frame: str) -> Exists:
     """Whether a person wrote, accepted or imported a sentence about the frame that this column of a query names."""
     return Exists(Caption.objects.filter(_OF_PEOPLE, frame=OuterRef(frame)))

@@ -1,8 +1,10 @@
 """Typed reading of environment variables: a wrong value stops the process and names variable and rule."""
 
+import math
 import os
 import secrets
 from collections.abc import Callable, Collection
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -45,8 +47,11 @@ def integer(name: str, default: int, *, at_least: int = 1) -> int:
     return _at_least(name, _read(name, default, int, "must be a whole number"), at_least)
 
 
-def number(name: str, default: float, *, at_least: float = 0.0) -> float:
-    return _at_least(name, _read(name, default, float, "must be a number"), at_least)
+def number(name: str, default: float, *, at_least: float = 0.0, at_most: float = math.inf) -> float:
+    value = _at_least(name, _read(name, default, float, "must be a number"), at_least)
+    if value > at_most:
+        raise ImproperlyConfigured(f"{name} must be at most {at_most:g}, not {value:g}.")
+    return value
 
 
 def optional_number(name: str) -> float | None:
@@ -72,6 +77,16 @@ def path(name: str, default: Path) -> Path:
 def names(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     return _read(name, default, lambda raw: [part.strip() for part in raw.split(",") if part.strip()], "")
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list such as `10.0.0.0/8,fc00::/7`."""
+    return _read(
+        name,
+        [],
+        lambda raw: [ip_network(part.strip()) for part in raw.split(",")],
+        "must be networks such as 10.0.0.0/8",
+    )
 
 
 def mapping(name: str, default: dict[str, str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Problem:
     status: int
     title: str
     detail: str
-    errors: list[dict[str, str]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     retry_after_s: int | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +86,10 @@ def problem_of(error: Exception) -> Problem | None:
     return None
 
 
-def _fields(error: Exception) -> list[dict[str, str]]:
+def _fields(error: Exception) -> list[dict[str, Any]]:
+    if isinstance(error, errors.InvalidQuery):
+        place = {"token": error.token, "start": error.start, "end": error.end}
+        return [{"field": "q", "rule": str(error), **place, "allowed": list(error.allowed)}]
     if isinstance(error, errors.InvalidInput) and error.field:
         return [{"field": error.field, "rule": str(error)}]
     return []

@@ -70,6 +70,8 @@ ZIP_MAX_BYTES = env.integer("ZIP_MAX_BYTES", 2_000_000_000)
 ZIP_MAX_FILES = env.integer("ZIP_MAX_FILES", 10_000)
 ZIP_MAX_RATIO = env.integer("ZIP_MAX_RATIO", 200)
 THUMBNAIL_WIDTHS_PX = (320, 960)
+ITEMS_MAX_BYTES = env.integer("ITEMS_MAX_BYTES", 100_000_000)
+ITEMS_MAX_LINES = env.integer("ITEMS_MAX_LINES", 50_000)
 DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_MAX_FILES
 FILE_UPLOAD_PERMISSIONS = 0o640
 FILE_UPLOAD_HANDLERS = [
@@ -77,6 +79,10 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
+
+# What is asked of addresses that sites name: their pictures, their webhooks
+OUTBOUND_TIMEOUT_S = env.number("OUTBOUND_TIMEOUT_S", 15.0, at_least=0.1)
+OUTBOUND_ALLOWED_NETWORKS = env.networks("OUTBOUND_ALLOWED_NETWORKS")
 
 # Models and engines: dotted paths, so that another one is a setting and a class
 DEVICE = env.text("DEVICE", "auto")
@@ -101,7 +107,19 @@ EMBEDDERS = env.mapping(
     {"image": "search.embedders.dual.DualEncoder", "caption": "search.embedders.sentence.SentenceEncoder"},
 )
 EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
-INDEX_ENGINE = env.text("INDEX_ENGINE", "search.index.faiss.engine.FaissIndex")
+VECTOR_ENGINE = env.text("VECTOR_ENGINE", "faiss")
+MILVUS = {
+    "uri": env.text("MILVUS_URI", "http://127.0.0.1:19530"),
+    "token": env.text("MILVUS_TOKEN", ""),
+    "consistency": env.choice("MILVUS_CONSISTENCY", "Strong", ("Strong", "Bounded", "Session", "Eventually")),
+    "index": env.text("MILVUS_INDEX", "HNSW"),
+    "effort": env.integer("MILVUS_EFFORT", 128),
+    "replicas": env.integer("MILVUS_REPLICAS", 1),
+}
+INDEX_RECALL_FLOOR = env.number("INDEX_RECALL_FLOOR", 0.98, at_most=1.0)
+INDEX_MEMORY_MB = env.integer("INDEX_MEMORY_MB", 4000)
+INDEX_LATENCY_MS = env.number("INDEX_LATENCY_MS", 20.0)
+INDEX_KIND = env.choice("INDEX_KIND", "auto", ("auto", "flat", "sq8", "ivf", "hnsw", "rabitq"))
 TAG_MIN_CONFIDENCE = env.optional_number("TAG_MIN_CONFIDENCE")
 REVIEW_MIN_CONFIDENCE = env.optional_number("REVIEW_MIN_CONFIDENCE")
 REVIEW_MIN_MATCH = env.optional_number("REVIEW_MIN_MATCH")
@@ -110,8 +128,13 @@ REVIEW_MAX_WORDS = env.optional_integer("REVIEW_MAX_WORDS")
 DESCRIBE_BATCH_SIZE = env.integer("DESCRIBE_BATCH_SIZE", 32)
 LEARN_AGAIN_DATASET = env.optional_text("LEARN_AGAIN_DATASET")
 LEARN_AGAIN_CONFIG = env.optional_text("LEARN_AGAIN_CONFIG")
+INTERACTIONS_KEEP_DAYS = env.integer("INTERACTIONS_KEEP_DAYS", 180)
+INTERACTIONS_PER_MINUTE = env.integer("INTERACTIONS_PER_MINUTE", 60_000)
+RECOMMENDATION_EXPLORATION = env.number("RECOMMENDATION_EXPLORATION", 0.1)
 LEARN_AGAIN_EVERY_H = env.number("LEARN_AGAIN_EVERY_H", 0.0)
 LEARN_AGAIN_MIN_REVIEWS = env.integer("LEARN_AGAIN_MIN_REVIEWS", 200)
+RECORD_SEARCHES = env.flag("RECORD_SEARCHES", default=False)
+RECORD_SEARCHES_DAYS = env.integer("RECORD_SEARCHES_DAYS", 90)
 INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 
 # Celery: what differs between tasks is said beside them, in workers/
@@ -147,6 +170,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "recommender.cross_origin.cross_origin",
     "config.middleware.content_security_policy",
     "config.middleware.ErrorPages",
 ]

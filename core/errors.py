@@ -2,6 +2,7 @@
 
 SightlineError
 ├── InvalidInput              the request or file is wrong; the message says what to do
+│   ├── InvalidQuery          a search that can't be understood; points at the token
 │   ├── UnsupportedMedia      not a picture we read
 │   ├── CorruptMedia          a picture whose bytes are damaged
 │   └── TooLarge              over a limit on bytes, pixels or files
@@ -26,6 +27,22 @@ class InvalidInput(SightlineError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class InvalidQuery(InvalidInput):
+    """A search can't be understood. start, end: where `token` stands in the query, in characters.
+
+    allowed: what may stand there, where that is a list.
+    """
+
+    def __init__(
+        self, message: str, *, start: int, end: int, token: str, allowed: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, field="q")
+        self.start = start
+        self.end = end
+        self.token = token
+        self.allowed = allowed
 
 
 class UnsupportedMedia(InvalidInput):

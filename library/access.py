@@ -36,7 +36,7 @@ def caller_of(request: HttpRequest) -> Caller:
     """A 401 for a key that is wrong, unknown or revoked: it is never taken for a stranger's request."""
     caller: Caller | None = getattr(request, _REMEMBERED, None)
     if caller is None:
-        token = _bearer_token(request)
+        token = bearer_token(request)
         caller = _caller_of_session(request) if token is None else _caller_of_key(token)
         setattr(request, _REMEMBERED, caller)
     return caller
@@ -99,7 +99,7 @@ class Anyone(Scope):
         return caller_of(request)
 
 
-def _bearer_token(request: HttpRequest) -> str | None:
+def bearer_token(request: HttpRequest) -> str | None:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else None
 

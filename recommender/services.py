@@ -3,9 +3,10 @@
 from library.models import Asset
 from library.selectors import Viewer
 from recommender.scoring.duplicates import without_copies
-from recommender.selectors import contents_of, vectors_of_asset
+from recommender.selectors import contents_of
 from search.fusion import Fused
-from search.services import Question, SearchPage, answer
+from search.selectors import vectors_of_asset
+from search.services import Question, SearchPage, active_models, answer
 
 DEFAULT_LIMIT = 12
 
@@ -23,5 +24,6 @@ def related_assets(
         contents = contents_of([one.asset_id for one in ranked])
         return without_copies(ranked, contents, shown={asset.sha256})
 
-    question = Question("related", f"related:{asset.pk}", vectors_of_asset(asset))
+    models = active_models()
+    question = Question("related", f"related:{asset.pk}", vectors_of_asset(asset, models), models=models)
     return answer(viewer, question, limit=limit, cursor=cursor, refine=refine)

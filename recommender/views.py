@@ -1,18 +1,28 @@
-"""The photos beside a photo. The photo's page fetches this page and shows its middle; it also stands alone."""
+"""The photos beside a photo, which its page fetches and which also stand alone; and what pages of sites load."""
 
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from core.errors import Unavailable
+from library import renditions
 from library.access import viewer_of
 from library.selectors import asset_for
+from recommender.pictures import picture_for
 from recommender.services import related_assets
 from search.cards import cards_of_matches
 
 RELATED_COUNT = 24
+#: How long a copy of an item's picture may outlive the item.
+_PICTURE_MAX_AGE_S = 3600
+_SCRIPT = Path(__file__).parent / "embed" / "related.js"
+_SCRIPT_MAX_AGE_S = 3600
 
 
 @require_safe
@@ -29,3 +39,33 @@ def related(request: HttpRequest, asset_id: int) -> HttpResponse:
         return response
     context["cards"] = cards_of_matches(viewer, page.matches)
     return render(request, "recommender/related.html", context)
+
+
+@require_safe
+def item_picture(request: HttpRequest, token: str, width_px: int) -> HttpResponse:
+    """The picture of an item, for pages of its site and whoever reads them."""
+    with renditions.open_thumbnail(picture_for(token), width_px) as file:
+        response = HttpResponse(file.read(), content_type="image/webp")
+    response.headers["Cache-Control"] = f"public, max-age={_PICTURE_MAX_AGE_S}"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+@require_safe
+def embed_script(request: HttpRequest) -> HttpResponse:
+    """The script that sites put on their pages, the same for all of them."""
+    script = _script()
+    etag = f'"{sha256(script).hexdigest()[:32]}"'
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        response = HttpResponse(script, content_type="text/javascript; charset=utf-8")
+    assert isinstance(response, HttpResponse)
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = f"public, max-age={_SCRIPT_MAX_AGE_S}"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+@cache
+def _script() -> bytes:
+    return _SCRIPT.read_bytes()

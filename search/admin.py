@@ -1,12 +1,17 @@
-"""Generations in the admin: what is live, how good it is, and a rebuild at a click."""
+"""In the admin: what index is live and how good it is, and what people searched for in vain."""
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
-from search.models import Generation
+from search.models import Generation, SearchRecord
+from search.recording import unanswered, unopened
 from workers import pipeline
 
 
@@ -14,9 +19,27 @@ from workers import pipeline
 class GenerationAdmin(admin.ModelAdmin[Generation]):
     """Read-only: generations are made by rebuilding, never by hand."""
 
-    list_display = ("id", "space", "model_id", "state", "count", "recall_at_10", "last_number", "created_at")
-    list_filter = ("space", "state", "model_id")
+    list_display = (
+        "id",
+        "space",
+        "model_id",
+        "state",
+        "count",
+        "engine",
+        "kind",
+        "recall_at_10",
+        "latency_ms",
+        "memory_mb",
+        "why",
+        "last_number",
+        "created_at",
+    )
+    list_filter = ("space", "state", "kind", "model_id")
     actions = ("rebuild",)
+
+    @admin.display(description="memory (MB)", ordering="memory_bytes")
+    def memory_mb(self, row: Generation) -> str:
+        return "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:,.1f}"
 
     @admin.action(description="Rebuild the index (all of it, whatever is ticked)", permissions=["rebuild"])
     def rebuild(self, request: HttpRequest, queryset: QuerySet[Generation]) -> None:
@@ -38,3 +61,51 @@ class GenerationAdmin(admin.ModelAdmin[Generation]):
     def has_rebuild_permission(self, request: HttpRequest) -> bool:
         """Whoever may change generations in Django's terms may have them built anew."""
         return request.user.has_perm("search.change_generation")
+
+
+_REPORTED_DAYS = 30
+
+
+@admin.register(SearchRecord)
+class SearchRecordAdmin(admin.ModelAdmin[SearchRecord]):
+    """What was searched for, where the settings have it kept. Read-only, but it may be deleted."""
+
+    list_display = ("query", "found", "clicks", "took_ms", "at")
+    list_filter = ("at",)
+    search_fields = ("query",)
+    date_hierarchy = "at"
+    change_list_template = "admin/search/searchrecord/change_list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SearchRecord]:
+        return super().get_queryset(request).annotate(opened=Count("clicks"))
+
+    @admin.display(ordering="opened")
+    def clicks(self, record: Any) -> int:
+        """How many different results were opened."""
+        return int(record.opened)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {**(extra_context or {}), "recorded": settings.RECORD_SEARCHES}
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        report = self.admin_site.admin_view(self.report)
+        return [path("report/", report, name="search_searchrecord_report"), *super().get_urls()]
+
+    def report(self, request: HttpRequest) -> HttpResponse:
+        """Queries that found nothing, and those of whose results nobody opened any."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        groups = [
+            ("Found nothing", unanswered(_REPORTED_DAYS)),
+            ("Found something that nobody opened", unopened(_REPORTED_DAYS)),
+        ]
+        context = {**self.admin_site.each_context(request), "days": _REPORTED_DAYS, "groups": groups}
+        return TemplateResponse(request, "admin/search/searchrecord/report.html", context)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -9,6 +9,8 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from captioning.selectors import captions_of
 from library.models import Asset, Frame
 from library.selectors import visible_assets
+from search.highlights import Piece, pieces
+from search.keywords import Term, matched_words
 
 #: What a ranking is called in front of people, in the order in which it is shown.
 _LABELS = {"image": "Look", "caption": "Caption", "keyword": "Words"}
@@ -24,15 +26,26 @@ class Reason:
 
 @dataclass(frozen=True)
 class Card:
-    """One photo in a grid. `caption` is empty until it has been described."""
+    """One photo in a grid. `caption` is empty until it has been described. matched: words that were looked for."""
 
     asset: Asset
     caption: str
     reasons: tuple[Reason, ...] = ()
+    matched: frozenset[str] = frozenset()
 
     @property
     def alt(self) -> str:
         return self.caption or self.asset.title or "A photo that is not described yet"
+
+    @property
+    def caption_pieces(self) -> tuple[Piece, ...]:
+        """The caption, which begins with a capital letter, cut where matched words begin and end."""
+        return pieces(self.caption[:1].upper() + self.caption[1:], self.matched)
+
+    @property
+    def matched_words(self) -> list[str]:
+        """Words that were looked for, wherever they stand: in the caption, names, tags or the description."""
+        return sorted(self.matched)
 
     @property
     def is_private(self) -> bool:
@@ -49,16 +62,22 @@ class Matched(Protocol):
     def why(self) -> Mapping[str, float]: ...
 
 
-def cards_of(assets: Iterable[Asset], why: Mapping[int, Mapping[str, float]] | None = None) -> list[Card]:
-    """One card per asset, in order, in two queries however many there are."""
+def cards_of(
+    assets: Iterable[Asset],
+    why: Mapping[int, Mapping[str, float]] | None = None,
+    terms: Sequence[Term] = (),
+) -> list[Card]:
+    """One card per asset, in order, in a few queries however many there are. terms: words to show in the captions."""
     listed = list(assets)
     first_frames = _first_frames([asset.pk for asset in listed])
     captions = captions_of(first_frames.values())
+    matched = matched_words(first_frames, terms)
     cards = []
     for asset in listed:
         caption = captions.get(first_frames.get(asset.pk, 0))
         reasons = reasons_of((why or {}).get(asset.pk, {}))
-        cards.append(Card(asset, caption.text if caption else "", reasons))
+        words = matched.get(asset.pk, frozenset())
+        cards.append(Card(asset, caption.text if caption else "", reasons, words))
     return cards
 
 
@@ -68,11 +87,13 @@ def _first_frames(asset_ids: Sequence[int]) -> dict[int, int]:
     return dict(frames.values_list("asset_id", "pk"))
 
 
-def cards_of_matches(viewer: AbstractBaseUser | AnonymousUser, matches: Sequence[Matched]) -> list[Card]:
+def cards_of_matches(
+    viewer: AbstractBaseUser | AnonymousUser, matches: Sequence[Matched], terms: Sequence[Term] = ()
+) -> list[Card]:
     """The matches that the viewer may see, best first; one that was deleted meanwhile is left out."""
     assets = visible_assets(viewer).in_bulk([match.asset_id for match in matches])
     shown = [assets[match.asset_id] for match in matches if match.asset_id in assets]
-    return cards_of(shown, {match.asset_id: match.why for match in matches})
+    return cards_of(shown, {match.asset_id: match.why for match in matches}, terms)
 
 
 def reasons_of(why: Mapping[str, float]) -> tuple[Reason, ...]:

@@ -1,14 +1,14 @@
 """From a query's text to its vectors, by models that each process loads at its first query."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
 import numpy as np
-from django.conf import settings
 
 from core import backends
 from core.errors import ModelUnavailable
-from search.active import active_model_id, spaces
+from search.active import ActiveEmbedder, active_embedders
 from search.embedders.base import Embedder
 from search.index.base import Vectors
 
@@ -17,25 +17,31 @@ _REMEMBERED_QUERIES = 256
 
 
 def embedder(space: str) -> Embedder:
-    """The active embedder of a space. ModelUnavailable where it names itself otherwise than the settings do.
+    """The active embedder of a space."""
+    return loaded(space, active_embedders()[space])
 
-    Rows are looked for under the configured id: vectors of another model would silently find nothing.
+
+def loaded(space: str, model: ActiveEmbedder) -> Embedder:
+    """The embedder of a model. ModelUnavailable where it names itself otherwise than it is known by.
+
+    Rows are looked for under that id: vectors of another model would silently find nothing.
     """
-    loaded = cast(Embedder, backends.load(settings.EMBEDDERS[space]))
-    if loaded.model_id != active_model_id(space):
+    where = {"checkpoint": model.checkpoint} if model.checkpoint else {}
+    found = cast(Embedder, backends.load(model.embedder, **where))
+    if found.model_id != model.model_id:
         raise ModelUnavailable(
-            f"The loaded embedder of {space} is {loaded.model_id!r}, but {active_model_id(space)!r} is configured."
+            f"The loaded embedder of {space} is {found.model_id!r}, but {model.model_id!r} is configured."
         )
-    return loaded
+    return found
 
 
-def query_vectors(text: str) -> dict[str, Vectors]:
-    """A text in every space, each vector of shape (dimension,). Read-only: they are shared."""
-    return {space: _encoded(space, active_model_id(space), text) for space in spaces()}
+def query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> dict[str, Vectors]:
+    """A text in the space of each of these models, each vector of shape (dimension,). Read-only: they are shared."""
+    return {space: _encoded(space, model, text) for space, model in models.items()}
 
 
 @lru_cache(maxsize=_REMEMBERED_QUERIES)
-def _encoded(space: str, model_id: str, text: str) -> Vectors:
-    vector = np.asarray(embedder(space).embed_queries([text])[0], dtype=np.float32)
+def _encoded(space: str, model: ActiveEmbedder, text: str) -> Vectors:
+    vector = np.asarray(loaded(space, model).embed_queries([text])[0], dtype=np.float32)
     vector.setflags(write=False)
     return vector

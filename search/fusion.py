@@ -8,11 +8,14 @@ pages fetched one after the other fit together.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import ModelUnavailable
+
+#: In why: what unwanted parts of a question took away.
+UNWANTED = "unwanted"
 
 
 class Hit(NamedTuple):
@@ -70,6 +73,34 @@ def fuse(rankings: Mapping[str, Sequence[Hit]], weights: Weights) -> list[Fused]
     fused = [Fused(asset_id, round(sum(reasons.values()), 6), reasons) for asset_id, reasons in why.items()]
     fused.sort(key=lambda one: (one.score, one.asset_id), reverse=True)
     return fused
+
+
+def scaled(weights: Weights, factor: float) -> Weights:
+    """The same weights for a part of a question that counts so many times as much."""
+    return {name: replace(one, weight=one.weight * factor) for name, one in weights.items()}
+
+
+def without(wanted: Sequence[Fused], unwanted: Sequence[Fused]) -> list[Fused]:
+    """The wanted assets, of which each loses what it would have got for what is unwanted; best first."""
+    taken = {one.asset_id: one.score for one in unwanted}
+    left = [
+        Fused(
+            one.asset_id,
+            round(one.score - taken.get(one.asset_id, 0.0), 6),
+            {**one.why, UNWANTED: -taken[one.asset_id]} if taken.get(one.asset_id) else one.why,
+        )
+        for one in wanted
+    ]
+    return sorted(left, key=lambda one: (one.score, one.asset_id), reverse=True)
+
+
+def summed_by_signal(why: Mapping[str, float]) -> dict[str, float]:
+    """What each kind of signal added, of all parts: names may carry the number of a part before a colon."""
+    summed: dict[str, float] = {}
+    for name, worth in why.items():
+        signal = name.rpartition(":")[2]
+        summed[signal] = summed.get(signal, 0.0) + worth
+    return summed
 
 
 def read_weights(path: Path) -> dict[str, dict[str, Calibration]]:

@@ -1,40 +1,31 @@
 """The index stage, and rebuilding: the only code that numbers rows, writes documents and publishes generations."""
 
-import hashlib
 from collections.abc import Iterable
-from functools import cache
-from pathlib import Path
-from typing import cast
+from dataclasses import asdict
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
-from django.utils.text import slugify
 
-from core import backends
 from core.locks import named_lock
 from library.models import Frame
 from search import keywords
 from search.active import active_model_id, spaces
+from search.engines import engine_of
 from search.index.base import Progress, VectorIndex
 from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.rows import EmbeddingRows
+from search.suggesting import count_words
 
 _WRITER_TIMEOUT_S = 60.0
-_REBUILD_TIMEOUT_S = 5.0
+REBUILD_TIMEOUT_S = 5.0
 #: Per index; enough for a guess, and done in milliseconds.
 _ROWS_COUNTED = 1000
 
 
 def index(space: str) -> VectorIndex:
     """The engine over the active model's vectors in this space: one per process."""
-    model_id = active_model_id(space)
-    directory = Path(settings.INDEX_DIR) / space / _folder_name(model_id)
-    return cast(
-        VectorIndex,
-        backends.load(settings.INDEX_ENGINE, source=EmbeddingRows(space, model_id), directory=directory),
-    )
+    return engine_of(space, active_model_id(space))
 
 
 def index_frames(frame_ids: Iterable[int]) -> int:
@@ -70,17 +61,21 @@ def mark_stale(asset_ids: Iterable[int]) -> None:
     KeywordDocument.objects.filter(asset_id__in=list(asset_ids)).update(asset_updated_at=None)
 
 
-def rebuild_index(space: str | None = None, progress: Progress | None = None) -> list[Generation]:
+def rebuild_index(
+    space: str | None = None, progress: Progress | None = None, *, engine: str | None = None
+) -> list[Generation]:
     """A fresh generation of one space, or of all: built beside the live one, verified, published.
 
-    Searches and the index stage go on meanwhile. Conflict where another rebuild is under way.
+    Searches and the index stage go on meanwhile. Conflict where another rebuild is under way. engine: another one than
+    searches read, which so gets all rows and can take over.
     """
     chosen = spaces() if space is None else (space,)
     totals = [EmbeddingRows(one, active_model_id(one)).count(_newest_number()) for one in chosen]
     generations = []
-    with named_lock("index-rebuild", _REBUILD_TIMEOUT_S):
+    with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
         for at, one in enumerate(chosen):
-            generations.append(_rebuild(one, _shifted(progress, sum(totals[:at]), sum(totals))))
+            shifted = _shifted(progress, sum(totals[:at]), sum(totals))
+            generations.append(_rebuild(one, active_model_id(one), engine or settings.VECTOR_ENGINE, shifted))
         _count_for_the_planner()
     return generations
 
@@ -90,12 +85,15 @@ def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
     frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
     numbered = _number(frames)
     keywords.refresh(frames.values())
+    count_words(frames.values())
     return len(frames), numbered
 
 
 def _apply() -> None:
-    for space in spaces():
-        index(space).apply()
+    """For engines that hold copies of the rows. A lock of its own: not all who number hold the writer's."""
+    with named_lock("index-apply", _WRITER_TIMEOUT_S):
+        for space in spaces():
+            index(space).apply()
 
 
 def _number(frame_ids: Iterable[int]) -> int:
@@ -113,36 +111,34 @@ def _number(frame_ids: Iterable[int]) -> int:
     return len(rows)
 
 
-def _rebuild(space: str, progress: Progress | None) -> Generation:
-    engine, model_id = index(space), active_model_id(space)
-    _settle(space)
+def build_for(space: str, model_id: str, progress: Progress | None = None) -> Generation:
+    """A fresh generation of a model that is not active, so that it is ready to be switched to."""
+    with named_lock("index-rebuild", REBUILD_TIMEOUT_S):
+        return _rebuild(space, model_id, settings.VECTOR_ENGINE, progress)
+
+
+def _rebuild(space: str, model_id: str, engine: str, progress: Progress | None) -> Generation:
+    generations = Generation.objects.filter(space=space, model_id=model_id, engine=engine)
+    # Ends the rows of rebuilds that were killed: no other is under way while the lock is held. One that was killed
+    # after it was published is live all the same, and is superseded in a moment.
+    generations.filter(state=Generation.State.BUILDING).update(state=Generation.State.FAILED)
     name = f"{space}-{uuid4().hex}"
     # The row first: readers take up a published file only if its name is known here.
-    row = Generation.objects.create(space=space, model_id=model_id, dimension=0, file_name=name)
+    row = Generation.objects.create(
+        space=space, model_id=model_id, engine=engine, dimension=0, file_name=name
+    )
     try:
-        report = engine.rebuild(name, progress)
+        report = engine_of(space, model_id, engine).rebuild(name, progress)
     except BaseException:
         Generation.objects.filter(pk=row.pk).update(state=Generation.State.FAILED)
         raise
     with transaction.atomic():
-        _of(space).filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
-        row.dimension, row.count = report.dimension, report.count
-        row.last_number, row.recall_at_10 = report.last_number, report.recall_at_10
+        generations.filter(state=Generation.State.LIVE).update(state=Generation.State.RETIRED)
+        for field, value in asdict(report).items():
+            setattr(row, field, value)
         row.state = Generation.State.LIVE
         row.save()
     return row
-
-
-def _settle(space: str) -> None:
-    """Ends the rows of rebuilds that were killed: no other is under way while the lock is held.
-
-    One that was killed after its rename is live all the same, and is superseded in a moment.
-    """
-    _of(space).filter(state=Generation.State.BUILDING).update(state=Generation.State.FAILED)
-
-
-def _of(space: str) -> QuerySet[Generation]:
-    return Generation.objects.filter(space=space, model_id=active_model_id(space))
 
 
 def _count_for_the_planner() -> None:
@@ -165,10 +161,3 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     if progress is None:
         return None
     return lambda done, _: progress(min(before + done, total), total)
-
-
-@cache
-def _folder_name(model_id: str) -> str:
-    """Readable, and never the same for two models."""
-    digest = hashlib.blake2b(model_id.encode(), digest_size=4).hexdigest()
-    return f"{slugify(model_id.replace('/', '-'))[:60]}-{digest}"

@@ -1,32 +1,44 @@
-"""What a person asked, checked. Plain Python, so that pages, API and commands refuse the same things."""
+"""What is asked beside the query itself, checked. Plain Python, so that pages, API and commands refuse the same."""
 
 import unicodedata
 
 from core.errors import InvalidInput
 
-MAX_CHARS = 1000
 MAX_LIMIT = 100
-#: What pasting leaves around a text. Not str.strip's own list, which takes control characters for blanks.
-_BLANKS = " \t\r\n\u00a0\u3000"
-
-
-def checked_text(text: str) -> str:
-    """The query without the blanks around it; InvalidInput where there is nothing to look for or too much."""
-    # Length first: what is too long is not looked at any further.
-    if len(text) > MAX_CHARS:
-        raise InvalidInput(f"The query is too long: at most {MAX_CHARS:,} characters.", field="q")
-    text = text.strip(_BLANKS)
-    if has_control(text):
-        raise InvalidInput("The query holds control characters; use plain text on one line.", field="q")
-    if not text.strip():
-        raise InvalidInput("Say what to look for: the query is empty.", field="q")
-    return text
+MAX_WEIGHT = 4.0
+MAX_WORDS_CHARS = 1000
+SORTS = BY_RELEVANCE, BY_DATE = ("relevance", "date")
 
 
 def checked_limit(limit: int) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"limit must be from 1 to {MAX_LIMIT}, not {limit}.", field="limit")
     return limit
+
+
+def checked_sort(sort: str) -> str:
+    if sort not in SORTS:
+        raise InvalidInput(f"sort must be one of {', '.join(SORTS)}.", field="sort")
+    return sort
+
+
+def checked_weight(weight: float) -> float:
+    """How much one part of a question counts beside the others; InvalidInput also for what is no number."""
+    if not 0 < abs(weight) <= MAX_WEIGHT:
+        raise InvalidInput(
+            f"A weight lies between -{MAX_WEIGHT} and {MAX_WEIGHT} and is not 0.", field="weight"
+        )
+    return weight
+
+
+def checked_words(text: str) -> str:
+    """Plain words, in which nothing is an operator."""
+    text = text.strip()
+    if len(text) > MAX_WORDS_CHARS:
+        raise InvalidInput(f"A text holds at most {MAX_WORDS_CHARS:,} characters.", field="text")
+    if has_control(text):
+        raise InvalidInput("A text holds no control characters.", field="text")
+    return text
 
 
 def has_control(text: str) -> bool:

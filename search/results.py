@@ -9,6 +9,7 @@ from ninja import Field, Schema
 from core.errors import InvalidInput
 from library.selectors import thumbnail_url, visible_assets
 from search.cards import Card, cards_of
+from search.highlights import spans
 from search.query import MAX_LIMIT
 from search.services import SearchPage
 
@@ -36,29 +37,47 @@ class Result(Schema):
     asset: FoundAsset
     score: float
     why: dict[str, float] = Field(description="What each signal (image, caption, keyword) added to the score")
+    matched_words: list[str] = Field(
+        description="Words of the photo's texts and tags that were looked for, in lower case without accents"
+    )
+    highlights: dict[str, list[tuple[int, int]]] = Field(
+        description="Where they stand in caption and title: start and end, in characters"
+    )
 
 
 class Results(Schema):
     results: list[Result]
     next: str | None = Field(None, description="Cursor of the page after; null on the last one")
     took_ms: int
+    search: str | None = Field(
+        None, description="Where searches are recorded: names this one for POST /search/clicks"
+    )
+    reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
 
 
 def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> dict[str, Any]:
     """A page of matches as `Results`; an asset that is gone since the search is left out."""
     told = visible_assets(viewer).only("title", "width_px", "height_px", "blurhash")
     assets = told.in_bulk([match.asset_id for match in page.matches])
-    cards = {card.asset.pk: card for card in cards_of(assets.values())}
+    cards = {card.asset.pk: card for card in cards_of(assets.values(), terms=page.terms)}
     results = [
         {
             "asset": _found_asset(cards[match.asset_id]),
             "score": round(match.score, _DECIMALS),
             "why": {signal: round(worth, _DECIMALS) for signal, worth in match.why.items()},
+            "matched_words": sorted(cards[match.asset_id].matched),
+            "highlights": _highlights(cards[match.asset_id]),
         }
         for match in page.matches
         if match.asset_id in cards
     ]
-    return {"results": results, "next": page.next, "took_ms": page.took_ms}
+    return {
+        "results": results,
+        "next": page.next,
+        "took_ms": page.took_ms,
+        "reason": page.reason,
+        "search": page.record or None,
+    }
 
 
 def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:
@@ -67,6 +86,11 @@ def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:
         if name not in asked.model_fields:
             shown, known = name[:_NAME_MAX_CHARS], ", ".join(sorted(asked.model_fields))
             raise InvalidInput(f"There is no parameter {shown!r} here; there are {known}.", field=shown)
+
+
+def _highlights(card: Card) -> dict[str, list[tuple[int, int]]]:
+    texts = {"caption": card.caption, "title": card.asset.title}
+    return {name: found for name, text in texts.items() if (found := spans(text, card.matched))}
 
 
 def _found_asset(card: Card) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Reading what is embedded, what still is to do, and which index is live."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from library.models import Frame
+from library.models import Asset, Frame
 from search import keywords
 from search.active import active_model_id, spaces
 from search.index.base import Vectors
@@ -35,17 +36,41 @@ def frames_to_index() -> QuerySet[Frame]:
     )
 
 
-def vectors_of(frame_ids: Sequence[int], space: str) -> Vectors | None:
-    """The active model's vectors of these frames, (N, dimension) without those that have none; None for N = 0."""
-    rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=active_model_id(space))
+def vectors_of(frame_ids: Sequence[int], space: str, model_id: str | None = None) -> Vectors | None:
+    """A model's vectors of these frames, (N, dimension) without those that have none; None for N = 0.
+
+    model_id: default: the active one's.
+    """
+    model_id = model_id or active_model_id(space)
+    rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=model_id)
     found = [np.frombuffer(bytes(vector), dtype="<f4") for vector in rows.values_list("vector", flat=True)]
     return np.stack(found) if found else None
+
+
+def vectors_of_asset(asset: Asset, models: Mapping[str, str] | None = None) -> dict[str, Vectors]:
+    """One vector for each space in which the asset has any: the middle of its frames', of unit length.
+
+    models: ids of the models whose vectors are wanted, by space; default: the active ones.
+    """
+    frame_ids = list(asset.frames.values_list("pk", flat=True))
+    vectors: dict[str, Vectors] = {}
+    for space in spaces():
+        found = vectors_of(frame_ids, space, (models or {}).get(space))
+        if found is None:
+            continue
+        middle = found.mean(axis=0)
+        length = float(np.linalg.norm(middle))
+        vectors[space] = np.asarray(middle / length, dtype=np.float32) if length else found[0]
+    return vectors
 
 
 def live_generation(space: str) -> Generation | None:
     """The newest published one of the active model."""
     return Generation.objects.filter(
-        space=space, model_id=active_model_id(space), state=Generation.State.LIVE
+        space=space,
+        model_id=active_model_id(space),
+        engine=settings.VECTOR_ENGINE,
+        state=Generation.State.LIVE,
     ).first()
 
 

@@ -3,34 +3,62 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import IO
 
 from PIL import Image
 
-from library.selectors import AssetFilters, Viewer, filtered, visible_assets
+from core.errors import InvalidInput
+from library.selectors import AssetFilters, Viewer, asset_for
 from library.transient import decode_transient
 from search import cursors, keywords
-from search.active import CHECKPOINTS, active_model_id, spaces
-from search.candidates import gather
+from search.active import ActiveEmbedder, active_embedders, active_model_id, active_models, ids_of, spaces
+from search.answering import (
+    DEFAULT_LIMIT,
+    NO_FILTERS,
+    Match,
+    Part,
+    Question,
+    SearchPage,
+    allowed,
+    answer,
+    fusion_weights,
+    listed,
+    ms_since,
+)
 from search.encoding import embedder, query_vectors
-from search.fusion import Fused, Weights, fuse, read_weights
+from search.facets import FACETS, Choice
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
-from search.paging import Ranking, page, tiered
-from search.query import checked_limit, checked_text
-from search.scope import Scope
-from search.signals import KeywordSignal, Signal, VectorSignal
+from search.language import Query, parse, parse_optional
+from search.query import (
+    BY_DATE,
+    BY_RELEVANCE,
+    SORTS,
+    checked_limit,
+    checked_sort,
+    checked_weight,
+    checked_words,
+)
+from search.recording import record_search
+from search.selectors import vectors_of_asset
 
 __all__ = [
+    "BY_DATE",
+    "BY_RELEVANCE",
+    "MOST_TERMS",
+    "SORTS",
     "Match",
     "Question",
     "SearchPage",
+    "Term",
+    "Words",
     "active_model_id",
+    "active_models",
     "answer",
     "describe_index",
     "embedder",
+    "facets",
+    "fusion_weights",
     "index",
     "index_frames",
     "index_within",
@@ -38,48 +66,38 @@ __all__ = [
     "rebuild_index",
     "search_image",
     "search_picture",
+    "search_terms",
     "search_text",
     "spaces",
 ]
-
-DEFAULT_LIMIT = 20
-NO_FILTERS = AssetFilters()
 
 #: From an opened picture to its vector in the space `image`. Doors pass `workers.pipeline.encode_query_image`, since
 #: this process holds no vision model and this room may not know the workers.
 EncodePicture = Callable[[Image.Image], Vectors]
 #: The shorter side that the vision model wants; large photos decode several times faster to it.
 _QUERY_PICTURE_PX = 260
-#: A look over the whole ranking before it is cut into pages: leaves out, never adds.
-Refine = Callable[[list[Fused]], list[Fused]]
+#: Each term asks every signal by itself.
+MOST_TERMS = 8
 
 
 @dataclass(frozen=True)
-class Match:
-    """An asset that answers a question. why: what each signal (image, caption, keyword) added to the score."""
+class Term:
+    """A text or a photo that is wanted, or with a weight below zero unwanted. Exactly one of `text` and `like`."""
 
-    asset_id: int
-    score: float
-    why: dict[str, float]
-
-
-@dataclass(frozen=True)
-class SearchPage:
-    """Matches, best first. next: cursor of the page after, None on the last one."""
-
-    matches: list[Match]
-    next: str | None
-    took_ms: int
+    text: str = ""
+    like: int | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question."""
+class Words:
+    """A query beside a picture. weight: how much its words count beside the picture, which counts 1."""
 
-    purpose: str
-    identity: str
-    vectors: Mapping[str, Vectors]
-    words: Sequence[str] = ()
+    query: str = ""
+    weight: float = 1.0
+
+
+NO_WORDS = Words()
 
 
 def search_text(
@@ -89,14 +107,68 @@ def search_text(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
+    sort: str = BY_RELEVANCE,
 ) -> SearchPage:
-    """Photos that fit a text, by look, caption and words. InvalidInput names what is wrong with the question."""
+    """Photos that fit a query of `search.language`: by look, caption and words; of conditions alone the newest.
+
+    InvalidQuery points at what can't be understood; InvalidInput names what else is wrong with the question.
+    """
     started = time.perf_counter()
-    text, limit = checked_text(query), checked_limit(limit)
-    identity = f"text:{text}:{filters!r}"
+    asked, limit, sort = parse(query), checked_limit(limit), checked_sort(sort)
+    identity = f"text:{asked.identity}:{filters!r}:{sort}"
     cursors.read(cursor, identity)  # before the models are asked, which costs more
-    question = Question("text", identity, query_vectors(text), keywords.query_words(text))
-    return answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
+    if asked.text:
+        words = keywords.query_words(asked.text)
+        models = active_embedders()
+        vectors = query_vectors(asked.text, models)
+        question = Question("text", identity, vectors, words, asked.conditions, sort, models=ids_of(models))
+        found = answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
+    else:
+        found = listed(viewer, asked.conditions, identity, limit=limit, cursor=cursor, filters=filters)
+    if cursor:
+        return found
+    scores = [match.score for match in found.matches]
+    record = record_search(query, scores=scores, listed=not asked.text, took_ms=found.took_ms)
+    return replace(found, record=record)
+
+
+def search_terms(
+    viewer: Viewer,
+    terms: Sequence[Term],
+    *,
+    conditions: str = "",
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    sort: str = BY_RELEVANCE,
+) -> SearchPage:
+    """Photos by several texts and photos at once, each with its weight; those below zero push away what fits them.
+
+    conditions: a query of operators, phrases and words left out. InvalidInput names what is wrong; NotFound for a
+    photo that the viewer may not see.
+    """
+    started = time.perf_counter()
+    asked = parse_optional(conditions)
+    limit, sort = checked_limit(limit), checked_sort(sort)
+    _check_terms(terms)
+    identity = f"terms:{terms!r}:{asked.identity}:{sort}"
+    cursors.read(cursor, identity)
+    models = active_embedders()
+    parts = [_part(viewer, term, models) for term in terms]
+    if asked.text:
+        parts.append(_text_part(asked.text, 1.0, models))
+    first, *besides = sorted(parts, key=lambda part: -part.weight)
+    question = Question(
+        first.purpose,
+        identity,
+        first.vectors,
+        first.words,
+        asked.conditions,
+        sort,
+        tuple(besides),
+        first.weight,
+        ids_of(models),
+    )
+    return answer(viewer, question, limit=limit, cursor=cursor, started=started)
 
 
 def search_image(
@@ -106,9 +178,20 @@ def search_image(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
+    words: Words = NO_WORDS,
 ) -> SearchPage:
-    """Photos that look like a picture, given as its vector in the space `image`."""
-    question = Question("image", _image_identity(filters), {"image": image_vector})
+    """Photos that look like a picture, given as its vector in the space `image`; with words also like these."""
+    asked, identity = _beside_picture(words, filters)
+    models = active_embedders()
+    besides = (_text_part(asked.text, words.weight, models),) if asked.text else ()
+    question = Question(
+        "image",
+        identity,
+        {"image": image_vector},
+        conditions=asked.conditions,
+        besides=besides,
+        models=ids_of(models),
+    )
     return answer(viewer, question, limit=limit, cursor=cursor, filters=filters)
 
 
@@ -120,37 +203,32 @@ def search_picture(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
+    words: Words = NO_WORDS,
 ) -> SearchPage:
     """Photos that look like an uploaded picture, which is checked like any upload and not stored."""
     started = time.perf_counter()
     checked_limit(limit)
-    cursors.read(cursor, _image_identity(filters))
+    _, identity = _beside_picture(words, filters)
+    cursors.read(cursor, identity)
     picture = decode_transient(file, at_least_px=_QUERY_PICTURE_PX)
-    page = search_image(viewer, encode(picture), limit=limit, cursor=cursor, filters=filters)
-    return replace(page, took_ms=_ms_since(started))
+    before, vector = active_model_id("image"), encode(picture)
+    if active_model_id("image") != before:  # switched meanwhile: whose vector is it?
+        vector = encode(picture)
+    found = search_image(viewer, vector, limit=limit, cursor=cursor, filters=filters, words=words)
+    return replace(found, took_ms=ms_since(started))
 
 
-def answer(
-    viewer: Viewer,
-    question: Question,
-    *,
-    limit: int,
-    cursor: str | None = None,
-    filters: AssetFilters = NO_FILTERS,
-    refine: Refine | None = None,
-    started: float | None = None,
-) -> SearchPage:
-    """One page of the fused ranking over what the viewer may see."""
-    started = time.perf_counter() if started is None else started
-    limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
-    scope = Scope(filtered(visible_assets(viewer), viewer, filters))
-    signals = _signals(question, scope)
-    shown, place = page(lambda depth: _ranking(question.purpose, signals, scope, depth, refine), after, limit)
-    return SearchPage(
-        [Match(one.asset_id, one.score, one.why) for one in shown],
-        cursors.written(place, question.identity) if place else None,
-        _ms_since(started),
-    )
+def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTERS) -> dict[str, list[Choice]]:
+    """By year, tag, type, colour and owner: how many photos choosing it leaves, of those that the conditions allow.
+
+    The words of the query rank and leave nothing out, so they don't count; an empty query counts all photos.
+    """
+    conditions = parse_optional(query).conditions
+    counted = {}
+    for facet in FACETS:
+        others = [one for one in conditions if one.without or one.operator not in facet.replaces]
+        counted[facet.name] = list(facet.choices(allowed(viewer, filters, others)))
+    return counted
 
 
 def describe_index(space: str) -> str:
@@ -159,39 +237,34 @@ def describe_index(space: str) -> str:
     return f"{about.engine}, {about.sealed_count} sealed and {about.tail_count} newer"
 
 
-def _signals(question: Question, scope: Scope) -> list[Signal]:
-    signals: list[Signal] = [
-        VectorSignal(space, index(space), vector, scope) for space, vector in question.vectors.items()
-    ]
-    if question.words:
-        signals.append(KeywordSignal(question.words, scope))
-    return signals
+def _check_terms(terms: Sequence[Term]) -> None:
+    if not 1 <= len(terms) <= MOST_TERMS:
+        raise InvalidInput(f"Give from 1 to {MOST_TERMS} terms.", field="terms")
+    for term in terms:
+        checked_weight(term.weight)
+        if bool(term.text.strip()) == (term.like is not None):
+            raise InvalidInput("Each term is either a text or the photo that it is like.", field="terms")
+    if all(term.weight < 0 for term in terms):
+        raise InvalidInput("Something must be wanted: give one term a weight above 0.", field="terms")
 
 
-def _ranking(
-    purpose: str, signals: Sequence[Signal], scope: Scope, depth: int, refine: Refine | None
-) -> Ranking:
-    candidates = gather(signals, scope, depth)
-    fused = fuse(candidates.rankings, fusion_weights(purpose))
-    if refine is not None:
-        fused = refine(fused)
-    return tiered(fused, candidates.ranks, depth, complete=candidates.complete)
+def _part(viewer: Viewer, term: Term, models: Mapping[str, ActiveEmbedder]) -> Part:
+    if term.like is None:
+        return _text_part(checked_words(term.text), term.weight, models)
+    vectors = vectors_of_asset(asset_for(viewer, term.like), ids_of(models))
+    if not vectors:
+        raise InvalidInput(f"Photo {term.like} is not described yet; ask again in a moment.", field="terms")
+    return Part("related", vectors, weight=term.weight)
 
 
-def _image_identity(filters: AssetFilters) -> str:
-    """Not bound to the vector: another worker's arithmetic may differ in the last bit of it."""
-    return f"image:{filters!r}"
+def _text_part(text: str, weight: float, models: Mapping[str, ActiveEmbedder]) -> Part:
+    return Part("text", query_vectors(text, models), keywords.query_words(text), weight)
 
 
-def _ms_since(started: float) -> int:
-    return round((time.perf_counter() - started) * 1000)
+def _beside_picture(words: Words, filters: AssetFilters) -> tuple[Query, str]:
+    """What is asked beside a picture, and the identity of the question.
 
-
-def fusion_weights(purpose: str) -> Weights:
-    """How signals count for `text`, `image` or `related`; ModelUnavailable where the file of weights is damaged."""
-    return _weights(CHECKPOINTS / "fusion.json")[purpose]
-
-
-@cache
-def _weights(path: Path) -> dict[str, Weights]:
-    return dict(read_weights(path))
+    That is not bound to the picture's vector: another worker's arithmetic may differ in the last bit of it.
+    """
+    asked, weight = parse_optional(words.query), checked_weight(words.weight)
+    return asked, f"image:{filters!r}:{asked.identity}:{weight!r}"

@@ -47,8 +47,8 @@ class VectorSignal:
 
     ranks_frames = True
 
-    def __init__(self, space: str, engine: VectorIndex, query: Vectors, scope: Scope) -> None:
-        self.name = space
+    def __init__(self, space: str, engine: VectorIndex, query: Vectors, scope: Scope, name: str = "") -> None:
+        self.name = name or space
         self._engine, self._query, self._scope = engine, query, scope
         self._known: dict[int, float] = {}
 
@@ -74,14 +74,19 @@ class VectorSignal:
 class KeywordSignal:
     """Words of the query in an asset's document."""
 
-    name = KEYWORD
     ranks_frames = False
 
-    def __init__(self, words: Sequence[str], scope: Scope) -> None:
+    def __init__(self, words: Sequence[str], scope: Scope, name: str = KEYWORD) -> None:
+        self.name = name
         self._question = keywords.ask(words)
         self._scope = scope
         self._known: dict[int, float] = {}
         self._asked: set[int] = set()
+
+    @property
+    def terms(self) -> tuple[keywords.Term, ...]:
+        """What is looked for."""
+        return tuple(weighed.term for weighed in self._question.terms)
 
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
         found = self._remember(self._question.promising(k, beside))

@@ -16,6 +16,7 @@ from tests.services.fixtures import (  # noqa: F401 - fixtures
     stack,
     start_worker,
 )
+from tests.services.web import serve  # noqa: F401 - fixture
 
 NO_SKIPS = os.environ.get("SIGHTLINE_NO_SKIPS", "") not in {"", "0"}
 _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup", "stack", "own_database_url"}

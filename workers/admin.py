@@ -21,6 +21,9 @@ from workers import pipeline, selectors, services
 from workers.forms import SelectionForm
 from workers.models import Job, RecaptionRun, StageRun
 
+#: Photos are captioned again by a run, which shows its cost first.
+_STARTED_BY_HAND = (Job.Kind.REBUILD_INDEX, Job.Kind.LEARN_BEHAVIOUR)
+
 
 class _Records(admin.ModelAdmin[Any]):
     """Written by workers, read by people: nothing is added or changed by hand."""
@@ -118,7 +121,7 @@ class JobAdmin(_Records):
 
     def start(self, request: HttpRequest, kind: str) -> HttpResponse:
         """Start a job and go back to the list, where its progress is shown."""
-        if not self.has_retry_permission(request) or kind != Job.Kind.REBUILD_INDEX:
+        if not self.has_retry_permission(request) or kind not in _STARTED_BY_HAND:
             raise PermissionDenied
         job = pipeline.start_job(kind, request.user if request.user.is_authenticated else None)
         self.message_user(request, f"Job {job.pk}, {job.get_kind_display()}, is under way.", messages.SUCCESS)
@@ -128,9 +131,9 @@ class JobAdmin(_Records):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, with a button for each kind of job; it reloads itself while one is at work."""
-        kind = Job.Kind.REBUILD_INDEX  # photos are captioned again by a run, which shows its cost first
+        kinds = [(kind.value, kind.label) for kind in _STARTED_BY_HAND]
         extra = {
-            "job_kinds": [(kind.value, kind.label)] if self.has_retry_permission(request) else [],
+            "job_kinds": kinds if self.has_retry_permission(request) else [],
             "at_work": Job.objects.filter(state__in=[Job.State.WAITING, Job.State.RUNNING]).exists(),
         }
         return super().changelist_view(request, {**(extra_context or {}), **extra})

@@ -13,7 +13,13 @@ from celery.signals import setup_logging, worker_ready
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery(
-    "sightline", include=["workers.tasks.stages", "workers.tasks.upkeep", "workers.tasks.interactive"]
+    "sightline",
+    include=[
+        "workers.tasks.stages",
+        "workers.tasks.upkeep",
+        "workers.tasks.interactive",
+        "workers.tasks.items",
+    ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
@@ -54,6 +60,21 @@ app.conf.update(
             "task": "workers.clean_storage",
             "schedule": crontab(hour=4, minute=0),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
+        "count_suggestions": {
+            "task": "workers.count_suggestions",
+            "schedule": crontab(hour=4, minute=30),
+            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
+        "forget_searches": {
+            "task": "workers.forget_searches",
+            "schedule": crontab(hour=4, minute=45),
+            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+        },
+        "follow_visitors": {
+            "task": "workers.follow_visitors",
+            "schedule": crontab(minute="*/15"),
+            "options": {"queue": "cpu", "expires": 900},
         },
         "learn_again": {
             "task": "workers.learn_if_due",

@@ -18,13 +18,16 @@ import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft, caption_in_styles, encode_for
 from captioning.captioners.styles import NORMAL
+from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
 from captioning.selectors import captions_of, settled_sentences
+from captioning.vision.colours import dominant_colours
 from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
+from captioning.vision.texture import textures
 from library.models import Frame
-from search.active import spaces
+from search.active import TEXTURES, spaces
 from workers import claims, pipeline
 from workers.claims import Claim
 
@@ -36,15 +39,20 @@ Pixels = NDArray[np.uint8]
 class Description:
     """What the models made of N frames. texts: the sentences that stand, a person's over the model's; empty for none.
 
-    model_id: of the captioner that wrote the drafts, which another may have succeeded since.
+    model_id: of the captioner that wrote the drafts, which another may have succeeded since; embedders: the ids of the
+    models of the vectors, by space, likewise.
     """
 
     model_id: str
     drafts: Sequence[CaptionDraft]
     texts: Sequence[str]
+    embedders: Mapping[str, str]
     vectors: Mapping[str, NDArray[np.float32]]
     match_scores: NDArray[np.float32]
     logits: NDArray[np.float32]
+    textures: NDArray[np.float32]
+    backbone_id: str
+    colours: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -58,17 +66,17 @@ class Decoded:
 def decode_ahead(claim: Claim) -> dict[int, Future[Decoded]]:
     """Start decoding the frames of a claim in threads, by frame id; frames deleted meanwhile are left out."""
     frames = Frame.objects.select_related("asset").filter(pk__in=claim.subject_ids)
-    return {frame.pk: _decoders(os.getpid()).submit(_decode, frame) for frame in frames}
+    return {frame.pk: _decoders(os.getpid()).submit(decoded, frame) for frame in frames}
 
 
 def describe(claim: Claim, decoding: Mapping[int, Future[Decoded]]) -> None:
     """Do one claim: write captions, vectors, tags and match scores of what can be decoded, and settle all of it."""
-    decoded, errors = _decoded(decoding)
-    if decoded:
-        frame_ids = list(decoded)
+    pictures_of, errors = _decoded(decoding)
+    if pictures_of:
+        frame_ids = list(pictures_of)
         settled = settled_sentences(frame_ids, active_caption_model_id())
-        squares = np.stack([each.square for each in decoded.values()])
-        pictures = [each.picture for each in decoded.values() if each.picture is not None]
+        squares = np.stack([each.square for each in pictures_of.values()])
+        pictures = [each.picture for each in pictures_of.values() if each.picture is not None]
         shown: dict[str, Any] = {"pictures": pictures} if pictures else {}
         if known := contexts_of(frame_ids):
             shown["contexts"] = [known.get(each, "") for each in frame_ids]
@@ -113,7 +121,18 @@ def look_at(
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
     match_scores = (read * vectors["image"]).sum(axis=1)
-    return Description(captioner.model_id, drafts, texts, vectors, match_scores, batch.features.logits)
+    return Description(
+        captioner.model_id,
+        drafts,
+        texts,
+        {space: embedder.model_id for space, embedder in embedders.items()},
+        vectors,
+        match_scores,
+        batch.features.logits,
+        textures(batch.features.grid),
+        backbone.model_id,
+        list(dominant_colours(pixels)),
+    )
 
 
 def record(frame_ids: Sequence[int], made: Description) -> None:
@@ -128,9 +147,10 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         captioning.services.record_match_scores(scores, made.model_id)
         captioning.services.screen(ids, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
+        record_colours(ids, [made.colours[row] for row in rows])
         for space, vectors in made.vectors.items():
-            embedder = search.services.embedder(space)
-            search.embeddings.record(space, embedder.model_id, ids, vectors[rows])
+            search.embeddings.record(space, made.embedders[space], ids, vectors[rows])
+        search.embeddings.record(TEXTURES, made.backbone_id, ids, made.textures[rows])
         _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
 
 
@@ -154,17 +174,18 @@ def _still_there(frame_ids: Sequence[int]) -> list[int]:
 
 
 def _decoded(decoding: Mapping[int, Future[Decoded]]) -> tuple[dict[int, Decoded], dict[int, Exception]]:
-    decoded: dict[int, Decoded] = {}
+    pictures: dict[int, Decoded] = {}
     errors: dict[int, Exception] = {}
     for frame_id, picture in decoding.items():
         try:
-            decoded[frame_id] = picture.result()
+            pictures[frame_id] = picture.result()
         except Exception as error:
             errors[frame_id] = error
-    return decoded, errors
+    return pictures, errors
 
 
-def _decode(frame: Frame) -> Decoded:
+def decoded(frame: Frame) -> Decoded:
+    """One frame from its file, as the models read it."""
     whole_px = picture_px()
     with library.selectors.open_frame(frame, at_least_px=decoding_px()) as picture:
         return Decoded(square_pixels(picture), fitted_pixels(picture, whole_px) if whole_px else None)

@@ -12,6 +12,7 @@ from django.utils import timezone
 import search.selectors
 import search.services
 from core.errors import Conflict
+from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.celery import JOB_TIME_LIMIT_S
 from workers.models import Job
@@ -66,6 +67,12 @@ def start_due_rebuild() -> Job | None:
     return pipeline.start_job(Job.Kind.REBUILD_INDEX) if search.selectors.spaces_due_for_rebuild() else None
 
 
+def start_due_learning() -> Job | None:
+    """Learn from visitors where something was done since the last time, or is to be forgotten."""
+    due = learned_behaviour.anything_to_learn() or interactions.any_outdated()
+    return pipeline.start_job(Job.Kind.LEARN_BEHAVIOUR) if due else None
+
+
 def waiting() -> bool:
     """Whether a job waits for a worker."""
     return Job.objects.filter(state=State.WAITING).exists()
@@ -102,6 +109,14 @@ def _follow_captioner(job: Job) -> None:
     pipeline.wake()
 
 
+def _learn_behaviour(job: Job) -> None:
+    """What visitors of sites did is learned from anew; what is too old is dropped before."""
+    interactions.drop_outdated()
+    learned_behaviour.learn_all(_progress_of(job))
+    job.refresh_from_db(fields=["total"])
+    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+
+
 #: Done by processes of their own, while workers go on with other jobs.
 _BESIDE = (Job.Kind.LEARN_AGAIN,)
 _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
@@ -109,6 +124,7 @@ _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
     Job.Kind.RECAPTION: recaptions.begin,
     Job.Kind.FOLLOW_CAPTIONER: _follow_captioner,
     Job.Kind.LEARN_AGAIN: learning.begin,
+    Job.Kind.LEARN_BEHAVIOUR: _learn_behaviour,
 }
 
 

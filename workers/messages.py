@@ -70,14 +70,21 @@ def begun(task: str) -> None:
 
 def spend(purse: str, amount: int, *, limit: int, window_s: int) -> bool:
     """Whether `amount` more may be spent from a purse that holds `limit` per window. No Redis, no spending."""
+    total = spent(purse, amount, window_s=window_s)
+    return total is not None and total <= limit
+
+
+def spent(purse: str, amount: int, *, window_s: int) -> int | None:
+    """How much of a purse is spent in this window after this; None where Redis is away."""
     key = f"sightline:purse:{purse}:{int(time.time()) // window_s}"
 
-    def take() -> bool:
-        spent = client().incrby(key, amount)
+    def take() -> int:
+        total = client().incrby(key, amount)
         client().expire(key, 2 * window_s)
-        return bool(spent <= limit)
+        return int(total)
 
-    return bool(_patiently(take))
+    answer: int | None = _patiently(take)
+    return answer
 
 
 @cache

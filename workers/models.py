@@ -76,6 +76,7 @@ class Job(models.Model):
         RECAPTION = "recaption", "caption again"
         FOLLOW_CAPTIONER = "follow_captioner", "follow a change of captioner"
         LEARN_AGAIN = "learn_again", "learn from reviews"
+        LEARN_BEHAVIOUR = "learn_behaviour", "learn from visitors"
 
     kind = models.CharField(max_length=32, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)

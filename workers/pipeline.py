@@ -22,6 +22,7 @@ from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import caption_picture as caption_picture
 from workers.interactive import encode_query_image as encode_query_image
+from workers.messages import spent as spent
 from workers.models import Job, StageRun
 from workers.models import RecaptionRun as RecaptionRun
 from workers.rewording import followed_at_once as followed_at_once
@@ -57,6 +58,9 @@ STAGES: tuple[Stage, ...] = (FRAMES, DESCRIBE, INDEX)
 QUEUES: tuple[str, ...] = ("cpu", "gpu", "index", "interactive")
 
 RUN_JOBS_TASK, RUN_JOBS_QUEUE = "workers.run_jobs", "cpu"
+#: What sites' items wait for: their words encoded; and what waits for others on the network, which may be slow.
+ITEMS_TASK, ITEMS_QUEUE = "workers.items", "gpu"
+ERRANDS_TASK, ERRANDS_QUEUE = "workers.errands", "cpu"
 #: So many uploads a minute of one owner overtake bulk imports; the rest of a flood waits its turn.
 EXPRESS_PER_MINUTE = 12
 
@@ -197,6 +201,16 @@ def cancel_learning(job: Job) -> None:
 def wake_jobs() -> bool:
     """Tell the workers that a job is waiting."""
     return messages.send(RUN_JOBS_TASK, RUN_JOBS_QUEUE)
+
+
+def wake_items() -> bool:
+    """Tell the workers that items of sites changed: words to encode, pictures to fetch, webhooks to call."""
+    return all([messages.send(ITEMS_TASK, ITEMS_QUEUE), wake_errands()])
+
+
+def wake_errands() -> bool:
+    """Tell the workers that a picture is to be fetched or a webhook to be called."""
+    return messages.send(ERRANDS_TASK, ERRANDS_QUEUE)
 
 
 def ask_for(

@@ -11,6 +11,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 import captioning.services
+import recommender.webhooks
 import search.embeddings
 import search.indexing
 import search.services
@@ -21,6 +22,7 @@ from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import Conflict
 from library.models import Frame
+from search.embedders.base import Embedder
 from search.models import Embedding
 
 CAPTION_SPACE = "caption"
@@ -74,13 +76,14 @@ def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
         if decision.before != decision.after:
             _follow([decision.frame_id])
             search.services.index_within([decision.frame_id])
+            recommender.webhooks.note_captions_of_frames([decision.frame_id])
     return decision
 
 
 def _follow(frame_ids: Sequence[int]) -> int:
     texts = _standing(frame_ids)
     embedder = search.services.embedder(CAPTION_SPACE)
-    wanted = dict(zip(texts, _embedded(list(texts.values())), strict=True))
+    wanted = dict(zip(texts, _embedded(embedder, list(texts.values())), strict=True))
     with transaction.atomic():
         _lock(frame_ids)
         # Who wrote meanwhile has seen to the vector, too.
@@ -110,7 +113,7 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
         left = {frame_id: text for frame_id, text in _standing(frame_ids).items() if text != before[frame_id]}
         if left:
             embedder = search.services.embedder(CAPTION_SPACE)
-            vectors = _embedded(list(left.values()))
+            vectors = _embedded(embedder, list(left.values()))
             search.embeddings.record(CAPTION_SPACE, embedder.model_id, list(left), vectors)
     return wiped
 
@@ -121,13 +124,12 @@ def _standing(frame_ids: Sequence[int]) -> dict[int, str]:
     return {frame_id: captions[frame_id].text if frame_id in captions else "" for frame_id in frame_ids}
 
 
-def _embedded(texts: Sequence[str]) -> NDArray[np.float32]:
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Vectors of sentences (N, dimension), as the describe stage makes them, with blank pictures."""
     blank = np.broadcast_to(np.zeros((), dtype=np.uint8), (len(texts), INPUT_SIZE_PX, INPUT_SIZE_PX, 3))
     features = Features(
         np.zeros((len(texts), 0, 0), dtype=np.float16), np.zeros((len(texts), 0), dtype=np.float32)
     )
-    embedder = search.services.embedder(CAPTION_SPACE)
     return embedder.embed_frames(FrameBatch(blank, features), texts)
 
 

@@ -11,7 +11,7 @@ import library.frames
 import search.services
 from core.errors import ModelUnavailable
 from library.models import Asset, Frame
-from workers import claims, describe, pipeline, selectors
+from workers import claims, describe, errands, pipeline, selectors
 from workers.claims import Claim
 from workers.models import StageRun
 from workers.runner import Lane
@@ -94,4 +94,5 @@ def _undescribed(frames: list[Frame]) -> list[int]:
 
 def _index(claim: Claim, _: Any) -> None:
     search.services.index_frames(claim.subject_ids)
+    errands.tell_sites(claim.subject_ids)
     claims.finish(claim.stage, claim.subject_ids)

@@ -7,8 +7,9 @@ from django.db import transaction
 from django.http import HttpRequest
 from ninja import Field, Query, Schema, Status
 
-from config.api import cursors, uploads
+from config.api import uploads
 from config.api.asset_answers import AssetBrief, AssetOut, briefs, full
+from core import cursors
 from core.errors import InvalidInput
 from library import asset_store
 from library.access import Anyone, Scope, require_scope, viewer_of

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from captioning.selectors import auto_tags_of, caption_of
 from captioning.services import edit_caption
+from config.pages.image_object import image_object
 from config.pages.paging import newest
 from core.errors import InvalidInput, Unavailable
 from library import asset_store
@@ -68,7 +69,11 @@ def asset(request: HttpRequest, asset_id: int) -> HttpResponse:
     if stages and request.GET.get("seen") == progress:
         return HttpResponse(status=204)
     told = _told(request, found, stages)
-    return render(request, "pages/asset.html", {**told, "progress": progress})
+    return render(
+        request,
+        "pages/asset.html",
+        {**told, "progress": progress, "image_object": image_object(request, found)},
+    )
 
 
 @login_required

@@ -1,5 +1,6 @@
 """The search page: by words, by picture, and the latest photos where nothing is asked."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,22 +10,56 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.errors import problem_of
+from config.pages.filters import panel
 from config.pages.paging import PAGE_SIZE, newest
-from core.errors import InvalidInput, SightlineError
+from core.errors import InvalidInput, InvalidQuery, SightlineError
 from library.access import viewer_of
 from library.selectors import AssetFilters
 from search.cards import cards_of, cards_of_matches
-from search.services import search_picture, search_text
+from search.services import BY_RELEVANCE, Words, search_picture, search_text
 from workers import pipeline
+
+#: Around what is wrong in a long query, so that it is seen at a glance.
+_CONTEXT_CHARS = 60
+_TOKEN_CHARS = 80
+
+
+@dataclass(frozen=True)
+class MarkedQuery:
+    """A query with what can't be understood in it, cut to what fits under the box."""
+
+    before: str
+    token: str
+    after: str
+    message: str
+
+    @classmethod
+    def of(cls, query: str, error: InvalidQuery) -> "MarkedQuery":
+        start, end = max(error.start - _CONTEXT_CHARS, 0), error.end + _CONTEXT_CHARS
+        token = query[error.start : error.end]
+        return cls(
+            ("…" if start else "") + query[start : error.start],
+            token[:_TOKEN_CHARS] + ("…" if len(token) > _TOKEN_CHARS else ""),
+            query[error.end : end] + ("…" if end < len(query) else ""),
+            str(error),
+        )
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Results of `?q=`, else the latest photos. A search that can't be done says so in place of its results."""
     query = request.GET.get("q")
-    context: dict[str, Any] = {"query": query or "", "mine": request.GET.get("mine") == "1"}
+    context: dict[str, Any] = {
+        "query": query or "",
+        "mine": request.GET.get("mine") == "1",
+        "sort": request.GET.get("sort", BY_RELEVANCE),
+    }
+    context |= panel(context["query"], context["sort"])
     try:
         context |= _latest(request) if query is None else _found(request, query)
+    except InvalidQuery as error:
+        context["marked"] = MarkedQuery.of(query or "", error)
+        return render_problem(request, error, context)
     except SightlineError as error:
         return render_problem(request, error, context)
     return render(request, "pages/home.html", context)
@@ -35,9 +70,13 @@ def by_picture(request: HttpRequest) -> HttpResponse:
     """Photos like an uploaded picture, which is not stored. Reading this address (a reload) begins anew."""
     if request.method != "POST":
         return redirect("search")
-    context: dict[str, Any] = {"query": "", "by_picture": True}
+    words = request.POST.get("q", "")
+    context: dict[str, Any] = {"query": "", "by_picture": True, "words": words}
     try:
         context |= _alike(request)
+    except InvalidQuery as error:
+        context["marked"] = MarkedQuery.of(words, error)
+        return render_problem(request, error, context)
     except SightlineError as error:
         return render_problem(request, error, context)
     return render(request, "pages/home.html", context)
@@ -64,18 +103,24 @@ def _latest(request: HttpRequest) -> dict[str, Any]:
 def _found(request: HttpRequest, query: str) -> dict[str, Any]:
     viewer = viewer_of(request)
     mine = viewer.is_authenticated and request.GET.get("mine") == "1"
+    sort = request.GET.get("sort", BY_RELEVANCE)
     page = search_text(
         viewer,
         query,
         limit=PAGE_SIZE,
         cursor=request.GET.get("cursor"),
         filters=AssetFilters(mine=True if mine else None),
+        sort=sort,
     )
     asked = {"q": query, **({"mine": "1"} if mine else {})}
+    if sort != BY_RELEVANCE:
+        asked["sort"] = sort
     return {
-        "cards": cards_of_matches(viewer, page.matches),
+        "cards": cards_of_matches(viewer, page.matches, page.terms),
         "more_url": f"{reverse('search')}?{urlencode({**asked, 'cursor': page.next})}" if page.next else "",
         "took_ms": page.took_ms,
+        "reason": page.reason,
+        "search_token": page.record,
     }
 
 
@@ -90,9 +135,11 @@ def _alike(request: HttpRequest) -> dict[str, Any]:
         pipeline.encode_query_image,
         limit=PAGE_SIZE,
         cursor=request.POST.get("cursor"),
+        words=Words(request.POST.get("q", "")),
     )
     return {
-        "cards": cards_of_matches(viewer, page.matches),
+        "cards": cards_of_matches(viewer, page.matches, page.terms),
         "more_cursor": page.next,
+        "reason": page.reason,
         "took_ms": page.took_ms,
     }

@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from config.pages import account, assets, home, review
+from config.pages import account, assets, filters, home, review, searches
 
 urlpatterns = [
     path("", home.home, name="search"),
     path("search/picture/", home.by_picture, name="search-picture"),
+    path("search/filters/", filters.refine, name="search-filters"),
+    path("search/facets/", filters.counts, name="search-facets"),
+    path("searches/", searches.saved_searches, name="saved-searches"),
+    path("searches/<int:saved_id>/forget/", searches.forget, name="saved-search-forget"),
     path("account/captions/", account.caption_style, name="caption-style"),
     path("library/", assets.my_photos, name="my-assets"),
     path("assets/<int:asset_id>/", assets.asset, name="asset"),

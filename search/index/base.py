@@ -64,6 +64,20 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What an index may cost, and the least it must find; engines that choose between kinds choose by it.
+
+    recall_floor: share of the true ten nearest; memory_bytes: resident, for one space; latency_ms: of one query on
+    one core; kind: the only kind to build, where somebody knows better.
+    """
+
+    recall_floor: float = 0.98
+    memory_bytes: int = 4_000_000_000
+    latency_ms: float = 20.0
+    kind: str = ""
+
+
+@dataclass(frozen=True)
 class Description:
     """What an engine says of itself. `generation` is empty where nothing is sealed yet."""
 
@@ -76,12 +90,16 @@ class Description:
 
 @dataclass(frozen=True)
 class RebuildReport:
-    """What a rebuild put live."""
+    """What a rebuild put live. latency_ms: median of a query, measured; why: the choice of `kind` in words."""
 
     dimension: int
     count: int
     last_number: int
     recall_at_10: float
+    kind: str
+    latency_ms: float
+    memory_bytes: int
+    why: str
 
 
 class RowSource(Protocol):
@@ -134,3 +152,9 @@ class VectorIndex(Protocol):
 
     def describe(self) -> Description:
         """Counts and the live generation."""
+
+    def differences(self) -> list[str]:
+        """In words, where what the engine keeps is not what the rows say; a rebuild puts all of it right.
+
+        Reads everything, and not while a rebuild is under way.
+        """

@@ -9,6 +9,7 @@ from search.index.base import (
     EVERYTHING,
     NO_HITS,
     Allowed,
+    Budget,
     Description,
     Hits,
     Position,
@@ -24,7 +25,9 @@ from search.index.scan import check_query, top_k
 class ExactIndex:
     """Reads every row again whenever the writer has numbered new ones. Keeps nothing on disk."""
 
-    def __init__(self, source: RowSource, directory: Path | None = None) -> None:
+    def __init__(
+        self, source: RowSource, directory: Path | None = None, budget: Budget | None = None
+    ) -> None:
         self._source = source
         self._lock = Lock()
         self._seen: tuple[Position, Rows] | None = None
@@ -50,11 +53,24 @@ class ExactIndex:
         rows = _all_rows(self._source, position.number)
         if progress:
             progress(len(rows), len(rows))
-        return RebuildReport(rows.vectors.shape[1], len(rows), position.number, 1.0)
+        return RebuildReport(
+            dimension=rows.vectors.shape[1],
+            count=len(rows),
+            last_number=position.number,
+            recall_at_10=1.0,
+            kind="exact",
+            latency_ms=0.0,
+            memory_bytes=rows.vectors.nbytes,
+            why="this engine knows only one kind, and seals nothing",
+        )
 
     def describe(self) -> Description:
         position, rows = self._refresh()
         return Description("exact", 0, len(rows), position.number, "")
+
+    def differences(self) -> list[str]:
+        """None: there are only the rows."""
+        return []
 
     def _refresh(self) -> tuple[Position, Rows]:
         position = self._source.position()

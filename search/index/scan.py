@@ -1,5 +1,7 @@
 """Exact scans over plain arrays, shared by the oracle, the tail and narrow filters."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,12 +54,14 @@ def scan(frame_ids: Ids, vectors: Vectors, query: Vectors, k: int) -> Hits:
     return top_k(frame_ids, vectors @ query, k)
 
 
-def scan_at(positions: Ids, frame_ids: Ids, vectors: Vectors, query: Vectors, k: int) -> Hits:
-    """The k best of the rows at these positions."""
+def scan_at(
+    positions: Ids, frame_ids: Ids, rows_at: Callable[[Ids], Vectors], query: Vectors, k: int
+) -> Hits:
+    """The k best of the rows at these positions, which `rows_at` fetches."""
     parts = []
     for start in range(0, len(positions), CHUNK):
         chunk = positions[start : start + CHUNK]
-        parts.append(top_k(frame_ids[chunk], vectors[chunk] @ query, k))
+        parts.append(top_k(frame_ids[chunk], rows_at(chunk) @ query, k))
     return best_of(parts, k)
 
 

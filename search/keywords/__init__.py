@@ -1,7 +1,18 @@
 """Search by words: a document per asset, and the full-text index that the database keeps over it."""
 
 from search.keywords.documents import refresh, stale_asset_ids
+from search.keywords.matched import matched_words
 from search.keywords.matching import Question, ask
-from search.keywords.words import query_words
+from search.keywords.terms import Term
+from search.keywords.words import query_words, words_of
 
-__all__ = ["Question", "ask", "query_words", "refresh", "stale_asset_ids"]
+__all__ = [
+    "Question",
+    "Term",
+    "ask",
+    "matched_words",
+    "query_words",
+    "refresh",
+    "stale_asset_ids",
+    "words_of",
+]

@@ -6,7 +6,7 @@ and have nothing to differ about; what is left to them is the stemming.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 #: A query's words beyond these don't narrow anything; a pasted page must not become a hundred look-ups.
 MAX_QUERY_WORDS = 32
@@ -29,6 +29,7 @@ _APOSTROPHE_S = re.compile("['\u2019][sS]\\b")
 _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
+_STRETCH = re.compile(f"{_UNSPACED.pattern}|(?:(?!{_UNSPACED.pattern})[\\w\u0300-\u036f\u0900-\u0dff])+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _ASKING = re.compile(
     r"^\s*(?:(?:please\s+)?(?:show(?:\s+me)?|find(?:\s+me)?|search\s+for)\s+)?(?:an?\s+|the\s+|some\s+|all\s+)?"
@@ -44,6 +45,12 @@ def words_of(text: str) -> list[str]:
     # Only accents over Latin, Greek and Cyrillic letters go: elsewhere a mark is part of the spelling.
     bare = _ACCENTS.sub("", decomposed)
     return _WORD.findall(_UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", bare)))
+
+
+def places_of_words(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Each stretch of a text that is one word to its reader: start, end, and the normalised words that it makes."""
+    for found in _STRETCH.finditer(text):
+        yield found.start(), found.end(), words_of(found.group())
 
 
 def normalised(texts: Iterable[str]) -> str:

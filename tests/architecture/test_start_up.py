@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "peft", "accelerate", "scipy", "sklearn")
+HEAVY = (
+    *("torch", "transformers", "sentence_transformers", "faiss", "peft", "accelerate", "scipy", "sklearn"),
+    "implicit",
+)
 
 START = """
 import sys

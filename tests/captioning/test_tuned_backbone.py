@@ -185,6 +185,7 @@ class ReadsTrunk(FakeCaptioner):
         return super().caption(frames, style)
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("ask", [on_demand.look_at, lambda square: describe.look_at(square[None], [None])])
 def test_whoever_asks_for_a_caption_hands_over_the_map_on_the_way(
     ask: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, pixels: Any

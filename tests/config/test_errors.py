@@ -20,6 +20,7 @@ from config.errors import STATUSES, problem_of
 
 CASES: list[tuple[Exception, int]] = [
     (core.errors.InvalidInput("limit must be positive", field="limit"), 400),
+    (core.errors.InvalidQuery("no such operator", start=4, end=10, token="colr:x"), 400),
     (core.errors.UnsupportedMedia("text"), 415),
     (core.errors.CorruptMedia("truncated"), 400),
     (core.errors.TooLarge("60 MB"), 413),

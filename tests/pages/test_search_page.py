@@ -239,3 +239,54 @@ def test_pages_forbid_everything_that_is_not_our_own_file(client: Client, settin
     policy = client.get("/").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_what_can_not_be_understood_is_marked_under_the_box(client: Client) -> None:
+    response = client.get("/", {"q": 'dog colr:"<b>red" cat'})
+    html = response.content.decode()
+    assert response.status_code == 400
+    assert "dog <mark>colr:&quot;&lt;b&gt;red&quot;</mark> cat" in html
+    assert "Did you mean colour:?" in html
+    assert "There is no operator “colr:”" in html
+
+
+def test_nothing_is_marked_where_nothing_is_wrong(searchable: Photo, client: Client) -> None:
+    searchable("red")
+    html = client.get("/?q=red").content.decode()
+    assert '<div class="query-problem" id="query-problem"></div>' in html
+
+
+def test_conditions_that_allow_nothing_say_so(searchable: Photo, client: Client) -> None:
+    searchable("red")
+    html = client.get("/?q=tag:sea").content.decode()
+    assert "No photo that you may see fits tag:sea." in html
+
+
+def test_sorted_by_date_a_search_pages_on_in_that_order(
+    searchable: Photo, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.pages.home.PAGE_SIZE", 2)
+    made = [searchable("red").pk for _ in range(3)]
+    html = client.get("/?q=red&sort=date").content.decode()
+    more = unescape(html.partition('<li class="more" hx-get="')[2].partition('"')[0])
+    assert [*ids_in(html), *shown(client, more)] == made[::-1]
+    assert client.get("/?q=red&sort=size").status_code == 400
+
+
+def test_matched_words_are_marked_in_the_caption_and_named(searchable: Photo, client: Client) -> None:
+    searchable("red", tags=["Poppies"])
+    html = client.get("/?q=red+poppy+pictures").content.decode()
+    assert "A <mark>red</mark> <mark>picture</mark></span>" in html
+    assert "Words: picture, poppies, red" in html
+    assert "<mark>" not in client.get("/").content.decode()
+
+
+@pytest.mark.usefixtures("in_process_encoder")
+def test_a_picture_and_words_are_asked_together(searchable: Photo, client: Client) -> None:
+    plain, tagged = searchable("red"), searchable("red", tags=["sea"])
+    answer = client.post("/search/picture/", {"file": photos.png("red", seed=99), "q": "sea"})
+    assert ids_in(answer.content.decode()) == [tagged.pk, plain.pk]
+    assert "Photos like yours, and “sea”" in answer.content.decode()
+    wrong = client.post("/search/picture/", {"file": photos.png("red", seed=99), "q": "sea before:soon"})
+    assert wrong.status_code == 400
+    assert "sea <mark>before:soon</mark>" in wrong.content.decode()

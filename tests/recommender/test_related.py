@@ -114,7 +114,8 @@ class TestHttp:
         (result,) = answer.json()["results"]
         assert result["asset"]["id"] == two.pk
         assert result["asset"]["caption"] == "a red picture"
-        assert set(result["why"]) == {"image", "caption"}
+        assert set(result["why"]) == {"look", "caption", "caption_words"}
+        assert result["reason"] == "both show a red picture"
         assert answer.json()["next"] is None
 
     def test_twelve_unless_asked_otherwise(self, client: Client, alice: User) -> None:

@@ -88,7 +88,10 @@ class ListedRows:
         ]
         if not here:
             return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-        return Rows(np.array(here, dtype=np.int64), np.stack([self.stored[frame_id][1] for frame_id in here]))
+        vectors = [self.stored[frame_id][1] for frame_id in here]
+        if len({len(vector) for vector in vectors}) > 1:
+            raise EngineUnavailable("Vectors of one model differ in length.")
+        return Rows(np.array(here, dtype=np.int64), np.stack(vectors))
 
 
 class IndexContract(ABC):

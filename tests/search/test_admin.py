@@ -32,6 +32,7 @@ def test_shows_what_is_live_and_how_good_it_is(admin_client: Client, alice: User
     assert "fake-image" in page
     assert "live" in page
     assert "1.0" in page
+    assert "the first kind within 4,000 MB and 20 ms a query" in page
 
 
 def test_a_click_starts_a_rebuild(admin_client: Client, alice: User, woken: None) -> None:

@@ -159,6 +159,19 @@ class TestRebuilding:
         assert {row.pk for row in Generation.objects.filter(state="retired")} == first
         assert describe_index("image") == "faiss, 12 sealed and 0 newer"
 
+    def test_budgets_of_the_settings_choose_the_kind_and_the_record_says_why(
+        self, alice: User, settings: Any
+    ) -> None:
+        many(alice, 60, "a red picture")
+        settings.INDEX_KIND = "ivf"
+        row = rebuild_index("image")[0]
+        assert (row.kind, row.why) == ("ivf", "the settings ask for this kind")
+        assert row.memory_bytes
+        assert row.latency_ms is not None
+        settings.INDEX_KIND = "auto"
+        assert rebuild_index("image")[0].kind == "flat"
+        assert len(search_text(alice, "red").matches) == 20
+
     def test_of_one_space(self, alice: User) -> None:
         photo(alice)
         assert [row.space for row in rebuild_index("caption")] == ["caption"]
@@ -183,7 +196,7 @@ class TestRebuilding:
         assert len(search_text(alice, "red").matches) == 1
 
     def test_one_at_a_time(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("search.indexing._REBUILD_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("search.indexing.REBUILD_TIMEOUT_S", 0.1)
         with named_lock("index-rebuild", 1), pytest.raises(Conflict):
             rebuild_index()
 
@@ -221,7 +234,7 @@ class TestRebuilding:
 def test_a_damaged_index_is_never_an_empty_answer(alice: User, settings: Any) -> None:
     photo(alice)
     rebuild_index()
-    for file in settings.INDEX_DIR.rglob("vectors.faiss"):
+    for file in settings.INDEX_DIR.rglob("vectors.f32"):
         file.write_bytes(file.read_bytes()[:-10])
     from core import backends
 

@@ -9,6 +9,8 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from core import backends
@@ -22,6 +24,35 @@ from workers import pipeline
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/search"
 BY_PICTURE = "/api/v1/search/image"
+#: What queries are made of, so that chance puts together what people and machines might.
+PIECES = [
+    '"',
+    "\u201c",
+    "-",
+    ":",
+    " ",
+    "tag:",
+    "before:",
+    "2024",
+    "is:",
+    "by:me",
+    "text:",
+    "type:png",
+    "red",
+    "the",
+]
+PIECES += [
+    "<b>",
+    "' OR 1=1 --",
+    "*",
+    "%",
+    "NEAR(",
+    "\U0001f389",
+    "\u732b",
+    "\u00df",
+    "\u0345",
+    "\u200f",
+]
 
 
 def ask(client: Client, **asked: Any) -> Any:
@@ -155,6 +186,48 @@ class TestBadQuestions:
         refused(ask(client, q="red", cursor=cursor[:-1] + ("a" if cursor[-1] != "a" else "b")), "cursor")
 
 
+class TestQueryLanguage:
+    def test_a_token_that_is_not_understood_is_pointed_at(self, client: Client, db: None) -> None:
+        answer = ask(client, q="dog before:yesterdayish")
+        refused(answer, "q")
+        (error,) = answer.json()["errors"]
+        assert (error["token"], error["start"], error["end"]) == ("before:yesterdayish", 4, 23)
+        assert "2024-05" in error["allowed"]
+
+    def test_conditions_narrow_and_say_why_nothing_is_left(self, client: Client, alice: User) -> None:
+        asset = photo(alice, "a red picture", tags=["sea"])
+        photo(alice, "a red picture")
+        assert ids(ask(client, q="red tag:sea")) == [asset.pk]
+        assert ids(ask(client, q="tag:sea", sort="date")) == [asset.pk]
+        answer = ask(client, q="red tag:lake").json()
+        assert answer["results"] == []
+        assert answer["reason"] == "No photo that you may see fits tag:lake."
+
+    def test_a_cursor_of_other_conditions(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        cursor = ask(client, q="red by:alice", limit=1).json()["next"]
+        assert ids(ask(client, q=" red  by:alice ", limit=1, cursor=cursor))
+        refused(ask(client, q="red -by:bob", limit=1, cursor=cursor), "cursor")
+        listed = ask(client, q="by:alice", limit=1).json()["next"]
+        refused(ask(client, q="red by:alice", limit=1, cursor=listed), "cursor")
+
+    def test_an_order_that_there_is_not(self, client: Client, db: None) -> None:
+        refused(ask(client, q="red", sort="size"), "sort")
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(
+        query=st.one_of(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+        )
+    )
+    def test_whatever_is_typed_is_answered_or_refused(self, db: None, query: str) -> None:
+        answer = ask(Client(), q=query)
+        assert answer.status_code in {200, 400}, (query, answer.content)
+        if answer.status_code == 400:
+            assert {"token", "start", "end"} <= answer.json()["errors"][0].keys()
+
+
 class TestAway:
     """What is away is said: 503, and when to come back. Never an empty result."""
 
@@ -223,6 +296,28 @@ class TestByPicture:
         assert len({*ids(first), *ids(rest)}) == 5
         assert rest.json()["next"] is None
 
+    def test_a_picture_and_words(self, client: Client, alice: User) -> None:
+        plain, both = photo(alice, "a red picture"), photo(alice, "a red sea", looks="red", tags=["sea"])
+        other = photo(alice, "a blue sea")
+        assert ids(self.send(client, coloured("red")))[-1] == other.pk
+        answer = self.send(client, coloured("red"), q="sea")
+        assert ids(answer) == [both.pk, plain.pk, other.pk]
+        first = answer.json()["results"][0]
+        assert set(first["why"]) == {"image", "caption", "keyword"}
+        assert first["matched_words"] == ["sea"]
+        assert ids(self.send(client, coloured("red"), q="sea", words_weight="-1"))[0] == plain.pk
+        assert ids(self.send(client, coloured("red"), q="-sea")) == [plain.pk]
+        assert ids(self.send(client, coloured("red"), q="tag:sea")) == [both.pk]
+
+    def test_wrong_words_beside_a_picture(self, client: Client, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        refused(self.send(client, coloured("red"), q="before:soon"), "q")
+        for weight in ("0", "5", "nan", "much"):
+            answer = self.send(client, coloured("red"), q="sea", words_weight=weight)
+            assert answer.status_code == 400, weight
+        cursor = self.send(client, coloured("red"), q="sea", limit="1").json()["next"]
+        refused(self.send(client, coloured("red"), q="lake", limit="1", cursor=cursor), "cursor")
+
     @pytest.mark.parametrize("content", [b"", b"just text", b"\xff\xd8\xff\xe0 cut off"])
     def test_what_is_no_picture(self, client: Client, db: None, content: bytes) -> None:
         answer = self.send(client, content)
@@ -239,7 +334,7 @@ class TestByPicture:
         refused(self.send(client, coloured("red")), "file", status=413)
 
     def test_unknown_parameters(self, client: Client, db: None) -> None:
-        refused(self.send(client, coloured("red"), q="red"), "q")
+        refused(self.send(client, coloured("red"), query="red"), "query")
 
     def test_workers_that_are_away(self, client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(picture: Image.Image) -> None:
@@ -263,5 +358,5 @@ def test_a_search_costs_few_queries_however_many_photos_there_are(
     many(alice, 150, "a red picture")
     rebuild_index()
     ask(client, q="warm up")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert len(ids(ask(client, q="a red picture of something", limit=50))) == 50

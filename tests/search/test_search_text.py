@@ -164,7 +164,7 @@ class TestBadQuestions:
         [
             "\u00bfqu\u00e9?",
             "???",
-            '"cat" OR (',
+            'cat" OR (',
             "cat* NOT dog^2",
             "a:b & c | !d <-> e",
             "'; DROP TABLE x; --",

@@ -19,6 +19,7 @@ from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from library.asset_store import delete_asset, update_asset
 from library.models import Asset, Frame
+from search.active import TEXTURES
 from search.models import Embedding
 from search.services import search_text
 from tests import fakes
@@ -87,6 +88,7 @@ def test_a_picture_goes_in_and_is_captioned_tagged_and_found(make_assets: MakeAs
     assert (caption.text, caption.source, caption.model_id) == ("a red picture", "model", "fake-captioner")
     assert caption.match_score is not None
     assert caption.match_score > 0.9
+    assert Embedding.objects.get(frame=caption.frame, space=TEXTURES).model_id == "fake-backbone"
     assert [tag.name for tag in AutoTag.objects.filter(frame__asset=red)] == ["strawberry"]
     assert search_text(alice, "blue").matches[0].asset_id == blue.pk
     assert stages_of(red) == {"frames": "done", "describe": "done", "index": "done"}

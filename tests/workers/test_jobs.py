@@ -11,7 +11,10 @@ import search.services
 from captioning.models import Caption
 from captioning.recaptioning import Selection
 from core.errors import Conflict
+from recommender.models import LearnedBehaviour
 from search.models import Generation
+from tests.recommender.shop import did, put
+from tests.recommender.sites import site
 from tests.workers.conftest import MakeAssets
 from workers import jobs, pipeline, runner, stages
 from workers.models import Job, StageRun
@@ -138,3 +141,19 @@ def test_a_recaption_job_ends_and_tells_of_pictures_that_failed(make_assets: Mak
     job.refresh_from_db()
     assert job.state == "done"
     assert job.error.startswith("1 pictures could not be captioned")
+
+
+def test_visitors_are_learned_from_when_they_did_something(alice: User) -> None:
+    shop = site(alice)
+    put(shop, sofa="a red sofa", lamp="a blue lamp")
+    upkeep.follow_visitors()
+    assert not Job.objects.exists()
+    did(shop, "v1", "click", "sofa", "lamp")
+    upkeep.follow_visitors()
+    upkeep.run_jobs()
+    job = Job.objects.get()
+    assert (job.kind, job.state, job.error) == ("learn_behaviour", "done", "")
+    assert job.done == job.total == 1, "one site"
+    assert LearnedBehaviour.objects.get(site=shop).interactions == 2
+    upkeep.follow_visitors()
+    assert Job.objects.count() == 1

@@ -56,10 +56,10 @@ def assert_each_exactly_once(count: int) -> None:
     assert len(captions) == count
     assert set(captions.values()) == {1}
     spaces = Counter(Embedding.objects.values_list("space", flat=True))
-    assert spaces == {"image": count, "caption": count}
+    assert spaces == {"image": count, "caption": count, "texture": count}
     numbers = list(Embedding.objects.values_list("number", flat=True))
     assert None not in numbers
-    assert len(set(numbers)) == 2 * count
+    assert len(set(numbers)) == 3 * count
     assert not StageRun.objects.exists()
 
 

@@ -16,6 +16,7 @@ from core.errors import Conflict
 from core.locks import named_lock
 from library.models import Frame
 from search import indexing, keywords
+from search.active import active_embedders
 from search.encoding import query_vectors
 from search.index.base import EVERYTHING
 from search.models import Embedding, IndexPosition
@@ -56,7 +57,7 @@ def decided(user: User, caption: Caption, kind: str, text: str = "") -> None:
 
 def near(frame: Frame, text: str) -> bool:
     """Whether the caption index takes the frame for one of these very words."""
-    hits = index("caption").search(query_vectors(text)["caption"], 100, EVERYTHING)
+    hits = index("caption").search(query_vectors(text, active_embedders())["caption"], 100, EVERYTHING)
     scores = dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
     return bool(scores[frame.pk] > 0.99)
 
@@ -142,7 +143,7 @@ def test_numbers_rise_through_decisions_and_stages_alike(
     run_stages()
     numbers = set(Embedding.objects.values_list("number", flat=True))
     assert len(numbers) == Embedding.objects.count()
-    assert max(number or 0 for number in numbers) == IndexPosition.objects.get().last_number == last + 3
+    assert max(number or 0 for number in numbers) == IndexPosition.objects.get().last_number == last + 4
 
 
 def test_decisions_and_the_index_stage_at_once_give_each_number_once(
@@ -168,8 +169,10 @@ def test_decisions_and_the_index_stage_at_once_give_each_number_once(
     with ThreadPoolExecutor(len(captions) + 1) as threads:
         list(threads.map(act, [None, *captions]))
     numbers = sorted(number or 0 for number in Embedding.objects.values_list("number", flat=True))
-    assert numbers[-8:] == list(range(last + 1, last + 9)), "two for each fresh photo, one for each decision"
-    assert IndexPosition.objects.get().last_number == last + 8
+    assert numbers[-10:] == list(range(last + 1, last + 11)), (
+        "three for each fresh photo, one for each decision"
+    )
+    assert IndexPosition.objects.get().last_number == last + 10
     assert not any(near(caption.frame, caption.text) for caption in captions)
 
 

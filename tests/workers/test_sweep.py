@@ -116,3 +116,12 @@ def test_every_night_the_files_of_a_deleted_account_go(make_pictures: MakeFrames
     upkeep.clean_storage()
     assert content not in set(storage.stored_hashes())
     assert app.conf.beat_schedule["clean_storage"]["task"] == upkeep.clean_storage.name
+
+
+def test_every_night_suggestions_are_counted_and_old_searches_forgotten(make_pictures: MakeFrames) -> None:
+    make_pictures("red")
+    upkeep.count_suggestions()
+    upkeep.forget_searches()
+    known = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert {upkeep.count_suggestions.name, upkeep.forget_searches.name} <= known
+    assert known <= set(app.tasks)

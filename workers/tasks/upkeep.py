@@ -5,7 +5,9 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from workers import jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
+from recommender import experiments
+from search import recording, suggesting
+from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
 
 _log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def sweep() -> None:
         jobs.start_due_rebuild()
     if jobs.waiting():
         pipeline.wake_jobs()
+    errands.wake_if_due()
 
 
 @app.task(name=pipeline.RUN_JOBS_TASK, time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
@@ -46,6 +49,20 @@ def clean_storage() -> None:
     _log.info("Cleaned the storage: %s", storage_sweep.sweep())
 
 
+@app.task(
+    name="workers.count_suggestions", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60
+)
+def count_suggestions() -> None:
+    """Every night: count the words that are suggested afresh, without those of deleted photos."""
+    _log.info("Counted %d words and tags to suggest.", suggesting.recount())
+
+
+@app.task(name="workers.forget_searches")
+def forget_searches() -> None:
+    """Every night: forget recorded searches that are older than the settings allow."""
+    _log.info("Forgot %d searches.", recording.forget_old())
+
+
 @app.task(name="workers.learn_if_due")
 def learn_if_due() -> None:
     """Every hour: have the captioner learn again, where the settings say that it is time."""
@@ -59,3 +76,10 @@ def learn_if_due() -> None:
 def warm_up(queue: str) -> None:
     """Load the models that the work of a queue needs, before anybody waits for them."""
     warmup.load_models(queue)
+
+
+@app.task(name="workers.follow_visitors")
+def follow_visitors() -> None:
+    """Every quarter of an hour: learn from what visitors did, and stop experiments that are certain."""
+    jobs.start_due_learning()
+    experiments.stop_certain_ones()

@@ -8,13 +8,17 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
+from django.db import connection
 
 from captioning.models import Caption
 from config.demo.account import demo_user
 from config.demo.photos import demo_photos
+from config.demo.site import FOLDER, demo_site
 from config.demo.tour import QUERIES, own_queries, tour
 from config.demo.waiting import failures_of, wait_until_searchable
 from config.management.commands import serve
+from config.stack.ports import free_port
+from config.stack.processes import start
 from config.stack.stack import Stack
 
 _CAPTIONS_READ = 1000
@@ -49,7 +53,19 @@ class Command(serve.Command):
         if options["exit"]:
             self._say(f"Sightline was at {stack.url}")
         else:
+            self._say(f"A content site that shows what is related: {self._serve_site(stack, owner)}")
             super().use(stack, **options)
+
+    def _serve_site(self, stack: Stack, owner: User) -> str:
+        """Starts the demo site beside the stack, on an origin of its own; returns its address."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        site = demo_site(owner, url)
+        command = [sys.executable, "-m", "config.demo.site_server", str(FOLDER), "--port", str(port)]
+        command += ["--service", stack.url, "--key", site.key]
+        stack.children.append(start("demo-site", command, log_dir=stack.log_dir, env=stack.env))
+        connection.close()  # nothing more to ask of it while the site runs
+        return url
 
     def _import(self, stack: Stack, photos: Path, owner: User) -> None:
         self._say(f"Importing {photos}")

@@ -68,6 +68,19 @@
     }
   });
 
+  // Where searches are recorded, the answer names itself, and opening a result is told.
+  document.addEventListener("click", (event) => {
+    const photo = event.target.closest("[data-search-token] .photo");
+    if (!photo || !event.target.closest("a")) return;
+    const results = photo.closest("[data-search-token]");
+    const told = {
+      search: results.dataset.searchToken,
+      asset: Number(photo.dataset.photo),
+      place: [...results.querySelectorAll(".photo")].indexOf(photo) + 1,
+    };
+    navigator.sendBeacon("/api/v1/search/clicks", new Blob([JSON.stringify(told)], { type: "application/json" }));
+  });
+
   // Home: the page knows whether it shows an answer, so that the box moves up after the first search.
   const home = find("[data-home]");
   if (!home) return;
@@ -86,6 +99,8 @@
     picture.removeAttribute("src");
     asked.hidden = true;
     pictureInput.value = "";
+    pictureForm.elements.q.value = "";
+    pictureForm.classList.remove("chosen");
   }
 
   function askWith(files) {
@@ -97,6 +112,7 @@
     pictureInput.files = one.files;
     picture.src = URL.createObjectURL(chosen);
     asked.hidden = false;
+    pictureForm.classList.add("chosen");
     find("[data-search-form]").reset();
     find("[data-search-form]").elements.q.value = "";
     pictureForm.requestSubmit();

@@ -1,13 +1,14 @@
 """The engine that readers hold: the live generation, mapped, plus the tail of rows numbered since."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Lock, Thread
+from typing import Final
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from search.index.base import (
     EVERYTHING,
     NO_HITS,
     Allowed,
+    Budget,
     Description,
     Hits,
     Ids,
@@ -25,12 +27,16 @@ from search.index.base import (
     RowSource,
     Vectors,
 )
-from search.index.faiss import rebuilding, recipes
+from search.index.faiss import checking, rebuilding
 from search.index.faiss.generations import GenerationStore, Sealed, Stamp
+from search.index.faiss.lookup import Keep
 from search.index.faiss.tail import Tail
-from search.index.scan import best_of, check_query, positions_of, scan_at
+from search.index.scan import best_of, check_query, positions_of
 
 logger = logging.getLogger(__name__)
+
+#: Smaller files are opened and checked at once, in some 20 ms; while larger ones are, the former view answers.
+OPENED_AT_ONCE_BYTES: Final = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -47,50 +53,37 @@ class _View:
     tail: Tail
 
     @cached_property
-    def keep(self) -> Any:
-        """FAISS selector of the positions that still count, None for all."""
-        if self.sealed is None or not self.outdated.any():
-            return None
-        return _Selector(np.packbits(~self.outdated, bitorder="little"))
+    def keep(self) -> Keep | None:
+        """The positions that still count, None for all."""
+        return Keep(~self.outdated) if self.outdated.any() else None
 
     def search(self, query: Vectors, k: int) -> Hits:
         parts = [self.tail.search(query, k)]
-        if self.sealed is not None and len(self.sealed.frame_ids):
+        if self.sealed is not None and len(self.sealed.lookup):
             check_query(query, self.sealed.about.dimension)
-            selector = self.keep.faiss if self.keep else None
-            parts.append(recipes.nearest(self.sealed.index, self.sealed.frame_ids, query, k, selector))
+            parts.append(self.sealed.lookup.nearest(query, k, self.keep))
         return best_of(parts, k)
 
     def search_among(self, allowed: Ids, query: Vectors, k: int) -> Hits:
         parts = [self.tail.search_among(allowed, query, k)]
-        if self.sealed is not None and len(self.sealed.frame_ids):
+        if self.sealed is not None and len(self.sealed.lookup):
             check_query(query, self.sealed.about.dimension)
-            positions = positions_of(allowed, self.sealed.frame_ids)
+            positions = positions_of(allowed, self.sealed.lookup.frame_ids)
             positions = positions[~self.outdated[positions]]
-            parts.append(scan_at(positions, self.sealed.frame_ids, self.sealed.vectors, query, k))
+            parts.append(self.sealed.lookup.nearest_among(positions, query, k))
         return best_of(parts, k)
-
-
-@dataclass(frozen=True)
-class _Selector:
-    """A FAISS selector, and the bits that it only points to."""
-
-    bits: NDArray[np.uint8]
-
-    @cached_property
-    def faiss(self) -> Any:
-        return faiss.IDSelectorBitmap(self.bits)
 
 
 class FaissIndex:
     """Sealed generations under `directory`, one folder per space and model. One instance per process and source."""
 
-    def __init__(self, source: RowSource, directory: Path, flat_up_to: int = recipes.FLAT_UP_TO) -> None:
+    def __init__(self, source: RowSource, directory: Path, budget: Budget | None = None) -> None:
         self._source = source
         self._store = GenerationStore(directory)
-        self._flat_up_to = flat_up_to
+        self._budget = budget or Budget()
         self._lock = Lock()
         self._view: _View | None = None
+        self._opening: tuple[Stamp, Future[Sealed | None]] | None = None
 
     def apply(self) -> int:
         """Nothing to copy: every process reads the rows themselves at its next search."""
@@ -106,38 +99,60 @@ class FaissIndex:
         return view.search_among(allowed, query, k)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
-        return rebuilding.rebuild(self._source, self._store, name, self._flat_up_to, progress)
+        return rebuilding.rebuild(self._source, self._store, name, self._budget, progress)
 
     def describe(self) -> Description:
-        view = self._fresh_view()
-        sealed_count = len(view.sealed.frame_ids) if view.sealed else 0
+        view = self._fresh_view(wait=True)
+        sealed_count = len(view.sealed.lookup) if view.sealed else 0
         name = view.sealed.name if view.sealed else ""
         return Description("faiss", sealed_count, len(view.tail), view.position.number, name)
 
-    def _fresh_view(self) -> _View:
-        """The newest view: one cheap query and one stat say whether the last one still is."""
+    def differences(self) -> list[str]:
+        return checking.differences(self._source, self._store)
+
+    def _fresh_view(self, *, wait: bool = False) -> _View:
+        """A view of all rows: one cheap query and one stat say whether the last one still is.
+
+        While another large generation is opened, the former view is as right, with a longer tail; `wait` is for
+        who wants the new one.
+        """
         stamp, position = self._store.stamp(), self._source.position()
         if (view := self._view) and view.stamp == stamp and view.position.covers(position):
             return view
         with self._lock:
             view = self._view
-            if view is None or view.stamp != stamp or view.position.token != position.token:
-                view = self._opened(stamp)
+            if view is None or view.position.token != position.token:
+                view = self._view_of(stamp, self._store.open_current())
+            elif view.stamp != stamp and (opened := self._when_opened(stamp, wait=wait)) is not None:
+                view = self._view_of(stamp, opened())
             if not view.position.covers(position):
                 view = self._caught_up(view, position)
             self._view = view
             return view
 
-    def _opened(self, stamp: Stamp | None) -> _View:
-        """A view of the live generation alone, with the tail still to be read."""
-        sealed = self._store.open_current()
+    def _when_opened(self, stamp: Stamp | None, *, wait: bool) -> Callable[[], Sealed | None] | None:
+        """How to get the live generation where it can be had by now, None where it is still being opened."""
+        name = self._store.current()
+        if wait or stamp is None or name is None or self._store.size_bytes(name) <= OPENED_AT_ONCE_BYTES:
+            self._opening = None
+            return self._store.open_current
+        if self._opening is None or self._opening[0] != stamp:
+            self._opening = stamp, _in_background(self._store.open_current)
+        opening = self._opening[1]
+        if not opening.done():
+            return None
+        self._opening = None
+        return opening.result
+
+    def _view_of(self, stamp: Stamp | None, sealed: Sealed | None) -> _View:
+        """A view of a generation alone, with the tail still to be read."""
         # Asked after the file was opened: it may be newer than the position this search began with.
         position = self._source.position()
         if sealed is not None and not self._is_ours(sealed, position):
             logger.warning("Ignoring index generation %s: it was built from other rows.", sealed.name)
             sealed = None
         start = sealed.about.last_number if sealed else 0
-        outdated = np.zeros(len(sealed.frame_ids) if sealed else 0, dtype=np.bool_)
+        outdated = np.zeros(len(sealed.lookup) if sealed else 0, dtype=np.bool_)
         return _View(Position(position.token, start), stamp, sealed, outdated, Tail())
 
     def _is_ours(self, sealed: Sealed, position: Position) -> bool:
@@ -165,9 +180,23 @@ class FaissIndex:
 def _outdated_by(rows: Rows, sealed: Sealed | None, outdated: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if sealed is None:
         return outdated
-    positions = positions_of(rows.frame_ids, sealed.frame_ids)
+    positions = positions_of(rows.frame_ids, sealed.lookup.frame_ids)
     if not len(positions):
         return outdated
     outdated = outdated.copy()
     outdated[positions] = True
     return outdated
+
+
+def _in_background(open_current: Callable[[], Sealed | None]) -> "Future[Sealed | None]":
+    """Opening reads files and asks no database, so that it may run in a thread of its own."""
+    future: Future[Sealed | None] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(open_current())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="open-index-generation", daemon=True).start()
+    return future

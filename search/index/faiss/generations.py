@@ -1,7 +1,8 @@
 """Sealed generations on disk: written beside the live one, opened read-only, put live by one rename.
 
     <directory>/CURRENT               name of the live generation
-    <directory>/<name>/vectors.faiss  the index, vectors in the order of frame ids
+    <directory>/<name>/vectors.f32    the stored vectors in the order of frame ids, little-endian float32
+    <directory>/<name>/codes.faiss    what a search looks at first; not there where it looks at every vector
     <directory>/<name>/frame_ids.npy  the frame of each position, rising
     <directory>/<name>/about.json     what it claims to hold, with a checksum of each file
 
@@ -15,23 +16,27 @@ import shutil
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faiss
 import numpy as np
 
 from core.errors import EngineUnavailable
-from search.index.base import Ids, Vectors
-from search.index.faiss import recipes
+from search.index.base import Rows
+from search.index.faiss.lookup import Lookup
+from search.index.faiss.mapped import StoredVectors
+from search.index.faiss.planning import Kind
 
-_VECTORS, _FRAME_IDS, _ABOUT = "vectors.faiss", "frame_ids.npy", "about.json"
+_VECTORS, _CODES, _FRAME_IDS, _ABOUT = "vectors.f32", "codes.faiss", "frame_ids.npy", "about.json"
 _POINTER = "CURRENT"
 _CRC_BLOCK_BYTES = 1 << 22
+#: Changes with the files: a generation of another format is passed over, and its rows are scanned, until a rebuild.
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
 class About:
-    """What a generation claims to hold."""
+    """What a generation claims to hold, and how it is to be searched."""
 
     model_id: str
     token: str
@@ -39,18 +44,22 @@ class About:
     count: int
     last_number: int
     recall_at_10: float
+    kind: str
+    effort: int
+    latency_ms: float
+    memory_bytes: int
+    why: str
     checksums: dict[str, int]
+    format: int = _FORMAT
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """An opened generation. The arrays are views of mapped files: several processes share their pages."""
+    """An opened generation. Its arrays are views of mapped files: several processes share their pages."""
 
     name: str
     about: About
-    index: Any
-    frame_ids: Ids
-    vectors: Vectors
+    lookup: Lookup
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,23 @@ class GenerationStore:
         except (OSError, UnicodeDecodeError) as error:
             raise EngineUnavailable(f"The index folder {self.directory} can't be read: {error}") from error
 
+    def names(self) -> set[str]:
+        """Of all generations here, whole or not."""
+        if not self.directory.is_dir():
+            return set()
+        return {entry.name for entry in self.directory.iterdir() if entry.is_dir()}
+
+    def is_whole(self, name: str) -> bool:
+        """Whether it was finished: what it holds is described last."""
+        return (self._folder(name) / _ABOUT).exists()
+
+    def size_bytes(self, name: str) -> int:
+        """How much an opening has to read."""
+        folder = self._folder(name)
+        return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+
     def open_current(self) -> Sealed | None:
-        """The live generation; EngineUnavailable where it is damaged or gone."""
+        """The live generation, None where it is of another format; EngineUnavailable where it is damaged or gone."""
         name = self.current()
         if name is None:
             return None
@@ -100,36 +124,31 @@ class GenerationStore:
                 raise
             return self.open(newer)
 
-    def open(self, name: str) -> Sealed:
-        """A generation by name, checked against what it claims."""
+    def open(self, name: str) -> Sealed | None:
+        """A generation by name, checked against what it claims; None where it is of another format."""
         folder = self._folder(name)
         try:
-            about = About(**json.loads((folder / _ABOUT).read_text("utf-8")))
+            told = json.loads((folder / _ABOUT).read_text("utf-8"))
+            if "model_id" in told and told.get("format", 1) != _FORMAT:
+                return None
+            about = About(**told)
             for file, checksum in about.checksums.items():
                 if _crc32(folder / file) != checksum:
                     raise ValueError(f"{file} is not as it was written")
-            frame_ids = np.asarray(np.load(folder / _FRAME_IDS, mmap_mode="r"))
-            index = faiss.read_index(str(folder / _VECTORS), faiss.IO_FLAG_MMAP_IFC)
-            if (index.ntotal, index.d) != (about.count, about.dimension) or len(frame_ids) != about.count:
-                raise ValueError("the files disagree about count or dimension")
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+            lookup = opened(folder, about.kind, about.effort, about.dimension)
+            if len(lookup) != about.count or (lookup.codes is None) != (about.kind == Kind.FLAT):
+                raise ValueError("the files disagree about count or kind")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise EngineUnavailable(
                 f"The index generation {name} is damaged or missing ({error}). Run `manage.py rebuild_index`."
             ) from error
-        return Sealed(name, about, index, frame_ids, recipes.stored_vectors(index))
+        return Sealed(name, about, lookup)
 
-    def write(self, name: str, index: Any, frame_ids: Ids, about: About) -> None:
-        """Puts a whole generation on the disk, not yet live."""
+    def begin(self, name: str) -> "Draft":
+        """A folder for a new generation."""
         folder = self._folder(name)
         folder.mkdir(parents=True)
-        faiss.write_index(index, str(folder / _VECTORS))
-        np.save(folder / _FRAME_IDS, frame_ids)
-        checksums = {file: _crc32(folder / file) for file in (_VECTORS, _FRAME_IDS)}
-        (folder / _ABOUT).write_text(json.dumps({**asdict(about), "checksums": checksums}), "utf-8")
-        for file in (_VECTORS, _FRAME_IDS, _ABOUT):
-            _sync(folder / file)
-        _sync(folder)
-        _sync(self.directory)
+        return Draft(folder)
 
     def publish(self, name: str) -> None:
         """The one moment at which readers pass from the old generation to this one."""
@@ -141,13 +160,14 @@ class GenerationStore:
 
     def prune(self, *, keep: set[str]) -> None:
         """Drops every other generation and what a killed rebuild left. Open maps outlive their files."""
-        if not self.directory.is_dir():
-            return
-        for entry in self.directory.iterdir():
-            if entry.is_dir() and entry.name not in keep:
-                shutil.rmtree(entry, ignore_errors=True)
-            elif entry.name.startswith(f".{_POINTER}."):
-                entry.unlink(missing_ok=True)
+        for name in self.names() - keep:
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+        for scratch in self.scratch():
+            scratch.unlink(missing_ok=True)
+
+    def scratch(self) -> list[Path]:
+        """Pointers that were written and not put in place."""
+        return sorted(self.directory.glob(f".{_POINTER}.*"))
 
     def _folder(self, name: str) -> Path:
         if not name or Path(name).name != name:
@@ -155,6 +175,67 @@ class GenerationStore:
                 f"{name!r} is no name of an index generation. Run `manage.py rebuild_index`."
             )
         return self.directory / name
+
+
+class Draft:
+    """A generation that is being written. Rows go straight to the disk: a rebuild needs no room for all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.dimension = 1
+        self._frame_ids: list[Any] = []
+        self._vectors = (folder / _VECTORS).open("wb")
+
+    def append(self, rows: Rows) -> None:
+        """Takes a chunk; EngineUnavailable where its vectors are of another length than those before."""
+        if self._frame_ids and rows.vectors.shape[1] != self.dimension:
+            raise EngineUnavailable("Rows of one model differ in length: embed the photos again.")
+        self.dimension = rows.vectors.shape[1]
+        self._vectors.write(np.ascontiguousarray(rows.vectors, dtype="<f4").tobytes())
+        self._frame_ids.append(rows.frame_ids)
+
+    def finish_rows(self) -> Lookup:
+        """All rows, to be compared one by one."""
+        self._vectors.close()
+        ids = np.concatenate(self._frame_ids) if self._frame_ids else np.empty(0, dtype=np.int64)
+        np.save(self.folder / _FRAME_IDS, ids)
+        return opened(self.folder, Kind.FLAT, 0, self.dimension)
+
+    def keep_codes(self, index: Any, kind: Kind) -> Lookup:
+        """The same rows, to be looked up by these codes first: mapped from the file, as a reader will."""
+        faiss.write_index(index, str(self.folder / _CODES))
+        return opened(self.folder, kind, 0, self.dimension)
+
+    def drop_codes(self) -> None:
+        """They were not good enough."""
+        (self.folder / _CODES).unlink(missing_ok=True)
+
+    def describe(self, about: About) -> None:
+        """Says what the files hold, and has them all on the disk: the generation is whole, and not yet live."""
+        files = [file for file in (_VECTORS, _CODES, _FRAME_IDS) if (self.folder / file).exists()]
+        checksums = {file: _crc32(self.folder / file) for file in files}
+        (self.folder / _ABOUT).write_text(json.dumps({**asdict(about), "checksums": checksums}), "utf-8")
+        for file in (*files, _ABOUT):
+            _sync(self.folder / file)
+        _sync(self.folder)
+        _sync(self.folder.parent)
+
+    def close(self) -> None:
+        """Frees the file of a rebuild that failed; its folder is swept away by the next one."""
+        self._vectors.close()
+
+
+def opened(folder: Path, kind: str, effort: int, dimension: int) -> Lookup:
+    """The files of a folder as a reader searches them."""
+    frame_ids = np.load(folder / _FRAME_IDS, mmap_mode="r")
+    if frame_ids.ndim != 1 or frame_ids.dtype != np.int64:
+        raise ValueError(f"{_FRAME_IDS} holds no ids")
+    by_codes = kind != Kind.FLAT
+    stored = StoredVectors(folder / _VECTORS, len(frame_ids), dimension, sparing=by_codes)
+    codes = faiss.read_index(str(folder / _CODES), faiss.IO_FLAG_MMAP_IFC) if by_codes else None
+    if codes is not None and (codes.ntotal, codes.d) != (len(frame_ids), dimension):
+        raise ValueError(f"{_CODES} holds {codes.ntotal} vectors of {codes.d} numbers")
+    return Lookup(frame_ids, stored, codes, Kind(kind), effort)
 
 
 def _crc32(path: Path) -> int:

@@ -1,92 +1,163 @@
-"""One rebuild: rows stream into a fresh index, which is written, opened again, verified and only then published."""
+"""One rebuild: rows stream to the disk, codes are made of them as planned, and what is found good is published."""
 
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.errors import EngineUnavailable
-from search.index.base import Hits, Ids, Position, Progress, RebuildReport, RowSource, Vectors
-from search.index.faiss import recipes
-from search.index.faiss.generations import About, GenerationStore, Sealed
-from search.index.faiss.recall import SAMPLE_SIZE, RecallProbe
+from search.index.base import Budget, Position, Progress, RebuildReport, RowSource
+from search.index.faiss import planning, recipes
+from search.index.faiss.generations import About, Draft, GenerationStore, Sealed
+from search.index.faiss.lookup import Lookup
+from search.index.faiss.planning import Kind, Plan
+from search.index.recall import SAMPLE_SIZE, RecallProbe
 from search.index.scan import positions_of
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The plan that was kept, as it is searched, and what was measured of it."""
+
+    plan: Plan
+    lookup: Lookup
+    recall: float
+    latency_ms: float
+    why: str
+
+
 def rebuild(
-    source: RowSource, store: GenerationStore, name: str, flat_up_to: int, progress: Progress | None
+    source: RowSource, store: GenerationStore, name: str, budget: Budget, progress: Progress | None
 ) -> RebuildReport:
     """Puts a generation of all rows numbered so far live. Rows numbered meanwhile are the new tail."""
     before = store.current()
     store.prune(keep={before} if before else set())
     position = source.position()
     probe = RecallProbe(source.sample(SAMPLE_SIZE, position.number))
-    index, frame_ids = _filled(source, position, probe, flat_up_to, progress)
-    recall = _tune(index, frame_ids, probe)
-    about = About(source.model_id, position.token, index.d, len(frame_ids), position.number, recall, {})
-    store.write(name, index, frame_ids, about)
-    _verify(store.open(name), source, position, probe)
+    with closing(store.begin(name)) as draft:
+        exact = _filled(draft, source, position, probe, progress)
+        choice = _chosen(draft, exact, probe, budget)
+        draft.describe(_about(choice, source, position))
+    sealed = store.open(name)
+    if sealed is None:
+        raise EngineUnavailable(f"The new index generation {name} was written in another format.")
+    _verify(sealed, source, position, probe, budget)
     store.publish(name)
     store.prune(keep={name, before} if before else {name})
-    return RebuildReport(index.d, len(frame_ids), position.number, recall)
+    return _report(sealed.about)
 
 
 def _filled(
-    source: RowSource, position: Position, probe: RecallProbe, flat_up_to: int, progress: Progress | None
-) -> tuple[Any, Ids]:
+    draft: Draft, source: RowSource, position: Position, probe: RecallProbe, progress: Progress | None
+) -> Lookup:
     total = source.count(position.number)
-    index: Any = None
-    ids: list[Ids] = []
     done = 0
     for rows in source.rows(0, position.number):
-        if index is None:
-            index = recipes.empty_index(total, rows.vectors.shape[1], flat_up_to)
-        if rows.vectors.shape[1] != index.d:
-            raise EngineUnavailable("Rows of one model differ in length: embed the photos again.")
-        index.add(rows.vectors)
-        ids.append(rows.frame_ids)
+        draft.append(rows)
         probe.observe(rows)
         done += len(rows)
         if progress:
             progress(min(done, total), total)
-    if index is None:
-        index = recipes.empty_index(0, 1, flat_up_to)
-    return index, np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
+    return draft.finish_rows()
 
 
-def _tune(index: Any, frame_ids: Ids, probe: RecallProbe) -> float:
-    """The least search effort that reaches the floor, and the recall it gives."""
-    recall = 0.0
-    for effort in recipes.search_efforts(index):
-        recipes.set_search_effort(index, effort)
-        recall = probe.recall_of(lambda query, k: recipes.nearest(index, frame_ids, query, k))
-        if recall >= recipes.RECALL_FLOOR:
+def _chosen(draft: Draft, exact: Lookup, probe: RecallProbe, budget: Budget) -> Choice:
+    """The first planned kind that reaches the floor. The last is FLAT, which does."""
+    failed = ""
+    planned = planning.plans(len(exact), draft.dimension, budget)
+    for plan in planned:
+        if plan.kind is Kind.FLAT or not len(exact):
+            draft.drop_codes()
+            recall, latency_ms = probe.measured(exact.nearest)
+            return Choice(plan, exact, recall, latency_ms, plan.why + failed)
+        lookup, recall, latency_ms = _tuned(
+            draft.keep_codes(_coded(plan.kind, exact), plan.kind), probe, budget
+        )
+        if recall >= budget.recall_floor:
+            return Choice(plan, lookup, recall, latency_ms, plan.why + failed)
+        failed += f"; {plan.kind} was built and found only {recall:.3f} of the true nearest"
+    raise AssertionError("the last plan is FLAT")
+
+
+def _coded(kind: Kind, exact: Lookup) -> Any:
+    vectors = exact.stored.array
+    index = recipes.trained(kind, vectors)
+    for start, end in recipes.batches(len(vectors)):
+        index.add(np.ascontiguousarray(vectors[start:end]))
+    return index
+
+
+def _tuned(lookup: Lookup, probe: RecallProbe, budget: Budget) -> tuple[Lookup, float, float]:
+    """The least effort that reaches the aim, the recall that it gives, and the time of a query.
+
+    The aim lies a quarter of the way from the floor to one, since other samples may be harder by a few thousandths.
+    """
+    aim = budget.recall_floor + (1 - budget.recall_floor) / 4
+    best = lookup, -1.0, 0.0
+    for effort in recipes.efforts(lookup.codes, lookup.kind):
+        tried = replace(lookup, effort=effort)
+        recall, latency_ms = probe.measured(tried.nearest)
+        if recall > best[1]:
+            best = tried, recall, latency_ms
+        if recall >= aim:
             break
-    return recall
+    return best
 
 
-def _verify(sealed: Sealed, source: RowSource, position: Position, probe: RecallProbe) -> None:
-    """Judges the file as a reader will see it: opened again, mapped, against the rows."""
+def _about(choice: Choice, source: RowSource, position: Position) -> About:
+    return About(
+        model_id=source.model_id,
+        token=position.token,
+        dimension=choice.lookup.stored.array.shape[1],
+        count=len(choice.lookup),
+        last_number=position.number,
+        recall_at_10=choice.recall,
+        kind=choice.lookup.kind,
+        effort=choice.lookup.effort,
+        latency_ms=round(choice.latency_ms, 3),
+        memory_bytes=choice.plan.memory_bytes,
+        why=choice.why,
+        checksums={},
+    )
 
-    def found(query: Vectors, k: int) -> Hits:
-        return recipes.nearest(sealed.index, sealed.frame_ids, query, k)
 
-    if len(sealed.frame_ids) > 1 and not bool((np.diff(sealed.frame_ids) > 0).all()):
+def _report(about: About) -> RebuildReport:
+    return RebuildReport(
+        dimension=about.dimension,
+        count=about.count,
+        last_number=about.last_number,
+        recall_at_10=about.recall_at_10,
+        kind=about.kind,
+        latency_ms=about.latency_ms,
+        memory_bytes=about.memory_bytes,
+        why=about.why,
+    )
+
+
+def _verify(
+    sealed: Sealed, source: RowSource, position: Position, probe: RecallProbe, budget: Budget
+) -> None:
+    """Judges the files as a reader will see them: opened again, mapped, against the rows."""
+    frame_ids = sealed.lookup.frame_ids
+    if len(frame_ids) > 1 and not bool((np.diff(frame_ids) > 0).all()):
         raise _refused(sealed, "its frame ids don't rise")
     # Rows may be deleted or renumbered while they stream, so the count can only have shrunk since.
     if sealed.about.count < source.count(position.number):
         raise _refused(sealed, "rows are missing")
-    if not _holds(sealed, probe):
+    if not _holds(sealed.lookup, probe):
         raise _refused(sealed, "its vectors are not those of the rows")
-    if (recall := probe.recall_of(found)) < recipes.RECALL_FLOOR:
-        raise _refused(sealed, f"it finds only {recall:.2f} of the true nearest")
+    recall, _ = probe.measured(sealed.lookup.nearest)
+    if recall < budget.recall_floor:
+        raise _refused(sealed, f"it finds only {recall:.3f} of the true nearest")
 
 
-def _holds(sealed: Sealed, probe: RecallProbe) -> bool:
+def _holds(lookup: Lookup, probe: RecallProbe) -> bool:
     """Whether the sampled rows that are still in the index have their own vectors there."""
     sample = probe.sample
-    wanted = np.isin(sample.frame_ids, sealed.frame_ids)
-    positions = positions_of(sample.frame_ids[wanted], sealed.frame_ids)
-    return not len(positions) or bool(np.array_equal(sealed.vectors[positions], sample.vectors[wanted]))
+    wanted = np.isin(sample.frame_ids, lookup.frame_ids)
+    positions = positions_of(sample.frame_ids[wanted], lookup.frame_ids)
+    return not len(positions) or bool(np.array_equal(lookup.stored.rows(positions), sample.vectors[wanted]))
 
 
 def _refused(sealed: Sealed, why: str) -> EngineUnavailable:

@@ -1,63 +1,80 @@
-"""Which FAISS index suits how many vectors."""
+"""How each kind of code is made, and searched with how much effort."""
 
 from typing import Any, Final
 
 import faiss
 import numpy as np
 
-from search.index.base import Hits, Ids, Vectors
+from search.index.base import Vectors
+from search.index.faiss import planning
+from search.index.faiss.planning import Kind
 
-#: Below it every vector is compared: 100,000 of 512 take 29 ms on two cores, and recall is 1 by construction.
-FLAT_UP_TO: Final = 200_000
-RECALL_FLOOR: Final = 0.95
-_HNSW_LINKS: Final = 32
-_HNSW_BUILD_EFFORT: Final = 200
-_HNSW_SEARCH_EFFORTS: Final = (64, 128, 256, 512, 1024)
+_GRAPH_BUILD_EFFORT: Final = 100
+_GRAPH_EFFORTS: Final = (32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+_EFFORT_GROWTH: Final = 1.25
+_ADDED_AT_A_TIME: Final = 16_384
+_SEED: Final = 0
 
 
-def empty_index(count: int, dimension: int, flat_up_to: int = FLAT_UP_TO) -> Any:
-    """An index to put `count` vectors into. Both kinds can be mapped read-only with IO_FLAG_MMAP_IFC."""
-    if count <= flat_up_to:
-        return faiss.IndexFlatIP(dimension)
-    index = faiss.IndexHNSWFlat(dimension, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = _HNSW_BUILD_EFFORT
+def trained(kind: Kind, vectors: Vectors) -> Any:
+    """An empty index of codes that has seen a sample of the vectors, shape (N, dimension)."""
+    count, dimension = vectors.shape
+    index = _empty(kind, count, dimension)
+    chosen = np.random.default_rng(_SEED).choice(count, planning.training_rows(count), replace=False)
+    index.train(np.ascontiguousarray(vectors[np.sort(chosen)]))
     return index
 
 
-def is_exact(index: Any) -> bool:
-    return isinstance(index, faiss.IndexFlat)
+def batches(count: int) -> list[tuple[int, int]]:
+    """Bounds of the parts in which vectors are added, small enough to be read as they are added."""
+    return [(start, min(start + _ADDED_AT_A_TIME, count)) for start in range(0, count, _ADDED_AT_A_TIME)]
 
 
-def search_efforts(index: Any) -> tuple[int, ...]:
-    """Efforts to try, the cheapest first; an exact index knows only one."""
-    return (0,) if is_exact(index) else _HNSW_SEARCH_EFFORTS
+def efforts(index: Any, kind: Kind) -> list[int]:
+    """Efforts to try, the cheapest first. Cells looked into, or the width of the walk over a graph."""
+    if kind is Kind.HNSW:
+        return list(_GRAPH_EFFORTS)
+    tried, most = [1], most_effort(index, kind)
+    while tried[-1] < most:
+        tried.append(min(most, max(tried[-1] + 1, int(tried[-1] * _EFFORT_GROWTH))))
+    return tried
 
 
-def set_search_effort(index: Any, effort: int) -> None:
-    """Written with the file, so readers need not know the kind of index."""
-    if not is_exact(index):
-        index.hnsw.efSearch = effort
+def most_effort(index: Any, kind: Kind) -> int:
+    """With which an index finds all that its codes let it find."""
+    if kind is Kind.HNSW:
+        return max(_GRAPH_EFFORTS[-1], int(index.ntotal))
+    return 1 if kind is Kind.SQ8 else int(index.nlist)
 
 
-def stored_vectors(index: Any) -> Vectors:
-    """The vectors inside an index as an array of shape (count, dimension), without a copy."""
-    flat = index if is_exact(index) else faiss.downcast_index(index.storage)
-    if not index.ntotal:
-        return np.empty((0, index.d), dtype=np.float32)
-    view = faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
-    return np.asarray(view, dtype=np.float32)
+def parameters(kind: Kind, effort: int, wanted: int, selector: Any) -> Any:
+    """For one search of `wanted` candidates; `selector` is a FAISS selector of positions, or None for all."""
+    if kind is Kind.SQ8:
+        return faiss.SearchParameters(sel=selector) if selector else None
+    if kind is Kind.HNSW:
+        # A beam narrower than what is wanted could not even hold the answer.
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=max(effort, wanted))
+    if kind is Kind.IVF:
+        return faiss.SearchParametersIVF(sel=selector, nprobe=effort)
+    return faiss.IVFRaBitQSearchParameters(sel=selector, nprobe=effort)
 
 
-def nearest(index: Any, frame_ids: Ids, query: Vectors, k: int, keep: Any = None) -> Hits:
-    """The k nearest; `keep` is a FAISS selector of positions, or None for all."""
-    k = min(k, index.ntotal)
-    parameters = None
-    if is_exact(index):
-        parameters = faiss.SearchParameters(sel=keep) if keep else None
+def _empty(kind: Kind, count: int, dimension: int) -> Any:
+    metric, byte = faiss.METRIC_INNER_PRODUCT, faiss.ScalarQuantizer.QT_8bit
+    if kind is Kind.SQ8:
+        return faiss.IndexScalarQuantizer(dimension, byte, metric)
+    if kind is Kind.HNSW:
+        graph = faiss.IndexHNSWSQ(dimension, byte, planning.GRAPH_LINKS, metric)
+        graph.hnsw.efConstruction = _GRAPH_BUILD_EFFORT
+        return graph
+    cells = planning.cells(count)
+    centroids = faiss.IndexFlatIP(dimension)
+    if kind is Kind.IVF:
+        index = faiss.IndexIVFScalarQuantizer(centroids, dimension, cells, byte, metric)
     else:
-        # A beam narrower than k could not even hold the answer.
-        effort = max(index.hnsw.efSearch, k)
-        parameters = faiss.SearchParametersHNSW(sel=keep, efSearch=effort)
-    scores, positions = index.search(query.reshape(1, -1), k, params=parameters)
-    found = positions[0] >= 0
-    return Hits(frame_ids[positions[0][found]], scores[0][found])
+        index = faiss.IndexIVFRaBitQ(centroids, dimension, cells, metric, True, planning.RABITQ_BITS)
+    index.cp.min_points_per_centroid = 1
+    # The index takes the centroids with it: Python would free them when this function ends.
+    centroids.this.disown()
+    index.own_fields = True
+    return index

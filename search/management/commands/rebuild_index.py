@@ -28,5 +28,6 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
         for row in generations:
             self.stdout.write(
-                f"{row.space}: {row.count} vectors of {row.model_id}, recall@10 {row.recall_at_10:.3f}, live"
+                f"{row.space}: {row.count} vectors of {row.model_id}, recall@10 {row.recall_at_10:.3f}, live; "
+                f"{row.kind}: {row.why}"
             )

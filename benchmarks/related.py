@@ -1,0 +1,170 @@
+"""Related content over HTTP among many photos and items: what it costs beside its engines.
+
+    python benchmarks/related.py [--things 100000] [--queries 100] [--limit-ms 15] [--json]
+
+Fills a database of its own with so many synthetic photos (see benchmarks/synthetic.py) and as many items of one site,
+with unit vectors around the same nouns, starts gunicorn as `manage.py serve` does, and asks for what belongs beside
+distinct items, `kind=any`. The searches of the indexes that such a request makes are then made in this process by
+themselves: the difference of the two medians is what everything else costs. Exits with 1 where that is over the limit.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+WARM_UP = 10
+LIMIT = 12
+_CHUNK = 1000
+
+
+def main() -> int:
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
+        os.environ |= {
+            "VAR_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ALLOWED_HOSTS": "127.0.0.1",
+        }
+        for name in ("MEDIA_ROOT", "INDEX_DIR", "DATABASE_URL", "STATIC_ROOT", "HTTPS", "DEBUG"):
+            os.environ.pop(name, None)
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from benchmarks import synthetic
+        from benchmarks.search import web_server
+
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        nouns = synthetic.fill(asked.things)
+        key = _fill_items(asked.things, nouns)
+        with web_server() as (port, _):
+            figures = _measured(port, key, asked.things, asked.queries)
+    figures = {"photos": asked.things, "items": asked.things, "queries": asked.queries, **figures}
+    shown = (
+        json.dumps(figures)
+        if asked.json
+        else "\n".join(f"{name:>20} {value}" for name, value in figures.items())
+    )
+    print(shown)
+    return 0 if figures["overhead_p50_ms"] <= asked.limit_ms else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--things", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--limit-ms", type=float, default=15.0)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _fill_items(count: int, nouns: list[str]) -> str:
+    """Items without pictures, their vectors around two nouns each. Returns the site's secret key."""
+    import numpy as np
+    from django.contrib.auth.models import User
+
+    from recommender.models import Item, ItemPosition, ItemVector
+    from recommender.site_keys import create_site_key
+    from recommender.sites import create_site
+    from search.active import active_model_id, spaces
+    from search.encoding import embedder
+
+    random = np.random.default_rng(2026)
+    site = create_site(User.objects.get(username="benchmark"), "bench", requests_per_minute=0)
+    centres = {space: random.standard_normal((len(nouns), embedder(space).dimension)) for space in spaces()}
+    number = 0
+    for start in range(0, count, _CHUNK):
+        seen = random.integers(len(nouns), size=(min(_CHUNK, count - start), 2))
+        items = Item.objects.bulk_create(
+            Item(
+                site=site,
+                external_id=f"i{start + at}",
+                title=f"{nouns[one]} and {nouns[other]} {start + at}",
+                content_sha256=str(start + at),
+            )
+            for at, (one, other) in enumerate(seen)
+        )
+        for space in spaces():
+            vectors = centres[space][seen].sum(axis=1) + random.standard_normal(
+                (len(seen), centres[space].shape[1])
+            )
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            ItemVector.objects.bulk_create(
+                ItemVector(
+                    item=item,
+                    space=space,
+                    model_id=active_model_id(space),
+                    vector=vector.astype("<f4").tobytes(),
+                    words_sha256="bench",
+                    number=number + at,
+                )
+                for at, (item, vector) in enumerate(zip(items, vectors, strict=True), start=1)
+            )
+            number += len(items)
+    ItemPosition.objects.create(pk=1, last_number=number)
+    return create_site_key(site, kind="secret", name="bench").token
+
+
+def _measured(port: int, key: str, things: int, count: int) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    http_ms, engine_ms = [], []
+    for at in range(WARM_UP + count):
+        name = f"i{at * (things // (WARM_UP + count))}"
+        http_ms.append(_asked(connection, key, name))
+        engine_ms.append(_by_itself(name))
+    http_ms, engine_ms = http_ms[WARM_UP:], engine_ms[WARM_UP:]
+    return {
+        "http_p50_ms": round(statistics.median(http_ms), 1),
+        "http_p95_ms": round(statistics.quantiles(http_ms, n=20)[-1], 1),
+        "engine_p50_ms": round(statistics.median(engine_ms), 1),
+        "overhead_p50_ms": round(statistics.median(http_ms) - statistics.median(engine_ms), 1),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _asked(connection: http.client.HTTPConnection, key: str, name: str) -> float:
+    started = time.perf_counter()
+    path = f"/api/v1/sites/bench/items/{name}/related?kind=any&limit={LIMIT}"
+    connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+    response = connection.getresponse()
+    body = response.read()
+    took_ms = (time.perf_counter() - started) * 1000
+    if response.status != 200 or len(json.loads(body)["results"]) != LIMIT:
+        raise SystemExit(f"{name} was answered with {response.status}: {body[:500]!r}")
+    return took_ms
+
+
+def _by_itself(name: str) -> float:
+    """Milliseconds of the searches that the request makes: items and photos, in both spaces."""
+    from recommender.item_index import item_index
+    from recommender.models import Item
+    from search.index.base import EVERYTHING
+    from search.indexing import index
+    from search.paging import FIRST_DEPTH
+
+    item = Item.objects.get(external_id=name)
+    vectors = {space: item_index(space).vectors([item.pk])[item.pk] for space in ("image", "caption")}
+    started = time.perf_counter()
+    for space, vector in vectors.items():
+        item_index(space).search(vector, item.site_id, FIRST_DEPTH)
+        index(space).search(vector, FIRST_DEPTH, EVERYTHING)
+    return (time.perf_counter() - started) * 1000
+
+
+if __name__ == "__main__":
+    sys.exit(main())

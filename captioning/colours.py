@@ -1,0 +1,51 @@
+"""Which colours frames have: written when a frame is described, and afterwards for those that were before."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from captioning.models import FrameColour
+from captioning.vision.colours import MODEL_ID, dominant_colours
+from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
+from core.errors import CorruptMedia
+from library.models import Frame
+from library.selectors import open_frame
+
+
+def record_colours(frame_ids: Sequence[int], colours: Sequence[Mapping[str, float]]) -> None:
+    """Colours with their shares of each of these frames, in place of those that were there."""
+    with transaction.atomic():
+        FrameColour.objects.filter(frame_id__in=frame_ids, model_id=MODEL_ID).delete()
+        FrameColour.objects.bulk_create(
+            FrameColour(frame_id=frame_id, model_id=MODEL_ID, name=name, share=share)
+            for frame_id, shares in zip(frame_ids, colours, strict=True)
+            for name, share in shares.items()
+        )
+
+
+def frames_without_colours() -> QuerySet[Frame]:
+    """Frames whose colours nobody looked for yet: each picture has at least one."""
+    known = FrameColour.objects.filter(frame=OuterRef("pk"), model_id=MODEL_ID)
+    return Frame.objects.filter(~Exists(known)).order_by("pk")
+
+
+def frames_of_colour(name: str) -> QuerySet[FrameColour]:
+    """The rows of frames that have much of this colour."""
+    return FrameColour.objects.filter(model_id=MODEL_ID, name=name)
+
+
+def find_missing_colours() -> Iterator[Frame]:
+    """Looks at each frame without colours and yields it when it is done, or can't be: its file is gone or damaged.
+
+    Safe to stop and to begin again.
+    """
+    for frame in frames_without_colours().select_related("asset").iterator(chunk_size=500):
+        try:
+            with open_frame(frame, at_least_px=INPUT_SIZE_PX) as picture:
+                colours = list(dominant_colours(square_pixels(picture)[None]))
+        except CorruptMedia:
+            colours = []
+        if colours and Frame.objects.filter(pk=frame.pk).exists():
+            record_colours([frame.pk], colours)
+        yield frame

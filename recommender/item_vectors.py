@@ -1,0 +1,161 @@
+"""From an item's words to its vectors: long texts are split, each part is encoded, and the parts are pooled."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from numpy.typing import NDArray
+
+from recommender.models import Item, ItemPosition, ItemVector
+from search.active import active_model_id, spaces
+from search.encoding import embedder
+from search.index.base import Vectors
+
+#: About the 256 tokens that the sentence encoder reads of a text.
+PART_MAX_CHARS = 900
+#: Beyond these a text says nothing new of what it is about.
+PARTS_MAX = 24
+#: What the title and the tags weigh against all parts of the text together.
+_HEAD_SHARE = 0.4
+_BATCH = 64
+#: Marks vectors of words that have changed since.
+_OUTDATED = ""
+_PARAGRAPH, _SENTENCE = re.compile(r"\n\s*\n"), re.compile(r"(?<=[.!?。！？])\s+")
+
+
+def words_of_item(item: Item) -> tuple[str, list[str]]:
+    """Title and tags as one line, and the text in parts that an encoder can read whole."""
+    head = ". ".join(filter(None, [item.title, ", ".join(item.tags)]))
+    return head, list(islice(parts_of(item.text), PARTS_MAX))
+
+
+def parts_of(text: str, max_chars: int = PART_MAX_CHARS) -> Iterator[str]:
+    """A text cut between paragraphs, else sentences, else words, else anywhere; parts are as long as fits."""
+    so_far = ""
+    for piece in _pieces(text, max_chars):
+        if so_far and len(so_far) + 1 + len(piece) > max_chars:
+            yield so_far
+            so_far = piece
+        else:
+            so_far = f"{so_far} {piece}" if so_far else piece
+    if so_far:
+        yield so_far
+
+
+def encoded(items: Sequence[Item], space: str) -> Vectors:
+    """The vectors (N, dimension) of items in one space, unit length. ModelUnavailable where there is no model."""
+    texts: list[str] = []
+    shares: list[list[tuple[int, float]]] = []
+    for item in items:
+        head, parts = words_of_item(item)
+        weighed = [(head, _HEAD_SHARE if parts else 1.0)] if head else []
+        weighed += [(part, (1.0 - _HEAD_SHARE if head else 1.0) / len(parts)) for part in parts]
+        shares.append([(len(texts) + at, weight) for at, (_, weight) in enumerate(weighed)])
+        texts += [text for text, _ in weighed]
+    known = _in_batches(texts, space)
+    return np.stack([_pooled(known, share) for share in shares])
+
+
+def items_without_vectors() -> QuerySet[Item]:
+    """Items with words that lack a vector in a space, or whose words changed since."""
+    lacking = Item.objects.none()
+    for space in spaces():
+        current = ItemVector.objects.filter(
+            item=OuterRef("pk"), space=space, model_id=active_model_id(space)
+        ).exclude(words_sha256=_OUTDATED)
+        lacking = lacking | Item.objects.filter(~Exists(current))
+    return lacking
+
+
+def embed_items(item_ids: Iterable[int]) -> int:
+    """Encodes these items and makes them findable; how many. Safe to repeat, and by two at once."""
+    items = list(Item.objects.filter(pk__in=list(item_ids)))
+    if not items:
+        return 0
+    vectors = {space: encoded(items, space) for space in spaces()}
+    with transaction.atomic():
+        position = _locked_position()
+        # Read again under the lock: what was deleted or changed meanwhile is left to the next run.
+        here = Item.objects.select_for_update(no_key=True).filter(pk__in=[item.pk for item in items])
+        unchanged = dict(here.order_by("pk").values_list("pk", "content_sha256"))
+        current = [at for at, item in enumerate(items) if unchanged.get(item.pk) == item.content_sha256]
+        for space, of_space in vectors.items():
+            _record(space, [items[at] for at in current], of_space[current], position)
+        position.save()
+    return len(current)
+
+
+def mark_outdated(item_ids: Iterable[int]) -> None:
+    """The words of these items changed: they are encoded again, and found by their old ones until then."""
+    ItemVector.objects.filter(item_id__in=list(item_ids)).update(words_sha256=_OUTDATED)
+
+
+def _record(space: str, items: Sequence[Item], vectors: Vectors, position: ItemPosition) -> None:
+    rows = [
+        ItemVector(
+            item=item,
+            space=space,
+            model_id=active_model_id(space),
+            vector=np.ascontiguousarray(vector, dtype="<f4").tobytes(),
+            words_sha256=_digest(item),
+            number=position.last_number + at,
+        )
+        for at, (item, vector) in enumerate(zip(items, vectors, strict=True), start=1)
+    ]
+    ItemVector.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["item", "space", "model_id"],
+        update_fields=["vector", "words_sha256", "number"],
+        batch_size=500,
+    )
+    position.last_number += len(rows)
+
+
+def _locked_position() -> ItemPosition:
+    """The one row, held until the commit, so that numbers are committed in the order in which they are given."""
+    position, _ = ItemPosition.objects.get_or_create(pk=1)
+    return ItemPosition.objects.select_for_update().get(pk=position.pk)
+
+
+def _digest(item: Item) -> str:
+    head, parts = words_of_item(item)
+    return sha256("\n".join([head, *parts]).encode()).hexdigest()
+
+
+def _pieces(text: str, max_chars: int) -> Iterator[str]:
+    for paragraph in _PARAGRAPH.split(text):
+        for sentence in _SENTENCE.split(paragraph):
+            yield from _fitting(" ".join(sentence.split()), max_chars)
+
+
+def _fitting(text: str, max_chars: int) -> Iterator[str]:
+    """One sentence, or an endless one cut between words, or within a word where that is longer than all room."""
+    while len(text) > max_chars:
+        cut = text.rfind(" ", 1, max_chars + 1)
+        cut = cut if cut > 0 else max_chars
+        yield text[:cut]
+        text = text[cut:].lstrip()
+    if text:
+        yield text
+
+
+def _in_batches(texts: Sequence[str], space: str) -> NDArray[np.float32]:
+    model = embedder(space)
+    starts = range(0, len(texts), _BATCH)
+    chunks = [model.embed_queries(texts[start : start + _BATCH]) for start in starts]
+    return np.concatenate(chunks) if chunks else np.zeros((0, model.dimension), dtype=np.float32)
+
+
+def _pooled(known: Vectors, share: Sequence[tuple[int, float]]) -> Vectors:
+    """The weighted mean, of unit length; zeros for an item without words, which nothing is like."""
+    if not share:
+        return np.zeros(known.shape[1], dtype=np.float32)
+    mean = np.sum([known[at] * weight for at, weight in share], axis=0)
+    length = float(np.linalg.norm(mean))
+    pooled = mean / length if length > 0 else known[share[0][0]]
+    return np.asarray(pooled, dtype=np.float32)

@@ -1,0 +1,206 @@
+"""Writing items of sites: what is the same already costs nothing, what changed is embedded and looked at anew."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import IO, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.errors import InvalidInput, NotFound
+from library import asset_store
+from library.asset_store import Upload, fingerprint
+from library.details import Details
+from recommender.item_content import Content
+from recommender.item_vectors import mark_outdated
+from recommender.models import Item, Site
+from recommender.webhooks import note_captions, note_refusal
+
+CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
+_ERROR_MAX_CHARS = 300
+#: Of an item's content these are columns; its picture is looked after by itself.
+_COLUMNS = ("title", "text", "url", "language", "tags", "published_at", "expires_at", "attributes")
+_WRITTEN = (
+    *_COLUMNS,
+    *("content_sha256", "image_url", "asset", "owns_asset", "updated_at"),
+    *("picture_state", "picture_error", "picture_due_at", "picture_attempts"),
+)
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """`outcome`: created, changed or unchanged."""
+
+    item: Item
+    outcome: str
+
+
+def put_item(site: Site, external_id: str, content: Content, picture: IO[bytes] | None = None) -> StoredItem:
+    """Stores an item as it is now; the same content again changes nothing, except that a refused picture is retried.
+
+    picture: an uploaded file, instead of `image_url`. Where it is refused, the item is kept without it and says why.
+    A picture by address is fetched by a worker.
+    """
+    if picture is not None and content.image_url:
+        raise InvalidInput("Send a picture or the address of one, not both.", field="image_url")
+    upload, refusal = _looked_at(picture)
+    sha256 = upload.sha256 if upload else ""
+    stored = _write(site, {external_id: content}, sha256, picture_follows=upload is not None)[external_id]
+    if refusal is not None:
+        refuse_picture(stored.item, refusal)
+    elif upload is not None and (stored.outcome != UNCHANGED or stored.item.asset_id is None):
+        attach_upload(stored.item, upload)
+    return stored
+
+
+def put_items(site: Site, contents: Mapping[str, Content]) -> dict[str, str]:
+    """Stores many items in one go; what became of each, by its external id."""
+    return {external_id: one.outcome for external_id, one in _write(site, contents).items()}
+
+
+def delete_item(site: Site, external_id: str) -> None:
+    """With its vectors, and its picture unless something else shows it. NotFound where there is none."""
+    with transaction.atomic():
+        item = Item.objects.select_for_update().filter(site=site, external_id=external_id).first()
+        if item is None:
+            raise NotFound("There is no such item.")
+        release_picture(item)
+        item.delete()
+
+
+def attach_upload(item: Item, upload: Upload) -> None:
+    """Keeps a picture as an asset of the site's owner, private, and makes it the item's.
+
+    Call it outside of a transaction. A picture that can't be read is refused: the item says why. Where the item was
+    changed to show another picture, or deleted meanwhile, this one is forgotten.
+    """
+    owner = item.site.owner
+    try:
+        stored = asset_store.known_asset(owner, upload) or asset_store.keep(
+            owner, upload, asset_store.develop(upload), Details()
+        )
+    except InvalidInput as error:
+        refuse_picture(item, str(error))
+        return
+    with transaction.atomic():
+        current = Item.objects.select_for_update().filter(pk=item.pk, image_url=item.image_url).first()
+        if current is None:
+            if stored.created:
+                transaction.on_commit(partial(asset_store.delete_asset, stored.asset))
+            return
+        if current.asset_id != stored.asset.pk:
+            release_picture(current)
+        # An asset that was the owner's before stays when the item goes; one that came with another item does not.
+        shared = Item.objects.filter(asset=stored.asset, owns_asset=True).exists()
+        _set(
+            current,
+            asset=stored.asset,
+            owns_asset=stored.created or shared,
+            picture_state=Item.Picture.READY,
+            picture_error="",
+            picture_due_at=None,
+        )
+        note_captions([stored.asset.pk])  # which it has already, where the picture was known
+    item.refresh_from_db()
+
+
+def refuse_picture(item: Item, reason: str) -> None:
+    """The item goes on without a picture, and says why."""
+    with transaction.atomic():
+        release_picture(item)
+        _set(
+            item,
+            asset=None,
+            owns_asset=False,
+            picture_state=Item.Picture.REFUSED,
+            picture_error=reason[:_ERROR_MAX_CHARS],
+            picture_due_at=None,
+        )
+        note_refusal(item)
+
+
+def release_picture(item: Item) -> None:
+    """Lets go of an item's picture, and removes it with the last item that it came with."""
+    asset, owned = item.asset, item.owns_asset
+    if asset is None or not owned:
+        return
+    if not Item.objects.filter(asset=asset).exclude(pk=item.pk).exists():
+        transaction.on_commit(partial(asset_store.delete_asset, asset), robust=True)
+
+
+def _looked_at(picture: IO[bytes] | None) -> tuple[Upload | None, str | None]:
+    if picture is None:
+        return None, None
+    try:
+        return fingerprint(picture, "item"), None
+    except InvalidInput as error:
+        return None, str(error)
+
+
+def _write(
+    site: Site, contents: Mapping[str, Content], upload_sha256: str = "", *, picture_follows: bool = False
+) -> dict[str, StoredItem]:
+    """The rows, in one transaction. Two writers of one site come one after the other."""
+    stored: dict[str, StoredItem] = {}
+    with transaction.atomic():
+        Site.objects.select_for_update(no_key=True).get(pk=site.pk)
+        known = Item.objects.filter(site=site, external_id__in=list(contents)).select_related("asset")
+        items = {item.external_id: item for item in known}
+        for external_id, content in contents.items():
+            item = items.get(external_id) or Item(site=site, external_id=external_id)
+            item.site = site
+            outcome = _filled(item, content, content.sha256(upload_sha256), picture_follows=picture_follows)
+            stored[external_id] = StoredItem(item, outcome)
+        Item.objects.bulk_create(one.item for one in stored.values() if one.outcome == CREATED)
+        changed = [one.item for one in stored.values() if one.outcome == CHANGED]
+        Item.objects.bulk_update(changed, _WRITTEN, batch_size=200)
+        mark_outdated(item.pk for item in changed)
+        for one in stored.values():
+            if one.outcome == UNCHANGED:
+                _try_lost_picture_again(one.item)
+    return stored
+
+
+def _filled(item: Item, content: Content, sha256: str, *, picture_follows: bool) -> str:
+    """Puts the content into the row, which is not saved, and says what that makes of it."""
+    if item.content_sha256 == sha256:
+        return UNCHANGED
+    given = asdict(content)
+    for name in _COLUMNS:
+        setattr(item, name, given[name])
+    item.tags = list(content.tags)
+    item.content_sha256 = sha256
+    item.updated_at = timezone.now()  # which a bulk update does not do by itself
+    if picture_follows:
+        item.image_url, item.picture_due_at = "", None
+    else:
+        _set_picture_address(item, content.image_url)
+    return CHANGED if item.pk else CREATED
+
+
+def _set_picture_address(item: Item, image_url: str) -> None:
+    """Another address is another picture; none takes the picture away."""
+    if image_url and image_url == item.image_url and item.picture_state != Item.Picture.REFUSED:
+        return
+    if item.pk:
+        release_picture(item)
+    item.image_url, item.asset, item.owns_asset, item.picture_error = image_url, None, False, ""
+    item.picture_state = Item.Picture.WAITING if image_url else Item.Picture.NONE
+    item.picture_due_at = timezone.now() if image_url else None
+    item.picture_attempts = 0
+
+
+def _try_lost_picture_again(item: Item) -> None:
+    """One that was refused may be good now, and one that was deleted in the gallery is wanted here."""
+    lost = item.picture_state == Item.Picture.READY and item.asset_id is None
+    if item.image_url and (lost or item.picture_state == Item.Picture.REFUSED):
+        item.picture_state = Item.Picture.REFUSED
+        _set_picture_address(item, item.image_url)
+        item.save(update_fields=_WRITTEN)
+
+
+def _set(item: Item, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(item, name, value)
+    item.save(update_fields=[*values, "updated_at"])

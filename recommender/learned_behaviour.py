@@ -1,0 +1,141 @@
+"""Learning from what visitors did, and reading what was learned: by a scheduled job, for each site by itself."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+from django.db.models import Max
+from django.utils import timezone
+from numpy.typing import NDArray
+
+from recommender.models import LearnedBehaviour, Site
+from recommender.scoring.covisitation import Neighbours, neighbours
+from recommender.scoring.factors import FACTORS, item_factors
+from recommender.scoring.popularity import popularity
+from recommender.visitor_selectors import STRENGTHS, actions_of
+
+Progress = Callable[[int, int], None]
+#: With fewer persons than factors, factors repeat what each of them did.
+_LEAST_PERSONS = 2 * FACTORS
+_SITES_REMEMBERED = 16
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Of I subjects: their codes, popularity (I,), neighbours, and factors (I, F); F is 0 where there was too
+    little to learn factors from."""
+
+    codes: NDArray[np.int64]
+    popularity: NDArray[np.float32]
+    neighbours: Neighbours
+    factors: NDArray[np.float32]
+
+    def rows_of(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where these subjects stand, -1 for those that nobody turned to: (N,) -> (N,)."""
+        if not len(self.codes):
+            return np.full(len(codes), -1, dtype=np.int64)
+        at = np.searchsorted(self.codes, codes).clip(max=len(self.codes) - 1)
+        return np.where(self.codes[at] == codes, at, -1)
+
+
+NOTHING = Learned(
+    np.empty(0, np.int64),
+    np.empty(0, np.float32),
+    Neighbours(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)),
+    np.empty((0, 0), np.float32),
+)
+
+
+def learn_all(progress: Progress) -> int:
+    """Learns every site's behaviour anew where something was done since; how many sites that were."""
+    sites = list(Site.objects.order_by("pk"))
+    due = 0
+    for done, site in enumerate(sites):
+        progress(done, len(sites))
+        if _is_due(site):
+            learn(site)
+            due += 1
+    progress(len(sites), len(sites))
+    return due
+
+
+def anything_to_learn() -> bool:
+    """Whether a site has actions newer than what was learned."""
+    return any(_is_due(site) for site in Site.objects.all())
+
+
+def learn(site: Site, now: datetime | None = None) -> LearnedBehaviour:
+    """From everything that is kept of the site's visitors; replaces what was learned before."""
+    now = now or timezone.now()
+    rows = list(actions_of(site).values_list("visitor", "item_id", "asset_id", "kind", "at"))
+    learned = _learned(
+        np.unique(np.array([row[0] for row in rows], dtype=str), return_inverse=True)[1],
+        np.array([row[1] if row[1] is not None else -row[2] for row in rows], dtype=np.int64),
+        np.array([STRENGTHS[row[3]] for row in rows], dtype=np.float64),
+        np.array([(now - row[4]).total_seconds() for row in rows], dtype=np.float64),
+    )
+    kept, _ = LearnedBehaviour.objects.update_or_create(
+        site=site,
+        defaults={"learned_at": now, "interactions": len(rows), "arrays": _written(learned)},
+    )
+    return kept
+
+
+def learned_of(site: Site) -> Learned:
+    """What was learned of a site last; `NOTHING` before the first time. Kept in memory until it is learned anew."""
+    learned_at = LearnedBehaviour.objects.filter(site=site).values_list("learned_at", flat=True).first()
+    return NOTHING if learned_at is None else _read(site.pk, learned_at)
+
+
+def _is_due(site: Site) -> bool:
+    newest = actions_of(site).order_by().aggregate(newest=Max("received_at"))["newest"]
+    if newest is None:
+        return LearnedBehaviour.objects.filter(site=site, interactions__gt=0).exists()
+    # Fewer than were learned from: a visitor was forgotten, or what is old was dropped.
+    known = LearnedBehaviour.objects.filter(site=site, learned_at__gt=newest).first()
+    return known is None or known.interactions != actions_of(site).count()
+
+
+def _learned(
+    persons: NDArray[np.int64],
+    subjects: NDArray[np.int64],
+    strengths: NDArray[np.float64],
+    ages_s: NDArray[np.float64],
+) -> Learned:
+    if not len(subjects):
+        return NOTHING
+    codes, items = np.unique(subjects, return_inverse=True)
+    shape = (int(persons.max()) + 1, len(codes))
+    enough = shape[0] >= _LEAST_PERSONS and len(codes) > FACTORS
+    return Learned(
+        codes,
+        popularity(items, strengths, ages_s, len(codes)),
+        neighbours(persons, items, strengths, shape),
+        item_factors(persons, items, strengths, shape) if enough else np.empty((len(codes), 0), np.float32),
+    )
+
+
+def _written(learned: Learned) -> bytes:
+    file = io.BytesIO()
+    near = learned.neighbours
+    np.savez_compressed(
+        file,
+        codes=learned.codes,
+        popularity=learned.popularity,
+        factors=learned.factors.astype(np.float16),
+        indptr=near.indptr,
+        indices=near.indices.astype(np.int32),
+        values=near.values.astype(np.float16),
+    )
+    return file.getvalue()
+
+
+@lru_cache(maxsize=_SITES_REMEMBERED)
+def _read(site_id: int, learned_at: datetime) -> Learned:
+    row = LearnedBehaviour.objects.get(site_id=site_id)
+    with np.load(io.BytesIO(bytes(row.arrays))) as held:
+        near = Neighbours(held["indptr"], held["indices"].astype(np.int64), held["values"].astype(np.float32))
+        return Learned(held["codes"], held["popularity"], near, held["factors"].astype(np.float32))

@@ -1,0 +1,32 @@
+"""Pictures of items as pages of other sites show them: by a signed address, since a page can send no key with them."""
+
+from django.core import signing
+from django.urls import reverse
+
+from core.errors import NotFound
+from library.models import Asset
+from library.selectors import thumbnail_url
+
+_SALT = "item.picture"
+_MAX_CHARS = 100
+
+
+def picture_url(asset: Asset, width_px: int) -> str:
+    """Path of a thumbnail: of a public photo its own, of an item's picture a signed one."""
+    if asset.visibility == Asset.Visibility.PUBLIC:
+        return thumbnail_url(asset, width_px)
+    return reverse("item-picture", args=[signing.Signer(salt=_SALT).sign(str(asset.pk)), width_px])
+
+
+def picture_for(token: str) -> Asset:
+    """The picture of a signed address, as long as an item shows it. NotFound otherwise, and for what nobody signed."""
+    try:
+        if len(token) > _MAX_CHARS:
+            raise signing.BadSignature
+        asset_id = int(signing.Signer(salt=_SALT).unsign(token))
+    except (signing.BadSignature, ValueError) as error:
+        raise NotFound("There is no such picture.") from error
+    asset = Asset.objects.filter(pk=asset_id, items__isnull=False).first()
+    if asset is None:
+        raise NotFound("There is no such picture.")
+    return asset

@@ -1,0 +1,306 @@
+"""What suits a visitor of a site: content, behaviour and popularity in one list, and a little of what is untried."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.utils import timezone
+from numpy.typing import NDArray
+
+from core.errors import InvalidInput
+from library.models import Asset
+from recommender import experiments, recommendation_ids
+from recommender.content import assets_near, content_of, items_near
+from recommender.learned_behaviour import Learned, learned_of
+from recommender.models import Item, Site
+from recommender.recommendation_ids import Recommendation
+from recommender.rules import wishes_of
+from recommender.scoring import personal
+from recommender.scoring.diversity import diversified
+from recommender.scoring.factors import taste
+from recommender.scoring.popularity import decay
+from recommender.scoring.profile import MEMORY_S, Interests, interests
+from recommender.site_selectors import assets_shown_by, shown_items
+from recommender.visitor_selectors import History, Subject, history_of
+
+KINDS = ("item", "asset", "any")
+LIMIT_MAX = 50
+#: So many candidates of each source; of all together, so many more than are shown are looked at for variety.
+_NEAR, _POPULAR, _NEWEST = 150, 150, 50
+_POOL = 5
+#: What is explored stands behind the first so many, which people look at most.
+_EXPLORED_FROM = 3
+
+_REASONS = {
+    personal.CONTENT: "like what you looked at",
+    personal.FACTORS: "liked by people with your taste",
+    personal.TOGETHER: "others who looked at the same looked at this",
+    personal.POPULARITY: "popular now",
+}
+EXPLORED = "new here"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for. about: an item on whose page the visitor is, for whom nothing else may be known."""
+
+    visitor: str = ""
+    kind: str = "item"
+    limit: int = 10
+    scenario: str = ""
+    about: Subject | None = None
+    exclude: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One thing, why it stands there, and what each signal added to its score."""
+
+    subject: Subject
+    score: float
+    reason: str
+    why: Mapping[str, float]
+    row: Item | Asset
+
+
+@dataclass(frozen=True)
+class Answer:
+    """id: later interactions name it. based_on: what the list rests on: content, behaviour, popularity or newest."""
+
+    id: str
+    results: list[Recommended]
+    based_on: list[str]
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """How a list is made for this visitor: the site's settings, or a variant's."""
+
+    diversity: float
+    exploration: float
+    weights: Mapping[str, float] = field(default_factory=lambda: personal.WEIGHTS)
+    arm: str = ""
+    variant: str = ""
+
+
+def recommend(site: Site, wanted: Wanted, now: datetime | None = None) -> Answer:
+    """A list for a visitor; for a stranger by the item at hand and by what is popular, else by what is new.
+
+    Without what the visitor has seen or dismissed, and what is excluded. InvalidInput names the field.
+    """
+    if wanted.kind not in KINDS or not 1 <= wanted.limit <= LIMIT_MAX:
+        raise InvalidInput(f"kind is one of {', '.join(KINDS)}; limit from 1 to {LIMIT_MAX}.", field="kind")
+    now = now or timezone.now()
+    tuning = _tuning(site, wanted)
+    history = _history(site, wanted, now)
+    learned = learned_of(site)
+    liked = _interests(history)
+    subjects = _candidates(site, wanted, history, learned, liked)
+    rows = _rows(site, wanted, subjects, now)
+    wishes = wishes_of(site, [row for row in rows.values() if isinstance(row, Item)], now)
+    subjects = [one for one in subjects if one in rows and not (one.item and one.pk in wishes.hidden)]
+    known = _signals(subjects, history, learned, liked)
+    scores = personal.blended(known, len(subjects), tuning.weights)
+    scores = wishes.lifted(scores, [one.pk if one.item else None for one in subjects])
+    order = _ordered(scores, subjects, wanted, tuning)
+    explored = _explored(order, subjects, learned, wanted, tuning, now)
+    results = [
+        _told(subjects[at], at, float(scores[at]), known, tuning.weights, rows, new=at in explored)
+        for at in _with_explored(order, explored, wanted.limit)
+    ]
+    about = f"{'item' if wanted.about.item else 'asset'}:{wanted.about.pk}" if wanted.about else ""
+    made = Recommendation(site.pk, "recommendations", wanted.scenario, about, tuning.arm)
+    return Answer(recommendation_ids.written(made), results, _based_on(known), tuning.variant)
+
+
+def _tuning(site: Site, wanted: Wanted) -> _Tuning:
+    plain = _Tuning(site.diversity, settings.RECOMMENDATION_EXPLORATION)
+    running = experiments.running(site, wanted.scenario) if wanted.visitor else None
+    if running is None:
+        return plain
+    variant = experiments.variant_for(running, wanted.visitor)
+    changes = dict(variant.changes)
+    return _Tuning(
+        changes.pop("diversity", plain.diversity),
+        changes.pop("exploration", plain.exploration),
+        {**personal.WEIGHTS, **changes},
+        experiments.arm_of(running, variant),
+        variant.name,
+    )
+
+
+def _history(site: Site, wanted: Wanted, now: datetime) -> History:
+    """What the visitor did; to whom is on the page of an item, that item counts as clicked now."""
+    done = (
+        history_of(site, wanted.visitor, now)
+        if wanted.visitor
+        else History(np.empty(0, np.int64), np.empty(0), np.empty(0), frozenset())
+    )
+    if wanted.about is None:
+        return done
+    code = wanted.about.code
+    return History(
+        np.append(done.codes, code),
+        np.append(done.strengths, 1.0),
+        np.append(done.ages_s, 0.0),
+        done.spent | {code},
+    )
+
+
+def _interests(history: History) -> Interests:
+    vectors = content_of([Subject.of_code(code) for code in history.codes.tolist()])
+    known = vectors.any(axis=1) if vectors.size else np.zeros(len(vectors), dtype=bool)
+    return interests(vectors[known], history.strengths[known], history.ages_s[known])
+
+
+def _candidates(
+    site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests
+) -> list[Subject]:
+    """Of each source the best, each once: near an interest, gone with what was done, popular, and new."""
+    found: dict[Subject, None] = {}
+    for vector in liked.vectors:
+        if wanted.kind != "asset":
+            found |= dict.fromkeys(items_near(vector, site.pk, _NEAR))
+        if wanted.kind != "item":
+            found |= dict.fromkeys(assets_near(vector, _NEAR))
+    together = _together(history, learned)
+    for scores in (learned.popularity, together, _fitting(history, learned)):
+        best = np.argsort(-scores, kind="stable")[:_POPULAR]
+        found |= dict.fromkeys(Subject.of_code(code) for code in learned.codes[best].tolist())
+    if wanted.kind != "asset":
+        newest = shown_items(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
+        found |= dict.fromkeys(Subject(True, pk) for pk in newest)
+    if wanted.kind != "item":
+        photos = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
+        found |= dict.fromkeys(Subject(False, pk) for pk in photos)
+    unwanted = history.spent | wanted.exclude
+    kinds = {"item": (True,), "asset": (False,), "any": (True, False)}[wanted.kind]
+    return [one for one in found if one.code not in unwanted and one.item in kinds]
+
+
+def _rows(
+    site: Site, wanted: Wanted, subjects: Sequence[Subject], now: datetime
+) -> dict[Subject, Item | Asset]:
+    """Of the candidates those that the site may show now, with their rows."""
+    items = (
+        shown_items(site, now).select_related("asset").filter(pk__in=[one.pk for one in subjects if one.item])
+    )
+    rows: dict[Subject, Item | Asset] = {Subject(True, item.pk): item for item in items}
+    photos = [one.pk for one in subjects if not one.item]
+    if photos:
+        rows |= {Subject(False, asset.pk): asset for asset in assets_shown_by(site).filter(pk__in=photos)}
+    return rows
+
+
+def _signals(
+    subjects: Sequence[Subject], history: History, learned: Learned, liked: Interests
+) -> dict[str, NDArray[np.float32]]:
+    at = learned.rows_of(np.array([one.code for one in subjects], dtype=np.int64))
+    there = at >= 0
+    candidates = personal.Candidates(
+        content_of(subjects),
+        _taken(learned.factors, at, there),
+        _taken(_together(history, learned), at, there),
+        _taken(learned.popularity, at, there),
+    )
+    return personal.signals(candidates, liked, _taste(history, learned))
+
+
+def _taken(
+    values: NDArray[np.float32], at: NDArray[np.int64], there: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Rows of what was learned for each candidate, zeros for those that nobody turned to."""
+    taken = np.zeros((len(at), *values.shape[1:]), dtype=np.float32)
+    taken[there] = values[at[there]]
+    return taken
+
+
+def _done(history: History, learned: Learned) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows of what the visitor turned to, each once, and how much that weighs now."""
+    at = learned.rows_of(history.codes)
+    weighed = history.strengths * decay(history.ages_s, MEMORY_S)
+    rows, which = np.unique(at[at >= 0], return_inverse=True)
+    return rows, np.bincount(which, weighed[at >= 0], minlength=len(rows)).astype(np.float64)
+
+
+def _together(history: History, learned: Learned) -> NDArray[np.float32]:
+    rows, weights = _done(history, learned)
+    return learned.neighbours.together(rows, weights)
+
+
+def _taste(history: History, learned: Learned) -> NDArray[np.float32] | None:
+    rows, weights = _done(history, learned)
+    return taste(learned.factors, rows, weights) if len(rows) and learned.factors.shape[1] else None
+
+
+def _fitting(history: History, learned: Learned) -> NDArray[np.float32]:
+    mine = _taste(history, learned)
+    return np.zeros(len(learned.codes), np.float32) if mine is None else learned.factors @ mine
+
+
+def _ordered(
+    scores: NDArray[np.float32], subjects: Sequence[Subject], wanted: Wanted, tuning: _Tuning
+) -> list[int]:
+    """Positions of the list, the best first, with the variety that is wished for; and some more behind it."""
+    if not len(scores):
+        return []
+    pool = np.argsort(-scores, kind="stable")[: _POOL * wanted.limit]
+    vectors = content_of([subjects[at] for at in pool.tolist()])
+    chosen = diversified(scores[pool], vectors, wanted.limit, tuning.diversity)
+    return [int(pool[at]) for at in chosen]
+
+
+def _explored(
+    order: Sequence[int],
+    subjects: Sequence[Subject],
+    learned: Learned,
+    wanted: Wanted,
+    tuning: _Tuning,
+    now: datetime,
+) -> list[int]:
+    """Positions of things that nobody turned to yet, drawn by chance: the same ones for a visitor for an hour."""
+    count = round(tuning.exploration * wanted.limit)
+    codes = np.array([one.code for one in subjects], dtype=np.int64)
+    unknown = np.setdiff1d(np.flatnonzero(learned.rows_of(codes) < 0), np.array(order, dtype=np.int64))
+    if not count or not len(unknown) or not len(learned.codes):
+        return []
+    seed = hashlib.sha256(f"{wanted.visitor}:{now:%Y-%m-%d %H}".encode()).digest()
+    drawn = np.random.default_rng(int.from_bytes(seed[:8])).permutation(unknown)
+    return [int(at) for at in drawn[:count]]
+
+
+def _with_explored(order: Sequence[int], explored: Sequence[int], limit: int) -> list[int]:
+    """The list with its last places given to what is explored."""
+    room = min(len(explored), max(0, limit - _EXPLORED_FROM))
+    return [*order[: limit - room], *explored[:room]]
+
+
+def _told(
+    subject: Subject,
+    at: int,
+    score: float,
+    known: Mapping[str, NDArray[np.float32]],
+    weights: Mapping[str, float],
+    rows: Mapping[Subject, Any],
+    *,
+    new: bool,
+) -> Recommended:
+    why = {
+        name: round(float(weights[name] * (values[at] - values.mean()) / (values.std() + 1e-9)), 4)
+        for name, values in known.items()
+    }
+    strongest = max(why, key=lambda name: why[name], default="")
+    reason = EXPLORED if new or not strongest or why[strongest] <= 0 else _REASONS[strongest]
+    return Recommended(subject, round(score, 4), reason, why, rows[subject])
+
+
+def _based_on(known: Mapping[str, NDArray[np.float32]]) -> list[str]:
+    told = ["content"] if personal.CONTENT in known else []
+    told += ["behaviour"] if {personal.FACTORS, personal.TOGETHER} & known.keys() else []
+    told += ["popularity"] if personal.POPULARITY in known else []
+    return told or ["newest"]

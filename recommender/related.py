@@ -1,0 +1,261 @@
+"""What belongs beside a photo, an item, a text or a picture: the best of what may be shown, varied, with the reason.
+
+First the nearest candidates of each kind are found by vectors, then these few hundred are compared in every respect.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from django.db.models import Exists, OuterRef, QuerySet
+
+from library.models import Asset, AssetTag
+from recommender.item_index import item_index
+from recommender.models import Item, Site
+from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
+from recommender.scoring.copies import Trait, without_near_copies
+from recommender.scoring.diversity import diversified
+from recommender.scoring.reasons import reason_for
+from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
+from recommender.site_selectors import shown_items
+from search.candidates import gather
+from search.ids import any_of
+from search.indexing import index
+from search.keywords.words import STOP_WORDS
+from search.scope import Scope
+from search.signals import Signal, VectorSignal
+
+ASSET, ITEM = "asset", "item"
+#: The fallback: things that may be shown, the newest first, whatever they are about.
+RECENT = "recent"
+DEFAULT_DIVERSITY = 0.3
+#: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
+#: copies, more are looked for.
+_LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
+_WIDENING = 4
+_DEEPEST = 2_000
+_ITEM_FIELDS = (
+    *("site", "external_id", "title", "url", "language", "tags", "attributes", "created_at"),
+    "asset",
+)
+#: What is varied: the best few for each that is shown.
+_POOL_FOR_EACH = 3
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which things; what is empty does not narrow. attributes: of items, each equal or, of a list, one of it."""
+
+    tag: str = ""
+    language: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def admits(self, thing: Thing) -> bool:
+        if self.tag and self.tag.casefold() not in thing.known.tags:
+            return False
+        if thing.item is None:
+            return not self.language and not self.attributes
+        if self.language and not _speaks(thing.item.language, self.language):
+            return False
+        return all(_has(thing.item.attributes.get(name), value) for name, value in self.attributes.items())
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.tag or self.language or self.attributes)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to show. assets: photos that may be shown at all; None for a kind that is not asked for. site: whose items.
+
+    shown: what stands on the page already, which is not repeated. exclude: what must not come.
+    """
+
+    examples: Sequence[Example]
+    assets: QuerySet[Asset] | None
+    site: Site | None
+    limit: int
+    filters: Filters = Filters()
+    exclude: frozenset[Ref] = frozenset()
+    shown: Sequence[Thing] = ()
+    diversity: float = DEFAULT_DIVERSITY
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One thing beside another. why: what each signal added. fallback: how it came here if not by likeness."""
+
+    thing: Thing
+    score: float
+    why: Mapping[str, float]
+    reason: str
+    fallback: str = ""
+
+
+def suggestions(wish: Wish) -> list[Suggestion]:
+    """Best first, as many as are asked for wherever enough may be shown."""
+    excluded = wish.exclude | {one.ref for one in wish.shown}
+    depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
+    while True:
+        found = _near(wish, excluded, depth)
+        chosen = _chosen(wish, found)
+        if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
+            break
+        depth *= _WIDENING
+    if len(chosen) < wish.limit:
+        chosen += _recent(wish, chosen, excluded)
+    return chosen
+
+
+def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
+    """Candidates by likeness, of what may be shown and is not excluded."""
+    look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
+    words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
+    said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
+    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, depth)
+    # Photos that may be shown, and items by their pictures: both were looked for together.
+    assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
+    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, depth)}
+    if wish.site is not None and near:
+        with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
+        items |= {item.pk: item for item in _told_items(with_pictures)}
+    things = things_of(
+        [asset for asset in assets if Ref(False, asset.pk) not in excluded],
+        [item for item in items.values() if Ref(True, item.pk) not in excluded],
+    )
+    return [thing for thing in things if wish.filters.admits(thing)]
+
+
+def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> list[int]:
+    """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
+    scope = _pictures_in_scope(wish)
+    if scope is None:
+        return []
+    signals: list[Signal] = [
+        VectorSignal(space, index(space), vector, scope)
+        for space, vector in vectors.items()
+        if vector is not None
+    ]
+    return sorted(gather(signals, scope, depth).ranks) if signals else []
+
+
+def _pictures_in_scope(wish: Wish) -> Scope | None:
+    photos = _narrowed(wish.assets, wish.filters)
+    if wish.site is None:
+        return None if photos is None else Scope(photos)
+    # Conditions of one row each: a list of all items would be made anew for every search.
+    of_items = Asset.objects.filter(Exists(shown_items(wish.site).filter(asset=OuterRef("pk"))))
+    return Scope(of_items if photos is None else photos | of_items)
+
+
+def _narrowed(assets: QuerySet[Asset] | None, filters: Filters) -> QuerySet[Asset] | None:
+    """Photos that pass the filters; those of items only let none through."""
+    if assets is None or filters.language or filters.attributes:
+        return None
+    if not filters.tag:
+        return assets
+    return assets.filter(Exists(AssetTag.objects.filter(asset=OuterRef("pk"), name__iexact=filters.tag)))
+
+
+def _found_items(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> Iterable[Item]:
+    """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
+    site, width = wish.site, depth
+    asked = {space: vector for space, vector in vectors.items() if vector is not None}
+    while site is not None and asked:
+        hits = [item_index(space).search(vector, site.pk, width) for space, vector in asked.items()]
+        near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
+        items = _told_items(shown_items(site).filter(pk__in=any_of(near)))
+        kept = [item for item in items if wish.filters.is_open or wish.filters.admits(_plainly(item))]
+        if all(len(of_space) < width for of_space in hits) or len(kept) >= depth:
+            return kept
+        width *= _WIDENING
+    return []
+
+
+def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
+    """With their pictures, and without their texts, which are long and which their vectors stand for."""
+    pictures = [f"asset__{name}" for name in ASSET_FIELDS]
+    return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
+
+
+def _plainly(item: Item) -> Thing:
+    """Enough of an item for the filters."""
+    tags = frozenset(tag.casefold() for tag in item.tags)
+    return Thing(Ref(True, item.pk), Known(tags=tags), Trait(), item=item)
+
+
+def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
+    """The best, without copies, each chosen for its score less what it repeats of those before it."""
+    if not things or not wish.examples:
+        return []
+    known = [thing.known for thing in things]
+    judged = related(wish.examples, known)
+    ranked = np.argsort(-judged.scores, kind="stable").tolist()
+    traits = [thing.trait for thing in things]
+    kept = without_near_copies(
+        ranked, traits, [one.trait for one in wish.shown], most=_POOL_FOR_EACH * wish.limit
+    )
+    if not kept:
+        return []
+    order = diversified(
+        judged.scores[kept], variety([known[at] for at in kept]), min(wish.limit, len(kept)), wish.diversity
+    )
+    seed = max(wish.examples, key=lambda one: one.weight).known
+    told = partial(_suggestion, things, judged.scores, judged.worths, seed)
+    return [told(kept[at]) for at in order]
+
+
+def _suggestion(
+    things: Sequence[Thing], scores: Any, worths: Mapping[str, Any], seed: Known, at: int
+) -> Suggestion:
+    why = {name: float(values[at]) for name, values in worths.items() if abs(float(values[at])) > 0}
+    reason = reason_for(seed, things[at].known, why, STOP_WORDS)
+    return Suggestion(things[at], float(scores[at]), why, reason)
+
+
+def _recent(wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref]) -> list[Suggestion]:
+    """So many of the newest that the list is full, of kinds that are asked for."""
+    missing = wish.limit - len(chosen)
+    known = {*excluded, *(one.thing.ref for one in chosen)}
+    shown = [*wish.shown, *(one.thing for one in chosen)]
+    assets = _newest(wish, missing, {ref.pk for ref in known if not ref.is_item})
+    items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item})
+    things = [one for one in things_of(assets, items) if wish.filters.admits(one)]
+    things.sort(key=lambda one: (one.item or one.asset).created_at, reverse=True)  # type: ignore[union-attr]
+    kept = without_near_copies(
+        range(len(things)), [one.trait for one in things], [one.trait for one in shown], most=missing
+    )
+    return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+
+
+def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
+    photos = _narrowed(wish.assets, wish.filters)
+    if photos is None:
+        return []
+    return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
+
+
+def _newest_items(wish: Wish, count: int, without: Collection[int]) -> list[Item]:
+    if wish.site is None:
+        return []
+    newest = _told_items(shown_items(wish.site).exclude(pk__in=without)).order_by("-pk")
+    if wish.filters.is_open:
+        return list(newest[: 2 * count])
+    found: list[Item] = []
+    for item in newest.iterator(chunk_size=500):
+        if wish.filters.admits(_plainly(item)):
+            found.append(item)
+        if len(found) >= 2 * count:
+            break
+    return found
+
+
+def _speaks(language: str, wanted: str) -> bool:
+    """en admits en-GB; en-GB admits no other."""
+    return language.casefold() == wanted.casefold() or language.casefold().startswith(f"{wanted.casefold()}-")
+
+
+def _has(value: Any, wanted: Any) -> bool:
+    return bool(wanted in value if isinstance(value, list) else value == wanted)

@@ -1,0 +1,99 @@
+"""Keys of sites. A key is shown once, when it is made; the database keeps its hash.
+
+A publishable key names its site, `slp_<slug>_<random>`, so that a page needs to carry nothing else.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from core.errors import InvalidInput, NotFound
+from library.details import checked_line
+from recommender.models import Site, SiteKey
+
+_BRANDS = {SiteKey.Kind.SECRET: "sls", SiteKey.Kind.PUBLISHABLE: "slp"}
+_NAME_MAX_CHARS = 80
+_KEYS_MAX = 50
+_HINT_CHARS = 5
+#: Knowing the last use to a few minutes is enough, and spares a write at each request.
+_LAST_USE_STEP = timedelta(minutes=5)
+
+
+class NewSiteKey(NamedTuple):
+    """`token` is what the caller sends as `Authorization: Bearer <token>`; nobody can read it again later."""
+
+    key: SiteKey
+    token: str
+
+
+def create_site_key(site: Site, *, kind: str, name: str) -> NewSiteKey:
+    """InvalidInput names the field."""
+    name = checked_line("name", name, _NAME_MAX_CHARS)
+    if not name:
+        raise InvalidInput("name says what the key is for; it must not be empty.", field="name")
+    if kind not in SiteKey.Kind.values:
+        raise InvalidInput(f"kind must be one of {', '.join(SiteKey.Kind.values)}.", field="kind")
+    if live_site_keys(site).count() >= _KEYS_MAX:
+        raise InvalidInput(f"At most {_KEYS_MAX} keys; revoke one that is no longer used.", field="name")
+    secret = secrets.token_hex(20)
+    begin = f"{_BRANDS[SiteKey.Kind(kind)]}_{site.slug}_"
+    key = SiteKey.objects.create(
+        site=site,
+        kind=kind,
+        name=name,
+        hint=begin + secret[:_HINT_CHARS],
+        token_sha256=_digest(begin + secret),
+    )
+    return NewSiteKey(key, begin + secret)
+
+
+def live_site_keys(site: Site) -> QuerySet[SiteKey]:
+    return SiteKey.objects.filter(site=site, revoked_at=None)
+
+
+def revoke_site_key(site: Site, key_id: int) -> SiteKey:
+    """Ends a key at once. NotFound for another site's; again is harmless."""
+    key = SiteKey.objects.filter(site=site, pk=key_id).first()
+    if key is None:
+        raise NotFound("There is no such key.")
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+    return key
+
+
+def is_site_token(token: str) -> bool:
+    """Whether this looks like a key of a site, rather than one of a person."""
+    return token.partition("_")[0] in _BRANDS.values()
+
+
+def is_publishable(token: str) -> bool:
+    return token.startswith(f"{_BRANDS[SiteKey.Kind.PUBLISHABLE]}_")
+
+
+def site_key_of(token: str) -> SiteKey | None:
+    """The live key, with its site, whose token this is; None also where the site's owner is no longer active.
+
+    Looked up by its hash: the random part has 160 bits, so neither guessing nor timing helps.
+    """
+    key = SiteKey.objects.select_related("site", "site__owner").filter(
+        token_sha256=_digest(token), revoked_at=None
+    )
+    found = key.first()
+    return found if found and found.site.owner.is_active else None
+
+
+def note_use(key: SiteKey) -> None:
+    now = timezone.now()
+    if key.last_used_at is None or key.last_used_at < now - _LAST_USE_STEP:
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_STEP)
+        SiteKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+
+
+def _digest(token: str) -> str:
+    """A plain hash is enough: the token is random, not a password that could be guessed."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

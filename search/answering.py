@@ -1,0 +1,230 @@
+"""One page of a ranking over what a viewer may see: signals are asked, fused, and cut into pages."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from django.db.models import QuerySet
+
+from library.models import Asset
+from library.selectors import AssetFilters, Viewer, filtered, visible_assets
+from search import cursors, keywords
+from search.active import CHECKPOINTS, active_models
+from search.candidates import gather
+from search.conditions import narrowed, reason_for_nothing
+from search.engines import engine_of
+from search.fusion import Fused, Weights, fuse, read_weights, scaled, summed_by_signal, without
+from search.index.base import Vectors
+from search.language import PHRASE, Condition
+from search.listing import newest, newest_of
+from search.paging import Ranking, page, tiered
+from search.query import BY_DATE, BY_RELEVANCE, checked_limit
+from search.scope import Scope
+from search.signals import KEYWORD, KeywordSignal, Signal, VectorSignal
+
+DEFAULT_LIMIT = 20
+NO_FILTERS = AssetFilters()
+#: Everything fits a text to some degree: by date come the so many that fit best.
+_DATED_DEPTH = 200
+
+#: A look over the whole ranking before it is cut into pages: leaves out, never adds.
+Refine = Callable[[list[Fused]], list[Fused]]
+
+
+@dataclass(frozen=True)
+class Match:
+    """An asset that answers a question.
+
+    why: what each signal (image, caption, keyword) added to the score; unwanted: what unwanted terms took from it.
+    """
+
+    asset_id: int
+    score: float
+    why: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """Matches, best first or newest first. next: cursor of the page after, None on the last one.
+
+    reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
+    record: the token of a search that was recorded.
+    """
+
+    matches: list[Match]
+    next: str | None
+    took_ms: int
+    reason: str = ""
+    terms: tuple[keywords.Term, ...] = ()
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is asked for: a text, a picture, a photo. purpose names its fusion weights.
+
+    weight: how much it counts beside other parts; below zero it is unwanted, and takes away what it would give.
+    """
+
+    purpose: str
+    vectors: Mapping[str, Vectors]
+    words: Sequence[str] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question.
+
+    conditions: what must hold of every match, whatever its score. besides: what else is asked for at once.
+    models: ids of the models that made the vectors, by space; default: the active ones.
+    """
+
+    purpose: str
+    identity: str
+    vectors: Mapping[str, Vectors]
+    words: Sequence[str] = ()
+    conditions: tuple[Condition, ...] = ()
+    sort: str = BY_RELEVANCE
+    besides: tuple[Part, ...] = ()
+    weight: float = 1.0
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(self.purpose, self.vectors, self.words, self.weight), *self.besides)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The signals of all parts, each with a name of its own, and how it counts."""
+
+    wanted: list[Signal]
+    unwanted: list[Signal]
+    weights: Weights
+
+
+def answer(
+    viewer: Viewer,
+    question: Question,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    filters: AssetFilters = NO_FILTERS,
+    refine: Refine | None = None,
+    started: float | None = None,
+) -> SearchPage:
+    """One page of the fused ranking over what the viewer may see."""
+    started = time.perf_counter() if started is None else started
+    limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
+    assets = allowed(viewer, filters, question.conditions)
+    scope = Scope(assets)
+    asked = _signals(question, scope)
+
+    def ranking_at(depth: int) -> Ranking:
+        return _ranking(asked, scope, depth, refine)
+
+    if question.sort == BY_DATE:
+        best = ranking_at(_DATED_DEPTH).results[:_DATED_DEPTH]
+        shown, place = newest_of(assets, best, after, limit)
+    else:
+        shown, place = page(ranking_at, after, limit)
+    return SearchPage(
+        [Match(one.asset_id, one.score, summed_by_signal(one.why)) for one in shown],
+        cursors.written(place, question.identity) if place else None,
+        ms_since(started),
+        _reason(viewer, filters, question.conditions, shown),
+        (*_looked_for(asked.wanted), *_demanded(question.conditions)),
+    )
+
+
+def listed(
+    viewer: Viewer,
+    conditions: tuple[Condition, ...],
+    identity: str,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    filters: AssetFilters = NO_FILTERS,
+) -> SearchPage:
+    """The newest of what conditions allow: nothing is ranked, and no model is asked."""
+    started = time.perf_counter()
+    ids, place = newest(allowed(viewer, filters, conditions), cursors.read(cursor, identity), limit)
+    return SearchPage(
+        [Match(asset_id, 0.0, {}) for asset_id in ids],
+        cursors.written(place, identity) if place else None,
+        ms_since(started),
+        _reason(viewer, filters, conditions, ids),
+        _demanded(conditions),
+    )
+
+
+def allowed(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> QuerySet[Asset]:
+    """What may be found at all."""
+    return narrowed(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+
+
+def fusion_weights(purpose: str) -> Weights:
+    """How signals count for `text`, `image` or `related`; ModelUnavailable where the file of weights is damaged."""
+    return _weights(CHECKPOINTS / "fusion.json")[purpose]
+
+
+def ms_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)
+
+
+def _signals(question: Question, scope: Scope) -> _Asked:
+    """A question of one part names its signals as they are, and one of several by the part's number before."""
+    wanted: list[Signal] = []
+    unwanted: list[Signal] = []
+    weights: dict[str, Weights] = {}
+    models = question.models or active_models()
+    for at, part in enumerate(question.parts):
+        prefix = f"{at}:" if question.besides else ""
+        signals = wanted if part.weight > 0 else unwanted
+        for space, vector in part.vectors.items():
+            engine = engine_of(space, models[space])
+            signals.append(VectorSignal(space, engine, vector, scope, name=f"{prefix}{space}"))
+        if part.words:
+            signals.append(KeywordSignal(part.words, scope, name=f"{prefix}{KEYWORD}"))
+        weights[prefix] = scaled(fusion_weights(part.purpose), abs(part.weight))
+    named = {f"{prefix}{name}": one for prefix, all_of in weights.items() for name, one in all_of.items()}
+    return _Asked(wanted, unwanted, named)
+
+
+def _ranking(asked: _Asked, scope: Scope, depth: int, refine: Refine | None) -> Ranking:
+    candidates = gather(asked.wanted, scope, depth)
+    fused = fuse(candidates.rankings, asked.weights)
+    if asked.unwanted:
+        # What is unwanted finds nothing: it only takes away from what was found.
+        frames = scope.frames_of(candidates.ranks)
+        scores = {signal.name: signal.scores(frames) for signal in asked.unwanted}
+        fused = without(fused, fuse(scores, asked.weights))
+    if refine is not None:
+        fused = refine(fused)
+    return tiered(fused, candidates.ranks, depth, complete=candidates.complete)
+
+
+def _reason(
+    viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition], found: Sequence[object]
+) -> str:
+    if found:
+        return ""
+    return reason_for_nothing(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+
+
+def _looked_for(signals: Sequence[Signal]) -> list[keywords.Term]:
+    return [term for signal in signals if isinstance(signal, KeywordSignal) for term in signal.terms]
+
+
+def _demanded(conditions: Sequence[Condition]) -> tuple[keywords.Term, ...]:
+    """The words of text: and of phrases, which every match holds."""
+    said = [one.value for one in conditions if one.operator in {"text", PHRASE} and not one.without]
+    return tuple(keywords.Term(word) for word in dict.fromkeys(keywords.query_words(" ".join(said))))
+
+
+@cache
+def _weights(path: Path) -> dict[str, Weights]:
+    return dict(read_weights(path))

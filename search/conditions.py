@@ -1,0 +1,115 @@
+"""The conditions of a query over the database: each narrows what may be found exactly, whatever ranks it."""
+
+from collections.abc import Callable, Sequence
+
+from django.db.models import Q, QuerySet
+
+from captioning.colours import frames_of_colour
+from captioning.selectors import frames_reviewed
+from library.models import Asset
+from library.selectors import AssetFilters, Viewer, filtered
+from search.keywords.holding import WRITTEN, holding
+from search.language import OPERATORS, PHRASE, TYPES, WORD, Condition, beginning_of, term
+
+_MINE = AssetFilters(mine=True)
+
+
+def narrowed(assets: QuerySet[Asset], viewer: Viewer, conditions: Sequence[Condition]) -> QuerySet[Asset]:
+    """The assets of which every condition holds.
+
+    A photo has one owner and one type: of several by: or type: any will do.
+    """
+    alternatives: dict[str, Q] = {}
+    for one in conditions:
+        q = _CONDITIONS[one.operator](viewer, one.value)
+        if one.without:
+            assets = assets.exclude(q)
+        elif one.operator in OPERATORS and OPERATORS[one.operator].single:
+            alternatives[one.operator] = alternatives.get(one.operator, Q()) | q
+        else:
+            assets = assets.filter(q)
+    for q in alternatives.values():
+        assets = assets.filter(q)
+    return assets
+
+
+def reason_for_nothing(assets: QuerySet[Asset], viewer: Viewer, conditions: Sequence[Condition]) -> str:
+    """Why none of these assets, which the viewer may see, is left: one condition, or all of them together."""
+    if not conditions:
+        return ""
+    if not assets.exists():
+        return "There are no photos here that you may see."
+    for one in conditions:
+        if not narrowed(assets, viewer, [one]).exists():
+            return f"No photo that you may see fits {_told(one)}."
+    together = " and ".join(_told(one) for one in conditions)
+    return f"No photo that you may see fits {together} together."
+
+
+def _told(condition: Condition) -> str:
+    return term(condition.operator, condition.value, without=condition.without)
+
+
+def _word(viewer: Viewer, value: str) -> Q:
+    return Q(pk__in=holding(value))
+
+
+def _tag(viewer: Viewer, value: str) -> Q:
+    return Q(pk__in=Asset.objects.filter(tags__name__iexact=value).values("pk"))
+
+
+def _text(viewer: Viewer, value: str) -> Q:
+    """File names are told to their owner only, so nobody else finds by them."""
+    own = filtered(Asset.objects.all(), viewer, _MINE).filter(original_name__icontains=value)
+    return Q(pk__in=holding(value, WRITTEN)) | Q(pk__in=own.values("pk"))
+
+
+def _after(viewer: Viewer, value: str) -> Q:
+    return _taken("gte", value)
+
+
+def _before(viewer: Viewer, value: str) -> Q:
+    return _taken("lt", value)
+
+
+def _taken(comparison: str, value: str) -> Q:
+    """By when it was taken; of photos that don't know, by when they were uploaded."""
+    moment = beginning_of(value)
+    return Q(**{f"taken_at__{comparison}": moment}) | Q(
+        taken_at=None, **{f"created_at__{comparison}": moment}
+    )
+
+
+def _type(viewer: Viewer, value: str) -> Q:
+    meant = TYPES[value]
+    return Q(mime_type=meant) if "/" in meant else Q(kind=meant)
+
+
+def _colour(viewer: Viewer, value: str) -> Q:
+    return Q(pk__in=frames_of_colour(value).values("frame__asset_id"))
+
+
+def _by(viewer: Viewer, value: str) -> Q:
+    if value.lower() == "me":
+        return Q(pk__in=filtered(Asset.objects.all(), viewer, _MINE).values("pk"))
+    return Q(owner__username__iexact=value)
+
+
+def _is(viewer: Viewer, value: str) -> Q:
+    if value == "reviewed":
+        return Q(pk__in=frames_reviewed().values("asset_id"))
+    return Q(visibility=value)
+
+
+_CONDITIONS: dict[str, Callable[[Viewer, str], Q]] = {
+    WORD: _word,
+    PHRASE: _word,
+    "tag": _tag,
+    "text": _text,
+    "after": _after,
+    "before": _before,
+    "type": _type,
+    "colour": _colour,
+    "by": _by,
+    "is": _is,
+}

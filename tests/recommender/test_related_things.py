@@ -1,0 +1,331 @@
+"""Photos and items beside each other, over HTTP."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from captioning.models import Caption
+from recommender import recommendation_ids
+from recommender.item_content import checked_content
+from recommender.items import put_items
+from recommender.models import Item, Site
+from search.encoding import embedder
+from tests.library.pictures import picture
+from tests.recommender.sites import ORIGIN, publishable, secret, site
+from tests.search.photos import many, photo, stored
+from workers import errands, pipeline
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+
+
+@pytest.fixture
+def shop(alice: User) -> Site:
+    return site(alice)
+
+
+def put(of: Site, **contents: Any) -> None:
+    """Items by their titles, or all of their content, encoded."""
+    told = {name: {"title": one} if isinstance(one, str) else one for name, one in contents.items()}
+    put_items(of, {name: checked_content(one) for name, one in told.items()})
+    errands.encode_items()
+
+
+def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
+    """An item whose picture has gone through every stage."""
+    put(of, **{name: title})
+    asset = photo(of.owner, visibility="private", **described)
+    Item.objects.filter(site=of, external_id=name).update(asset=asset, owns_asset=True, picture_state="ready")
+    return Item.objects.get(site=of, external_id=name)
+
+
+def beside(of: Site, name: str, **asked: Any) -> Any:
+    path = f"/api/v1/sites/{of.slug}/items/{name}/related"
+    answer = Client(headers=secret(of)).get(path, asked)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def ask(question: Any, headers: dict[str, str]) -> Any:
+    return Client(headers=headers).post("/api/v1/related", question, content_type="application/json")
+
+
+def names(answer: Any) -> list[Any]:
+    return [one["item"]["external_id"] if one["item"] else one["asset"]["id"] for one in answer["results"]]
+
+
+class TestItems:
+    def test_the_nearest_articles_come_first_with_the_reason(self, shop: Site) -> None:
+        put(shop, a="walks in norway", b="hiking in norway", c="a red car", d="walks in norway and sweden")
+        answer = beside(shop, "a", limit=2, diversity=0)
+        assert names(answer) == ["d", "b"]
+        assert answer["results"][0]["reason"] == "both are about walks and norway"
+        assert answer["fallbacks"] == []
+
+    def test_an_item_that_came_this_moment_has_company_at_once(self, shop: Site) -> None:
+        put(shop, b="hiking in norway", c="a red car")
+        put_items(shop, {"a": checked_content({"title": "walks in norway"})})
+        assert names(beside(shop, "a")) == ["b", "c"]
+
+    def test_photos_beside_an_article_and_articles_beside_a_photo(self, shop: Site, alice: User) -> None:
+        put(shop, a="red poppies", b="the stock market")
+        red = photo(alice, "red poppies", looks="red")
+        blue = photo(alice, "a lake", looks="blue")
+        assert names(beside(shop, "a", kind="asset", limit=2)) == [red.pk, blue.pk]
+        answer = Client(headers=secret(shop)).get(f"/api/v1/assets/{red.pk}/related", {"kind": "item"}).json()
+        assert names(answer)[0] == "a"
+        assert answer["results"][0]["reason"].startswith(
+            "the picture shows what the words are about: red and poppies"
+        )
+
+    def test_pictures_relate_items_too(self, shop: Site) -> None:
+        with_picture(shop, "a", "alpha", caption="a dog on a beach", looks="red")
+        with_picture(shop, "b", "beta", caption="a lake", looks="blue")
+        with_picture(shop, "c", "gamma", caption="a dog runs on a beach", looks="red")
+        answer = beside(shop, "a", diversity=0)
+        assert names(answer) == ["c", "b"]
+        assert answer["results"][0]["reason"] == "both show a dog on a beach"
+        assert answer["results"][0]["item"]["alt_text"] == "a dog runs on a beach"
+
+    def test_only_what_is_published_and_not_expired(self, shop: Site) -> None:
+        put(
+            shop,
+            a="walks",
+            later={"title": "walks", "published_at": "2040-01-01"},
+            over={"title": "walks", "expires_at": "2020-01-01"},
+            now={"title": "walks now", "published_at": "2020-01-01", "expires_at": "2040-01-01"},
+        )
+        assert names(beside(shop, "a")) == ["now"]
+
+    def test_a_site_never_shows_anothers_items_or_private_photos(
+        self, shop: Site, alice: User, bob: User
+    ) -> None:
+        rival = site(bob, "rival")
+        put(rival, theirs="walks in norway")
+        with_picture(rival, "seen", "walks in norway", caption="walks in norway")
+        put(shop, a="walks in norway")
+        photo(alice, "walks in norway", visibility="private")
+        photo(bob, "walks in norway", visibility="private")
+        public = photo(bob, "walks in norway")
+        assert names(beside(shop, "a", kind="any")) == [public.pk]
+        shop.shows_assets = Site.Assets.OWN
+        shop.save()
+        assert names(beside(shop, "a", kind="any")) == []
+        hidden = photo(alice, visibility="private")
+        headers = secret(shop)
+        assert Client(headers=headers).get(f"/api/v1/assets/{hidden.pk}/related").status_code == 404
+        assert Client(headers=headers).get("/api/v1/sites/rival/items/theirs/related").status_code == 404
+        assert ask({"examples": [{"item": "theirs"}]}, headers).status_code == 404
+
+    def test_the_same_article_twice_is_shown_once(self, shop: Site) -> None:
+        put(shop, a="walks", b="hiking walks", c="Hiking Walks!", d="another thing")
+        assert len(names(beside(shop, "a"))) == 2
+
+    def test_versions_of_one_picture_are_shown_once(self, shop: Site) -> None:
+        put(shop, a="walks")
+        for name, bits in [("b", "ff00ff00ff00ff00"), ("c", "ff00ff00ff00ff01"), ("d", "00ff00ff00ff00ff")]:
+            with_picture(shop, name, f"walks {name}", caption="a walk", perceptual_hash=bits)
+        assert len(names(beside(shop, "a"))) == 2
+
+    def test_behind_many_copies_what_is_alike_is_still_found(self, shop: Site) -> None:
+        put(
+            shop,
+            a="walks",
+            **{f"c{at}": "walks here" for at in range(60)},
+            other="walks there",
+            far="nothing of it",
+        )
+        put_items(shop, {"new": checked_content({"title": "late"})})  # would be the fallback
+        answer = beside(shop, "a", limit=3)
+        assert {"other", "far"} <= set(names(answer))
+        assert answer["fallbacks"] == []
+
+    def test_filters(self, shop: Site) -> None:
+        put(
+            shop,
+            a="walks",
+            b={
+                "title": "walks b",
+                "tags": ["Travel"],
+                "language": "en-GB",
+                "attributes": {"price": 3, "in": ["x", "y"]},
+            },
+            c={"title": "walks c", "tags": ["food"], "language": "de"},
+        )
+        assert names(beside(shop, "a", tag="travel")) == ["b"]
+        assert names(beside(shop, "a", language="en")) == ["b"]
+        asked = {"examples": [{"item": "a"}], "filters": {"attributes": {"price": 3, "in": "y"}}}
+        assert names(ask(asked, secret(shop)).json()) == ["b"]
+
+    def test_a_narrow_filter_still_finds_all_there_is(self, shop: Site) -> None:
+        put(shop, **{f"n{at}": f"walks {at}" for at in range(400)})
+        put(shop, a="walks", far={"title": "nothing of it", "tags": ["rare"]})
+        assert names(beside(shop, "a", tag="rare")) == ["far"]
+
+    def test_what_is_excluded_does_not_come(self, shop: Site) -> None:
+        put(shop, a="walks", b="walks b", c="walks c")
+        assert names(beside(shop, "a", exclude="b,x")) == ["c"]
+        asked = {"examples": [{"item": "a"}], "exclude": [{"item": "c"}]}
+        assert names(ask(asked, secret(shop)).json()) == ["b"]
+
+    def test_pages_repeat_nothing_and_end(self, shop: Site) -> None:
+        put(shop, a="walks", **{f"n{at}": f"walks {at}" for at in range(25)})
+        seen: list[str] = []
+        cursor: str | None = None
+        for _ in range(4):
+            answer = beside(shop, "a", limit=10, **({"cursor": cursor} if cursor else {}))
+            seen += names(answer)
+            if (cursor := answer["next"]) is None:
+                break
+        assert len(seen) == len(set(seen)) == 25
+        assert cursor is None
+
+    def test_a_list_is_full_and_says_how_it_was_filled(self, shop: Site) -> None:
+        put_items(shop, {f"n{at}": checked_content({"title": f"thing {at}"}) for at in range(5)})
+        put(shop, b="walks b")  # encodes them all
+        Item.objects.filter(external_id="n4").update(title="")
+        put_items(
+            shop, {f"late{at}": checked_content({"title": f"late {at}"}) for at in range(3)}
+        )  # not yet encoded
+        answer = beside(shop, "b", limit=8)
+        assert len(answer["results"]) == 8
+        assert answer["fallbacks"] == ["recent"]
+        assert [one["fallback"] for one in answer["results"]].count("recent") == 3
+
+    def test_variety_is_a_matter_of_strength(self, shop: Site) -> None:
+        put(
+            shop,
+            seed="red roses and blue sea",
+            **{f"r{at}": f"red roses and blue {at}" for at in range(5)},
+            other="sea",
+        )
+        plain = names(beside(shop, "seed", limit=3, diversity=0))
+        varied = names(beside(shop, "seed", limit=3, diversity=0.9))
+        assert "other" not in plain
+        assert "other" in varied
+
+    def test_a_caption_that_waits_for_review_is_shown_though_it_relates_nothing(self, shop: Site) -> None:
+        put(shop, a="walks")
+        item = with_picture(shop, "b", "walks b", caption="a dog")
+        Caption.objects.filter(frame__asset=item.asset).update(state=Caption.State.TO_REVIEW)
+        (result,) = beside(shop, "a")["results"]
+        assert result["item"]["alt_text"] == "a dog"
+
+
+class TestQuestions:
+    def test_a_text(self, shop: Site) -> None:
+        put(shop, a="walks in norway", b="a red car")
+        answer = ask({"text": "a walk in norway", "kind": "item"}, secret(shop)).json()
+        assert names(answer)[0] == "a"
+
+    def test_a_picture(self, shop: Site, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        vector = embedder("image").embed_queries(["red"])[0]
+        monkeypatch.setattr(pipeline, "encode_query_image", lambda picture: vector)
+        red, blue = photo(alice, "x", looks="red"), photo(alice, "y", looks="blue")
+        form = {"question": json.dumps({"kind": "asset"}), "picture": SimpleUploadedFile("a.jpg", picture())}
+        answer = Client(headers=secret(shop)).post("/api/v1/related", form)
+        assert names(answer.json()) == [red.pk, blue.pk]
+        assert answer.json()["results"][0]["reason"] == "they look alike"
+
+    def test_several_examples_with_weights_and_negatives(self, shop: Site) -> None:
+        put(shop, red="red roses", blue="blue sea", redder="roses are red", bluer="the sea is blue")
+        more_red = {
+            "examples": [{"item": "red", "weight": 5}, {"item": "blue"}],
+            "kind": "item",
+            "diversity": 0,
+        }
+        assert names(ask(more_red, secret(shop)).json())[0] == "redder"
+        no_red = {
+            "examples": [{"text": "red and blue"}],
+            "negatives": [{"item": "red"}],
+            "kind": "item",
+            "diversity": 0,
+        }
+        assert names(ask(no_red, secret(shop)).json())[0] in {"blue", "bluer"}
+
+    def test_a_stranger_asks_the_gallery(self, alice: User) -> None:
+        red = photo(alice, "red poppies")
+        answer = ask({"text": "red poppies"}, {})
+        assert names(answer.json()) == [red.pk]
+
+    @pytest.mark.parametrize(
+        ("question", "field"),
+        [
+            ({}, "text"),
+            ({"text": 1}, "text"),
+            ({"text": "a", "kind": "video"}, "kind"),
+            ({"text": "a", "limit": 0}, "limit"),
+            ({"text": "a", "colour": "red"}, "colour"),
+            ({"examples": [{"item": "a", "text": "b"}]}, "examples"),
+            ({"examples": [{"text": " "}]}, "examples"),
+            ({"examples": [{"text": "a", "weight": -1}]}, "examples"),
+            ({"negatives": [{"text": "a"}]}, "text"),
+            ([], "question"),
+        ],
+    )
+    def test_bad_questions_name_their_field(self, shop: Site, question: Any, field: str) -> None:
+        answer = ask(question, secret(shop))
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == field
+
+    def test_items_need_a_site(self, alice: User) -> None:
+        assert ask({"text": "a", "kind": "item"}, {}).status_code == 400
+        one = photo(alice)
+        assert Client().get(f"/api/v1/assets/{one.pk}/related", {"kind": "item"}).status_code == 400
+
+
+class TestAnswers:
+    def test_every_answer_has_an_id_that_tells_what_it_was(self, shop: Site) -> None:
+        put(shop, a="walks", b="walks b")
+        answer = beside(shop, "a", scenario="article-foot")
+        told = recommendation_ids.read(answer["recommendation"])
+        item = Item.objects.get(external_id="a")
+        assert (told.site, told.made_by, told.scenario) == (shop.pk, "related", "article-foot")
+        assert told.about == f"item:{item.pk}"
+
+    def test_caches_may_keep_a_page_s_list_for_a_while(self, shop: Site) -> None:
+        put(shop, a="walks", b="walks b")
+        page = Client(headers=publishable(shop))
+        path = "/api/v1/sites/shop/items/a/related"
+        first = page.get(path)
+        assert first["Cache-Control"] == "public, max-age=60"
+        assert "Origin" in first["Vary"]
+        again = page.get(path, headers={"If-None-Match": first["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        put(shop, c="walks c")
+        assert page.get(path, headers={"If-None-Match": first["ETag"]}).status_code == 200
+
+    def test_what_a_person_sees_is_kept_by_no_shared_cache(self, alice: User, client: Client) -> None:
+        one = photo(alice)
+        assert client.get(f"/api/v1/assets/{one.pk}/related")["Cache-Control"].startswith("public")
+        client.force_login(alice)
+        assert client.get(f"/api/v1/assets/{one.pk}/related")["Cache-Control"].startswith("private")
+
+    def test_an_undescribed_photo_has_the_newest_beside_it_and_says_so(self, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        fresh = stored(alice)
+        answer = Client().get(f"/api/v1/assets/{fresh.pk}/related").json()
+        assert len(answer["results"]) == 3
+        assert answer["fallbacks"] == ["recent"]
+
+    def test_the_same_question_has_the_same_answer(self, shop: Site) -> None:
+        rng = np.random.default_rng(3)
+        put(shop, **{f"n{at}": " ".join(rng.choice(["red", "sea", "dog", "sun"], 3)) for at in range(60)})
+        assert names(beside(shop, "n0")) == names(beside(shop, "n0"))
+
+    def test_a_page_of_another_origin_gets_nothing(self, shop: Site) -> None:
+        put(shop, a="walks")
+        headers = {**publishable(shop), "Origin": "https://evil.example"}
+        answer = Client(headers=headers).get("/api/v1/sites/shop/items/a/related")
+        assert answer.status_code == 403
+        assert "Access-Control-Allow-Origin" not in answer
+        assert ORIGIN not in answer.content.decode()

@@ -1,0 +1,55 @@
+"""A second model of a space: the frames of the library embedded by it, beside the vectors that searches read."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from django.conf import settings
+
+import captioning.services
+import search.embeddings
+import search.services
+from captioning.selectors import captions_of
+from captioning.vision.frames import FrameBatch
+from core.errors import SightlineError
+from library.models import Frame
+from search import switching
+from search.models import SpaceModel
+from search.selectors import frames_without_embedding
+from workers.describe import decoded
+
+Progress = Callable[[int, int], None]
+
+
+def embed_beside(model: SpaceModel, progress: Progress | None = None) -> dict[int, str]:
+    """Embeds all frames that lack a vector of this model, and numbers the vectors. Why it can't, by frame.
+
+    It can be stopped and begun again at any time: what is embedded is not done twice.
+    """
+    lacking = list(
+        frames_without_embedding(model.space, model.model_id).order_by("pk").values_list("pk", flat=True)
+    )
+    failed: dict[int, str] = {}
+    for start in range(0, len(lacking), settings.DESCRIBE_BATCH_SIZE):
+        failed |= _embed(model, lacking[start : start + settings.DESCRIBE_BATCH_SIZE])
+        if progress is not None:
+            progress(min(start + settings.DESCRIBE_BATCH_SIZE, len(lacking)), len(lacking))
+    return failed
+
+
+def _embed(model: SpaceModel, frame_ids: Sequence[int]) -> dict[int, str]:
+    failed: dict[int, str] = {}
+    squares = {}
+    for frame in Frame.objects.select_related("asset").filter(pk__in=frame_ids):
+        try:
+            squares[frame.pk] = decoded(frame).square
+        except (SightlineError, OSError) as error:
+            failed[frame.pk] = str(error)
+    if squares:
+        pixels = np.stack(list(squares.values()))
+        batch = FrameBatch(pixels, captioning.services.backbone().encode(pixels))
+        captions = captions_of(list(squares))
+        texts = [captions[each].text if each in captions else "" for each in squares]
+        vectors = switching.embedder_of(model).embed_frames(batch, texts)
+        search.embeddings.record(model.space, model.model_id, list(squares), vectors)
+        search.services.index_frames(squares)
+    return failed

@@ -1,0 +1,100 @@
+"""What is done for sites: words of their items encoded, pictures fetched, webhooks called.
+
+Each row says by itself when it is due; whoever takes one puts that time off first, so that two workers do not do the
+same, and one that dies over it leaves it to be taken again.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from core.errors import ModelUnavailable
+from recommender import item_vectors, picture_fetch, webhooks
+from workers import pipeline
+
+TIME_BUDGET_S = 45.0
+_ITEMS_AT_ONCE = 64
+#: Asked at the same time: most of each is waiting for somebody else's server.
+_REQUESTS_AT_ONCE = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
+_log = logging.getLogger(__name__)
+
+
+def encode_items(budget_s: float = TIME_BUDGET_S) -> int:
+    """Encode what is waiting; queues itself again where the budget ended first. Returns how many were encoded."""
+    deadline = time.monotonic() + budget_s
+    encoded, failed = 0, set[int]()
+    while time.monotonic() < deadline:
+        waiting = item_vectors.items_without_vectors().exclude(pk__in=failed).order_by("-pk")
+        item_ids = list(waiting.values_list("pk", flat=True)[:_ITEMS_AT_ONCE])
+        if not item_ids:
+            return encoded
+        encoded += _encode(item_ids, failed)
+    pipeline.wake_items()
+    return encoded
+
+
+def fetch_pictures(budget_s: float = TIME_BUDGET_S) -> int:
+    """Fetch the pictures of items that are due, and set them going like any upload. Returns how many were tried."""
+    return _in_rounds(
+        budget_s,
+        picture_fetch.claim,
+        picture_fetch.fetched,
+        lambda found: pipeline.added(picture_fetch.keep(found)),
+    )
+
+
+def call_webhooks(budget_s: float = TIME_BUDGET_S) -> int:
+    """Send the messages that are due. Returns how many were tried."""
+    return _in_rounds(budget_s, webhooks.claim, webhooks.sent, webhooks.settle)
+
+
+def tell_sites(frame_ids: Iterable[int]) -> None:
+    """These frames' captions may be new or corrected: write what their sites are to be told."""
+    if webhooks.note_captions_of_frames(frame_ids):
+        pipeline.wake_errands()
+
+
+def wake_if_due() -> None:
+    """For the sweep: what was never said, or is to be tried again."""
+    try:
+        if item_vectors.items_without_vectors().exists():
+            pipeline.wake_items()
+    except ModelUnavailable as error:
+        _log.warning("Items of sites wait: %s", error)
+    if picture_fetch.due().exists() or webhooks.due().exists():
+        pipeline.wake_errands()
+
+
+def _encode(item_ids: Sequence[int], failed: set[int]) -> int:
+    """One batch; where it fails, one by one, so that the others do not wait for the one at fault."""
+    try:
+        return item_vectors.embed_items(item_ids)
+    except ModelUnavailable:
+        raise
+    except Exception as error:
+        if len(item_ids) == 1:
+            _log.exception("The words of item %s can't be encoded: %s", item_ids[0], error)
+            failed.update(item_ids)
+            return 0
+        return sum(_encode([item_id], failed) for item_id in item_ids)
+
+
+def _in_rounds(
+    budget_s: float,
+    claim: Callable[[int], Sequence[T]],
+    ask: Callable[[T], R],
+    settle: Callable[[R], None],
+) -> int:
+    """Take what is due, ask the network in threads, which touch no database, and settle each answer here."""
+    deadline, tried = time.monotonic() + budget_s, 0
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as threads:
+        while time.monotonic() < deadline and (claimed := claim(_REQUESTS_AT_ONCE)):
+            for answer in threads.map(ask, claimed):
+                settle(answer)
+            tried += len(claimed)
+    return tried

@@ -1,0 +1,149 @@
+"""Models of a vector space: what there is, embedding by a new one beside the old, judging it, switching, going back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from core.errors import NeedsForce, SightlineError
+from search import switching
+from search.active import spaces
+from search.index.base import Progress
+from search.models import SpaceModel, SpaceSwitch
+from workers.embedding import embed_beside
+
+
+class Command(BaseCommand):
+    help = "Lists, adds, embeds by, evaluates, promotes and rolls back the models of a vector space."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, (do, arguments) in _ACTIONS.items():
+            action = actions.add_parser(name, help=do.__doc__)
+            for argument in arguments:
+                _ARGUMENTS[argument](action)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            _ACTIONS[options["action"]][0](self, options)
+        except NeedsForce as error:
+            raise CommandError(f"{error} Promote it all the same with --force.") from error
+        except SightlineError as error:
+            raise CommandError(str(error)) from error
+
+
+def _list(command: Command, options: dict[str, Any]) -> None:
+    """models, newest first, and when they were switched to"""
+    for model, active in switching.all_models():
+        judged = model.figures.get("model", {}).get(model.space)
+        figures = (
+            ", ".join(f"{name} {value}" for name, value in judged.items()) if judged else "not evaluated"
+        )
+        command.stdout.write(f"{'*' if active else ' '} {model}: {figures}")
+        for switch in SpaceSwitch.objects.filter(model=model):
+            command.stdout.write(f"      {switch} on {switch.switched_at:%Y-%m-%d %H:%M}")
+
+
+def _add(command: Command, options: dict[str, Any]) -> None:
+    """list a model by the class that embeds with it"""
+    model = switching.register(options["space"], options["embedder"], options["checkpoint"])
+    command.stdout.write(
+        f"{model} is listed: next, `manage.py embedder embed {model.space} {model.model_id}`."
+    )
+
+
+def _embed(command: Command, options: dict[str, Any]) -> None:
+    """embed what has no vector of the model yet; can be stopped and begun again"""
+    model = _model(options)
+    with tqdm(unit=" frames", disable=options["verbosity"] == 0) as bar:
+        failed = embed_beside(model, _shown_in(bar))
+    for frame_id, why in failed.items():
+        command.stdout.write(f"frame {frame_id}: {why}")
+    if failed:
+        raise CommandError(f"{len(failed)} frames could not be embedded.")
+    command.stdout.write(f"Every frame has a vector of {model}.")
+
+
+def _evaluate(command: Command, options: dict[str, Any]) -> None:
+    """ask every human caption of a split of both the active model and this one"""
+    from captioning.training.dataset import read_dataset
+    from search.evaluation.ingest import ingest
+    from search.evaluation.modes import evaluate_modes
+    from search.evaluation.sandbox import sandbox
+
+    model = _model(options)
+    images = read_dataset(options["dataset"]).split(options["split"])[: options["limit"]]
+    with sandbox():
+        of_active = evaluate_modes(ingest(images))
+    with sandbox():
+        listed = SpaceModel.objects.create(
+            space=model.space, model_id=model.model_id, embedder=model.embedder, checkpoint=model.checkpoint
+        )
+        SpaceSwitch.objects.create(model=listed)
+        of_model = evaluate_modes(ingest(images))
+    switching.record_figures(model, of_model, of_active)
+    for whose, figures in (("active", of_active), (model.model_id, of_model)):
+        for mode in (model.space, "hybrid"):
+            values = "".join(f"  {name} {value:.4f}" for name, value in figures[mode].items())
+            command.stdout.write(f"{whose:30} {mode:8}{values}")
+
+
+def _promote(command: Command, options: dict[str, Any]) -> None:
+    """build the model's index and switch all searches to it at one moment"""
+    with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
+        switch = switching.promote(
+            options["space"], options["model_id"], force=options["force"], progress=_shown_in(bar)
+        )
+    command.stdout.write(
+        f"Searches ask {switch.model} from now on; the way back is `manage.py embedder rollback`."
+    )
+
+
+def _rollback(command: Command, options: dict[str, Any]) -> None:
+    """switch back to the model that was active before"""
+    command.stdout.write(f"Searches ask {switching.roll_back(options['space']).model} again.")
+
+
+def _forget(command: Command, options: dict[str, Any]) -> None:
+    """delete the vectors of a model that is not active"""
+    deleted = switching.forget(options["space"], options["model_id"])
+    command.stdout.write(f"{deleted:,} vectors are deleted.")
+
+
+def _model(options: dict[str, Any]) -> SpaceModel:
+    return switching.model_named(options["space"], options["model_id"])
+
+
+def _shown_in(bar: Any) -> Progress:
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return progress
+
+
+_ARGUMENTS: dict[str, Callable[[CommandParser], Any]] = {
+    "space": lambda parser: parser.add_argument("space", choices=spaces()),
+    "model_id": lambda parser: parser.add_argument("model_id"),
+    "embedder": lambda parser: parser.add_argument("embedder", help="dotted path of the class"),
+    "checkpoint": lambda parser: parser.add_argument(
+        "--checkpoint", default="", help="folder of its weights"
+    ),
+    "dataset": lambda parser: parser.add_argument(
+        "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
+    ),
+    "split": lambda parser: parser.add_argument("--split", default="dev"),
+    "limit": lambda parser: parser.add_argument("--limit", type=int, help="only the first N images"),
+    "force": lambda parser: parser.add_argument("--force", action="store_true"),
+}
+_ACTIONS: dict[str, tuple[Callable[[Command, dict[str, Any]], None], tuple[str, ...]]] = {
+    "list": (_list, ()),
+    "add": (_add, ("space", "embedder", "checkpoint")),
+    "embed": (_embed, ("space", "model_id")),
+    "evaluate": (_evaluate, ("space", "model_id", "dataset", "split", "limit")),
+    "promote": (_promote, ("space", "model_id", "force")),
+    "rollback": (_rollback, ("space",)),
+    "forget": (_forget, ("space", "model_id")),
+}
