@@ -1,6 +1,7 @@
 """A folder of pictures with captions: `images/` and `captions.csv` with the columns image, split, caption.
 
-The columns title and tags may follow: what is known of a picture without looking at it.
+The columns title and tags may follow: what is known of a picture without looking at it; and source: who wrote the
+caption.
 """
 
 import csv
@@ -18,6 +19,7 @@ from core.errors import InvalidInput
 
 COLUMNS = ("image", "split", "caption")
 CONTEXT_COLUMNS = ("title", "tags")
+_SOURCE = "source"
 #: The first line holds the names of the columns.
 _FIRST_LINE = 2
 _MOST_SHOWN = 20
@@ -57,6 +59,7 @@ def read_dataset(
     captions_file: Path | None = None,
     *,
     needed_splits: Sequence[str] = (),
+    source: str | None = None,
     decode: bool = False,
     skip_broken: bool = False,
 ) -> CaptionDataset:
@@ -64,12 +67,16 @@ def read_dataset(
 
     Raises InvalidInput with one list of everything that is wrong: missing file, columns, splits or images, empty
     captions, with `decode` also pictures that can't be decoded. With `skip_broken`, rows without a caption or a
-    picture are left out instead.
+    picture are left out instead. source: only the captions of this source, by the column of that name.
     """
     table = captions_file or folder / "captions.csv"
-    rows = _rows_of(table)
+    rows = _rows_of(table, needs_source=source is not None)
     wrong = _wrong_rows(rows, folder / "images", decode=decode)
-    whole = [row for line, row in enumerate(rows, start=_FIRST_LINE) if line not in wrong]
+    whole = [
+        row
+        for line, row in enumerate(rows, start=_FIRST_LINE)
+        if line not in wrong and (source is None or row[_SOURCE] == source)
+    ]
     dataset = CaptionDataset(folder, _grouped(whole, folder / "images"), tuple(dict.fromkeys(wrong.values())))
     missing = [f"there is no split {name!r}" for name in needed_splits if name not in dataset.splits]
     problems = missing if skip_broken else [*missing, *dataset.skipped]
@@ -87,7 +94,7 @@ def tidy_caption(text: str) -> str:
     return text if not text or text[-1] in ".!?" else text + "."
 
 
-def _rows_of(table: Path) -> list[dict[str, str]]:
+def _rows_of(table: Path, *, needs_source: bool) -> list[dict[str, str]]:
     if not table.is_file():
         raise InvalidInput(
             f"{table} does not exist. A dataset folder has images/ and captions.csv.", field="dataset"
@@ -95,14 +102,15 @@ def _rows_of(table: Path) -> list[dict[str, str]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            missing = set(COLUMNS) - set(reader.fieldnames or ())
+            needed = (*COLUMNS, *((_SOURCE,) if needs_source else ()))
+            missing = set(needed) - set(reader.fieldnames or ())
             if missing:
                 raise InvalidInput(
-                    f"{table} lacks the columns {', '.join(sorted(missing))}; it needs {', '.join(COLUMNS)}.",
+                    f"{table} lacks the columns {', '.join(sorted(missing))}; it needs {', '.join(needed)}.",
                     field="dataset",
                 )
             return [
-                {column: row.get(column) or "" for column in (*COLUMNS, *CONTEXT_COLUMNS)} for row in reader
+                {column: row.get(column) or "" for column in (*needed, *CONTEXT_COLUMNS)} for row in reader
             ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{table} is not a CSV file in UTF-8: {error}.", field="dataset") from error

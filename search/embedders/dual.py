@@ -16,7 +16,7 @@ from captioning.vision.frames import FrameBatch
 from core.devices import best_device
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
-from search.embedders import minilm
+from search.embedders import minilm, multilingual
 from search.embedders.towers import DualTowers, TowerShape
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "image"
@@ -34,7 +34,7 @@ class DualEncoder:
         self.model_id: str = manifest["model_id"]
         self.dimension: int = manifest["dimension"]
         self.device = best_device(device)
-        self.encoder = minilm.shared(device)
+        self.encoder = multilingual.shared(device)
         self.towers = towers.to(self.device).eval()
 
     @torch.inference_mode()

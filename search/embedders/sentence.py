@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.vision.frames import FrameBatch
-from search.embedders import minilm
+from search.embedders import minilm, multilingual
 
 
 class SentenceEncoder:
-    """all-MiniLM-L6-v2 as it is: captions and queries meet as sentences."""
+    """all-MiniLM-L6-v2 as it is, and Chinese beside it: captions and queries meet as sentences."""
 
     space = "caption"
     model_id = "all-minilm-l6-v2"
     dimension = minilm.DIMENSION
 
     def __init__(self, device: str | None = None, **_: Any) -> None:
-        self.encoder = minilm.shared(device)
+        self.encoder = multilingual.shared(device)
 
     def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
         """(N, 384), one row per caption; the pictures are not looked at."""

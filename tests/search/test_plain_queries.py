@@ -9,6 +9,7 @@ from pytest_django import Settings
 from captioning.training.dataset import CaptionedImage
 from config.demo.photos import demo_photos
 from core import backends
+from search.embedders.scripts import has_chinese
 from search.evaluation.ingest import ingest
 from search.evaluation.modes import HYBRID, evaluate_modes
 
@@ -28,6 +29,19 @@ QUERIES = {
     15: "a flower",
 }
 
+IN_CHINESE = {
+    1: "宇航员",
+    2: "猫",
+    3: "一杯咖啡",
+    4: "摩托车",
+    5: "火箭",
+    6: "拿着相机的男人",
+    7: "硬币",
+    10: "砖墙",
+    14: "中国寺庙",
+    15: "花",
+}
+
 
 @pytest.fixture
 def shipped_models(settings: Settings, tmp_path: Path) -> Iterator[None]:
@@ -44,9 +58,14 @@ def shipped_models(settings: Settings, tmp_path: Path) -> Iterator[None]:
     backends.clear()
 
 
-def test_eight_of_ten_plain_queries_find_their_photo_first(shipped_models: None, tmp_path: Path) -> None:
+def test_most_plain_queries_in_either_language_find_their_photo_first(
+    shipped_models: None, tmp_path: Path
+) -> None:
     photos = sorted(demo_photos(tmp_path / "photos").iterdir())
-    asked = {number: (query,) for number, query in QUERIES.items()}
+    asked = {number: (query, IN_CHINESE[number]) for number, query in QUERIES.items()}
     queries = ingest([CaptionedImage(path, asked.get(at, ())) for at, path in enumerate(photos, start=1)])
-    assert len(queries) == len(QUERIES)
-    assert evaluate_modes(queries)[HYBRID]["r1"] >= 0.8
+    chinese = [query for query in queries if has_chinese(query.text)]
+    english = [query for query in queries if not has_chinese(query.text)]
+    assert len(chinese) == len(english) == len(QUERIES)
+    assert evaluate_modes(english)[HYBRID]["r1"] >= 0.8
+    assert evaluate_modes(chinese)[HYBRID]["r1"] >= 0.6

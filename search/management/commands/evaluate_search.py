@@ -19,6 +19,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--captions", type=Path, help="another captions file for the same images: the queries"
         )
+        parser.add_argument("--source", help="only captions of this source, by the column of that name")
         parser.add_argument("--split", default="dev")
         parser.add_argument("--limit", type=int, help="only the first N images")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -30,9 +31,8 @@ class Command(BaseCommand):
         from search.evaluation.sandbox import sandbox
 
         try:
-            images = read_dataset(options["dataset"], options["captions"]).split(options["split"])[
-                : options["limit"]
-            ]
+            dataset = read_dataset(options["dataset"], options["captions"], source=options["source"])
+            images = dataset.split(options["split"])[: options["limit"]]
             with sandbox():
                 queries = ingest(images)
                 figures = evaluate_modes(queries)

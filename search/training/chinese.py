@@ -1,0 +1,195 @@
+"""Training of the Chinese encoder: half an hour on one CPU core.
+
+Three teachers at once. Translations: what the English encoder, and the text towers behind it, say of the English
+sentence (Reimers & Gurevych 2020). Pictures: a sentence that somebody wrote in Chinese belongs to its picture and to no
+other of the batch. A dictionary: words that no caption of the training set holds.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from captioning.training.stopping import StopOnSignal
+from core.devices import best_device
+from search.embedders.chinese import CharacterTransformer, ChineseShape, character_ids, save_network
+from search.embedders.dual import SHIPPED_CHECKPOINT, load_towers
+from search.embedders.towers import DualTowers, sentence_means
+from search.training.chinese_lessons import Corpus, Lesson, prepared
+from search.training.recall import mean_recall, recall_at
+
+STATE, TEACHERS = "state.pt", "teachers.pt"
+
+
+@dataclass(frozen=True)
+class ChineseConfig:
+    """Configuration of one run; saved beside its weights.
+
+    batch_size: of sentences about pictures, and of translations each; dictionary_batch: of words. likeness: how much
+    being like the teachers counts beside finding the picture. scale: of the cosines, the inverse temperature.
+    """
+
+    shape: ChineseShape = field(default_factory=ChineseShape)
+    epochs: int = 8
+    batch_size: int = 256
+    dictionary_batch: int = 192
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    ema: float = 0.995
+    likeness: float = 2.0
+    scale: float = 20.0
+    seed: int = 0
+    device: str = "auto"
+
+
+def train(corpus: Corpus, config: ChineseConfig, run_dir: Path, cache_dir: Path) -> dict[str, float]:
+    """Train on the split train, choose the epoch by mean recall on calib, leave the network in run_dir/best.
+
+    Returns the best figures: recall of calib's pictures by the sentences that Chinese people wrote of them. Ctrl-C
+    leaves a state that the next call resumes.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    _, towers = load_towers(SHIPPED_CHECKPOINT)
+    towers = towers.eval().requires_grad_(requires_grad=False)
+    lesson = prepared(corpus, config.shape.characters, towers, run_dir / TEACHERS, cache_dir)
+    config = replace(config, shape=replace(config.shape, characters=max(lesson.ids.values()) + 1))
+    (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
+    run = _Run(lesson, config, towers)
+    run.resume(run_dir / STATE)
+    with StopOnSignal() as stop:
+        while run.epoch < config.epochs:
+            run.train_epoch()
+            figures = run.evaluate()
+            if mean_recall(figures) > mean_recall(run.best):
+                run.best = figures
+                save_network(run_dir / "best", run.average, config.shape, lesson.ids)
+            run.save(run_dir / STATE)
+            tqdm.write(
+                f"epoch {run.epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            )
+            if stop.requested:
+                tqdm.write(f"Stopped; state in {run_dir}. The same command goes on from it.")
+                break
+    return run.best
+
+
+class _Run:
+    """What a step changes, and how it is saved."""
+
+    def __init__(self, lesson: Lesson, config: ChineseConfig, towers: DualTowers) -> None:
+        self.lesson, self.config = lesson, config
+        self.device = best_device(config.device)
+        self.towers = towers.to(self.device)
+        torch.manual_seed(config.seed)
+        self.network = CharacterTransformer(config.shape).to(self.device)
+        self.average = CharacterTransformer(config.shape).to(self.device).requires_grad_(requires_grad=False)
+        self.average.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.total = math.ceil(len(lesson.spoken) / config.batch_size) * config.epochs
+        self.epoch, self.step = 0, 0
+        self.best: dict[str, float] = {}
+
+    def train_epoch(self) -> None:
+        self.network.train()
+        batches = list(self._batches(random.Random(f"{self.config.seed}:{self.epoch}")))
+        for spoken, translated, words in tqdm(batches, desc=f"epoch {self.epoch + 1}", leave=False):
+            self._update(self._loss(spoken, translated, words))
+        self.epoch += 1
+
+    def _batches(self, choose: random.Random) -> Iterator[tuple[list[int], list[int], list[int]]]:
+        spoken, translated, listed = (
+            list(range(len(texts)))
+            for texts in (self.lesson.spoken, self.lesson.translations.texts, self.lesson.words.texts)
+        )
+        choose.shuffle(spoken)
+        choose.shuffle(translated)
+        size = self.config.batch_size
+        for start in range(0, len(spoken), size):
+            words = choose.sample(listed, min(self.config.dictionary_batch, len(listed)))
+            yield spoken[start : start + size], translated[start : start + size], words
+
+    def _loss(self, spoken: list[int], translated: list[int], words: list[int]) -> Tensor:
+        said = [self.lesson.spoken[at] for at in spoken]
+        rows = torch.tensor([one.picture for one in said])
+        joint, _ = self._vectors([one.text for one in said])
+        loss = contrastive(joint, self.lesson.pictures[rows].to(self.device), rows, self.config.scale)
+        for teacher, chosen in ((self.lesson.translations, translated), (self.lesson.words, words)):
+            if chosen:
+                joint, sentence = self._vectors([teacher.texts[at] for at in chosen])
+                unlike = 2.0 - (sentence * teacher.sentence[chosen].to(self.device)).sum(dim=1)
+                unlike = unlike - (joint * teacher.joint[chosen].to(self.device)).sum(dim=1)
+                loss = loss + self.config.likeness * unlike.mean()
+        return loss
+
+    def _vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the text towers, and the mean over the characters, make of N texts: both of unit length."""
+        states, mask = self._read(self.network, texts)
+        return self.towers.joint_texts(states, mask), sentence_means(states, mask)
+
+    def _read(self, network: nn.Module, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        ids, mask = character_ids(texts, self.lesson.ids, self.config.shape.longest)
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        return network(ids, mask), mask
+
+    def _update(self, loss: Tensor) -> None:
+        rate = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / self.total))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(self.config.ema, self.step / (self.step + 10))
+        with torch.no_grad():
+            for mean, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(weight, 1 - keep)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Recall of the pictures of calib by the sentences that Chinese people wrote of them."""
+        self.average.eval()
+        texts = [one.text for one in self.lesson.check]
+        asked = [
+            self.towers.texts(*self._read(self.average, texts[at : at + 500])).cpu()
+            for at in range(0, len(texts), 500)
+        ]
+        owners = torch.tensor([one.picture for one in self.lesson.check])
+        return recall_at((torch.cat(asked) @ self.lesson.check_pictures.T).numpy(), owners.numpy())
+
+    def save(self, file: Path) -> None:
+        scratch = file.with_suffix(".new")
+        torch.save({"network": self.network.state_dict(), "average": self.average.state_dict(),
+                    "optimizer": self.optimizer.state_dict(), "epoch": self.epoch, "step": self.step,
+                    "best": self.best, "rng": torch.get_rng_state()}, scratch)  # fmt: skip
+        scratch.replace(file)
+
+    def resume(self, file: Path) -> None:
+        if not file.is_file():
+            return
+        state: dict[str, Any] = torch.load(file, weights_only=True, map_location=self.device)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
+        torch.set_rng_state(state["rng"].cpu())
+
+
+def contrastive(texts: Tensor, pictures: Tensor, rows: Tensor, scale: float) -> Tensor:
+    """InfoNCE both ways over (B, dimension) unit vectors; sentences of one picture (rows, (B,)) share the truth."""
+    truth = (rows[:, None] == rows[None]).float().to(texts.device)
+    truth = truth / truth.sum(dim=1, keepdim=True)
+    scores = scale * texts @ pictures.T
+    return (functional.cross_entropy(scores, truth) + functional.cross_entropy(scores.T, truth)) / 2

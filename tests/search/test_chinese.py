@@ -1,0 +1,241 @@
+"""Queries in Chinese: told apart from other scripts, read in the space of the English encoder, learned at toy size."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from captioning.training.dataset import CaptionDataset, CaptionedImage, read_dataset
+from captioning.training.stopping import StopOnSignal
+from core.errors import InvalidInput, ModelUnavailable
+from search.embedders import chinese, minilm, multilingual
+from search.embedders.chinese import CharacterTransformer, ChineseShape, character_ids
+from search.embedders.scripts import has_chinese, stretches
+from search.embedders.towers import DualTowers, TowerShape
+from search.training.chinese import STATE, ChineseConfig, contrastive, train
+from search.training.chinese_lessons import (
+    Corpus,
+    Lesson,
+    Spoken,
+    Taught,
+    characters_for,
+    dictionary_pairs,
+)
+
+SHAPE = ChineseShape(characters=12, width=16, layers=1, heads=2, longest=8)
+ENTRIES = [
+    {"simplified": "猫", "traditional": "貓", "definitions": ["cat", "CL:隻|只[zhi1]", "(coll.) modem"]},
+    {"simplified": "骑马", "traditional": "騎馬", "definitions": ["to ride a horse"]},
+    {"simplified": "北京", "traditional": "北京", "definitions": ["Beijing, capital of China"]},
+    {"simplified": "喵", "traditional": "喵", "definitions": ["variant of 猫[mao1]"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("a dog", [("a dog", False)]),
+        ("一只狗", [("一只狗", True)]),
+        ("一只 dog 在草地上", [("一只", True), ("dog", False), ("在草地上", True)]),
+        ("狗，在跑。", [("狗，在跑。", True)]),
+        ("2只狗", [("2", False), ("只狗", True)]),
+        ("犬と猫", [("犬と猫", False)]),
+        ("", [("", False)]),
+    ],
+)
+def test_a_text_is_cut_where_its_script_changes(text: str, cut: list[tuple[str, bool]]) -> None:
+    assert stretches(text) == cut
+    assert has_chinese(text) is any(chinese for _, chinese in cut)
+
+
+def test_traditional_characters_read_as_the_simplified_ones() -> None:
+    ids = characters_for(["猫猫", "马马"], ENTRIES, most=8)
+    assert ids["貓"] == ids["猫"] != ids["马"]
+    assert max(ids.values()) < 8
+
+
+def test_a_dictionary_gives_words_with_their_meanings_and_no_names() -> None:
+    pairs = dictionary_pairs(ENTRIES, set("猫骑马北京喵"))
+    assert pairs == [("猫", "cat, modem"), ("骑马", "ride a horse")]
+
+
+def test_characters_that_nobody_taught_are_unknown_and_no_text_is_empty() -> None:
+    ids, mask = character_ids(["猫 马", "㐀", " "], {"猫": 1, "马": 2}, longest=8)
+    assert ids.tolist() == [[1, 2], [0, 0], [0, 0]]
+    assert mask.tolist() == [[True, True], [True, False], [True, False]]
+
+
+@torch.no_grad()
+def test_padding_behind_a_sentence_changes_nothing() -> None:
+    network = CharacterTransformer(SHAPE).eval()
+    short, mask = character_ids(["ab"], {"a": 1, "b": 2}, SHAPE.longest)
+    both, wide = character_ids(["ab", "abab"], {"a": 1, "b": 2}, SHAPE.longest)
+    torch.testing.assert_close(network(both, wide)[0, :2], network(short, mask)[0])
+
+
+@torch.no_grad()
+def test_a_network_comes_back_within_a_few_thousandths(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, ids = CharacterTransformer(SHAPE).eval(), {"猫": 1, "马": 2}
+    model_id = chinese.save_network(tmp_path, network, SHAPE, ids)
+    manifest, known, again = chinese.load_network(tmp_path)
+    assert (manifest["model_id"], known) == (model_id, ids)
+    read = character_ids(["猫马"], ids, SHAPE.longest)
+    torch.testing.assert_close(again.eval()(*read), network(*read), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("file", [chinese.WEIGHTS, chinese.CHARACTERS])
+def test_a_damaged_encoder_is_refused(tmp_path: Path, file: str) -> None:
+    chinese.save_network(tmp_path, CharacterTransformer(SHAPE), SHAPE, {"猫": 1})
+    with (tmp_path / file).open("ab") as damaged:
+        damaged.write(b" ")
+    with pytest.raises(ModelUnavailable, match="damaged"):
+        chinese.load_network(tmp_path)
+
+
+def test_an_encoder_that_is_missing_or_learned_from_another_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="train_chinese"):
+        chinese.load_network(tmp_path / "nothing")
+    chinese.save_network(tmp_path, CharacterTransformer(SHAPE), SHAPE, {"猫": 1})
+    manifest = json.loads((tmp_path / chinese.MANIFEST).read_text("utf-8"))
+    (tmp_path / chinese.MANIFEST).write_text(json.dumps(manifest | {"text_encoder_sha256": "another"}))
+    with pytest.raises(ModelUnavailable, match="another sentence encoder"):
+        chinese.load_network(tmp_path)
+
+
+def test_sentences_of_one_picture_are_no_opposites() -> None:
+    texts = torch.eye(3)[[0, 0, 1]]
+    pictures = torch.eye(3)[[0, 0, 1]]
+    alone = contrastive(texts, pictures, torch.tensor([0, 1, 2]), scale=20.0)
+    together = contrastive(texts, pictures, torch.tensor([5, 5, 2]), scale=20.0)
+    assert float(together) == pytest.approx(float(alone))  # both halves of a draw are right
+    assert float(alone) == pytest.approx(math.log(2) * 2 / 3, abs=1e-3)
+
+
+def test_only_the_captions_of_a_source_are_read(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.jpg")
+    rows = ["image,split,source,caption", "a.jpg,dev,human,一只狗", "a.jpg,dev,machine,狗"]
+    (tmp_path / "captions.csv").write_text("\n".join(rows), "utf-8")
+
+    def captions(dataset: CaptionDataset) -> tuple[CaptionedImage, ...]:
+        return dataset.split("dev")
+
+    assert captions(read_dataset(tmp_path, source="human"))[0].captions == ("一只狗",)
+    assert captions(read_dataset(tmp_path))[0].captions == ("一只狗", "狗")
+    (tmp_path / "captions.csv").write_text("image,split,caption\na.jpg,dev,狗", "utf-8")
+    with pytest.raises(InvalidInput, match="lacks the columns source"):
+        read_dataset(tmp_path, source="human")
+
+
+@pytest.fixture
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    """Eight pictures, of each a sentence of a character of its own; the towers are random."""
+    torch.manual_seed(0)
+    towers = DualTowers(TowerShape(member_dimension=16, heads=2, querybank_sentences=4, querybank_axes=2))
+    width = len(towers.querybank.mean)
+    pictures = functional.normalize(torch.randn(8, width), dim=-1)
+    spoken = [Spoken(sign * 2, row) for row, sign in enumerate("甲乙丙丁戊己庚辛")]
+    told = Taught([one.text for one in spoken], functional.normalize(torch.randn(8, 384), dim=-1), pictures)
+    ids = {one.text[0]: row + 1 for row, one in enumerate(spoken)}
+    indexed = functional.normalize(torch.cat([pictures, torch.zeros(8, 1)], dim=-1), dim=-1)
+    lesson = Lesson(
+        ids,
+        told,
+        Taught([], torch.empty(0, 384), torch.empty(0, width)),
+        spoken,
+        pictures,
+        spoken,
+        indexed,
+    )
+    monkeypatch.setattr("search.training.chinese.load_towers", lambda folder: ({}, towers))
+    monkeypatch.setattr("search.training.chinese.prepared", lambda *args: lesson)
+    return lesson
+
+
+CONFIG = ChineseConfig(
+    shape=ChineseShape(width=16, layers=1, heads=2, longest=8, dropout=0.0),
+    epochs=60,
+    batch_size=8,
+    learning_rate=2e-2,
+    warmup_steps=2,
+    ema=0.5,
+    device="cpu",
+)
+NOTHING = CaptionDataset(Path(), {})
+CORPUS = Corpus(english=NOTHING, translated=NOTHING, written=NOTHING, entries=ENTRIES)
+
+
+def test_it_learns_which_sentence_belongs_to_which_picture(lesson: Lesson, tmp_path: Path) -> None:
+    best = train(CORPUS, CONFIG, tmp_path, tmp_path)
+    assert best["r1"] >= 0.9
+    _, ids, network = chinese.load_network(tmp_path / "best")
+    assert ids == lesson.ids
+    assert network.characters.num_embeddings == 9
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    config = replace(CONFIG, epochs=4)
+    train(CORPUS, config, whole, tmp_path)
+    with monkeypatch.context() as asked:
+        asked.setattr(StopOnSignal, "__enter__", _asked_at_once)
+        train(CORPUS, config, parted, tmp_path)
+    assert torch.load(parted / STATE, weights_only=True)["epoch"] == 1
+    train(CORPUS, config, parted, tmp_path)
+    ended = [torch.load(run / STATE, weights_only=True) for run in (whole, parted)]
+    assert [state["epoch"] for state in ended] == [4, 4]
+    for name, weight in ended[0]["network"].items():
+        torch.testing.assert_close(ended[1]["network"][name], weight)
+
+
+def _asked_at_once(stop: StopOnSignal) -> StopOnSignal:
+    stop.requested = True
+    return stop
+
+
+@pytest.mark.models
+class TestTheShippedEncoder:
+    @pytest.fixture
+    def reader(self) -> multilingual.Multilingual:
+        return multilingual.shared("cpu")
+
+    def test_english_is_read_as_before(self, reader: multilingual.Multilingual) -> None:
+        texts = ["a dog runs on the grass", "two cats"]
+        mixed = reader.sentences([texts[0], "一只猫", texts[1]])
+        alone = minilm.shared("cpu").sentences(texts)
+        torch.testing.assert_close(mixed[[0, 2]], alone, atol=1e-5, rtol=1e-4)
+        assert mixed.shape == (3, minilm.DIMENSION)
+
+    @pytest.mark.parametrize(
+        ("said", "meant"),
+        [
+            ("一只狗在草地上奔跑", "a dog runs on the grass"),
+            ("一個女孩在海灘上", "a girl on the beach"),
+            ("骑自行车的男人", "a man riding a bicycle"),
+            ("火车", "a train"),
+            ("一只 cat 在沙发上", "a cat on a sofa"),
+        ],
+    )
+    def test_a_sentence_lies_nearest_to_what_it_means(
+        self, reader: multilingual.Multilingual, said: str, meant: str
+    ) -> None:
+        others = [
+            "a dog runs on the grass",
+            "a girl on the beach",
+            "a man riding a bicycle",
+            "a train",
+            "a cat on a sofa",
+            "people in a restaurant",
+        ]
+        cosines: Tensor = reader.sentences([said]) @ reader.sentences(others).T
+        assert others[int(cosines.argmax())] == meant
