@@ -10,6 +10,8 @@ was filled, so that this travels with the collection when the alias is switched.
 import hashlib
 import json
 import re
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,11 @@ _NOTE_MAX_CHARS = 1000
 #: 1,000 vectors of 384 numbers are 1.5 MB; a message may have 64.
 _WRITTEN_AT_A_TIME = 1000
 _GOT_AT_A_TIME = 1000
+#: milvus-lite opens its file once for each process; two threads that ask it to at once would be refused.
+_CONNECTING = threading.Lock()
+_INDEX_ATTEMPTS = 5
+_NO_INDEX = 700
+_INDEX_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,8 @@ class Collections:
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
             index = client.prepare_index_params()
             index.add_index("vector", index_type=self._server.index, metric_type="IP", params=self._build())
-            client.create_collection(
-                collection, schema=schema, index_params=index, consistency_level=self._server.consistency
-            )
+            client.create_collection(collection, schema=schema, consistency_level=self._server.consistency)
+            _create_index(client, collection, index)
             client.load_collection(collection, replica_number=self._server.replicas)
         return collection
 
@@ -191,10 +197,11 @@ class Collections:
     @contextmanager
     def _asked(self) -> Iterator[Any]:
         try:
-            if self._client is None:
-                self._client = MilvusClient(
-                    self._server.uri, token=self._server.token, timeout=self._server.timeout_s
-                )
+            with _CONNECTING:
+                if self._client is None:
+                    self._client = MilvusClient(
+                        self._server.uri, token=self._server.token, timeout=self._server.timeout_s
+                    )
             yield self._client
         except (MilvusException, grpc.RpcError, OSError) as error:
             raise EngineUnavailable(f"Milvus at {self._server.uri} can't answer: {error}") from error
@@ -205,3 +212,15 @@ def mark_of(source: RowSource, number: int) -> int:
     for rows in source.rows(number - 1, number):
         return zlib.crc32(rows.vectors.tobytes(), int(rows.frame_ids[0]) & 0xFFFFFFFF)
     return 0
+
+
+def _create_index(client: Any, collection: str, index: Any) -> None:
+    """Again where milvus-lite says that there is none: while others ask it, it may not see what it just made."""
+    for attempts_left in reversed(range(_INDEX_ATTEMPTS)):
+        try:
+            client.create_index(collection, index)
+            return
+        except MilvusException as error:
+            if error.code != _NO_INDEX or not attempts_left:
+                raise
+        time.sleep(_INDEX_PAUSE_S)
