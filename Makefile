@@ -13,7 +13,8 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
 BENCHMARKS ?= search pipeline fresh_upload suggestions related interactions captioners precision engines
 
-# The tests of a file stay together: they share what is slow to start.
+# The tests of a file stay together: they share what is slow to start. PostgreSQL's databases go with their server, so
+# none is dropped (--reuse-db) while a thread of a test may still be letting go of it.
 IN_PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: help setup demo serve test coverage check bench clean
@@ -48,7 +49,7 @@ serve: setup ## the same site without the demo's photos [PORT=8000]
 
 test: setup ## all tests, and those of the database once more on PostgreSQL [TEST_PROCESSES=2]
 	$(PY) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
-	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only $(IN_PARALLEL) $(PYTEST_ARGS)
+	$(PY) -m tests.services.postgres $(PY) -m pytest --database-only --reuse-db $(IN_PARALLEL) $(PYTEST_ARGS)
 
 coverage: setup ## what the tests of SQLite do not reach, by branch
 	$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
