@@ -26,7 +26,7 @@ from search.embedders.towers import DualTowers, sentence_means
 from search.training.chinese_lessons import Corpus, Lesson, prepared
 from search.training.recall import mean_recall, recall_at
 
-STATE, TEACHERS = "state.pt", "teachers.pt"
+STATE = "state.pt"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def train(corpus: Corpus, config: ChineseConfig, run_dir: Path, cache_dir: Path)
     run_dir.mkdir(parents=True, exist_ok=True)
     _, towers = load_towers(SHIPPED_CHECKPOINT)
     towers = towers.eval().requires_grad_(requires_grad=False)
-    lesson = prepared(corpus, config.shape.characters, towers, run_dir / TEACHERS, cache_dir)
+    lesson = prepared(corpus, config.shape.characters, towers, run_dir, cache_dir)
     config = replace(config, shape=replace(config.shape, characters=max(lesson.ids.values()) + 1))
     (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
     run = _Run(lesson, config, towers)

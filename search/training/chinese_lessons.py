@@ -1,5 +1,6 @@
 """What the Chinese encoder learns from: translations, a dictionary, and sentences that people wrote of pictures."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -88,9 +89,12 @@ class Lesson:
 
 
 def prepared(
-    corpus: Corpus, most_characters: int, towers: DualTowers, cache: Path, cache_dir: Path
+    corpus: Corpus, most_characters: int, towers: DualTowers, run_dir: Path, cache_dir: Path
 ) -> Lesson:
-    """Of the splits train and calib (dev where there is no calib). What the teachers say is kept in `cache`."""
+    """Of the splits train and calib (dev where there is no calib).
+
+    What the teachers say takes long: it is kept in `run_dir`, for the very same sentences and towers.
+    """
     images = corpus.english.split("train")
     check = corpus.english.split("calib" if "calib" in corpus.english.splits else "dev")
     pairs = _translations(images, corpus.translated)
@@ -98,10 +102,12 @@ def prepared(
     said = [pair.chinese for pair in pairs] + [one.text for one in spoken]
     ids = characters_for(said, corpus.entries, most_characters)
     listed = dictionary_pairs(corpus.entries, set(ids))
-    if not cache.is_file():
-        told = {"translations": _told(pairs, towers), "words": _told(listed, towers)}
-        torch.save(told, cache)
-    told = torch.load(cache, weights_only=True, mmap=True)
+    kept = run_dir / f"teachers-{_digest([*pairs, *listed], towers)}.pt"
+    if not kept.is_file():
+        scratch = kept.with_suffix(".new")
+        torch.save({"translations": _told(pairs, towers), "words": _told(listed, towers)}, scratch)
+        scratch.replace(kept)
+    told = torch.load(kept, weights_only=True, mmap=True)
     return Lesson(
         ids,
         Taught([pair.chinese for pair in pairs], *told["translations"]),
@@ -154,6 +160,13 @@ def dictionary_pairs(entries: Sequence[Mapping[str, Any]], known: set[str]) -> l
         if kept and not kept[0][:1].isupper():
             pairs.append(Pair(word, ", ".join(kept)))
     return pairs
+
+
+def _digest(pairs: Sequence[Pair], towers: DualTowers) -> str:
+    digest = hashlib.sha256("\0".join(pair.english for pair in pairs).encode())
+    for weight in towers.state_dict().values():
+        digest.update(weight.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @torch.no_grad()
