@@ -11,11 +11,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from captioning.training.stopping import StopOnSignal
@@ -23,7 +21,9 @@ from core.devices import best_device
 from search.embedders.chinese import CharacterTransformer, ChineseShape, character_ids, save_network
 from search.embedders.dual import SHIPPED_CHECKPOINT, load_towers
 from search.embedders.towers import DualTowers, sentence_means
+from search.training.averaged import AveragedTraining, Pace
 from search.training.chinese_lessons import Corpus, Lesson, prepared
+from search.training.dual import contrastive_loss
 from search.training.recall import mean_recall, recall_at
 
 STATE = "state.pt"
@@ -64,48 +64,49 @@ def train(corpus: Corpus, config: ChineseConfig, run_dir: Path, cache_dir: Path)
     config = replace(config, shape=replace(config.shape, characters=max(lesson.ids.values()) + 1))
     (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
     run = _Run(lesson, config, towers)
-    run.resume(run_dir / STATE)
+    learning = run.learning
+    learning.resume(run_dir / STATE)
     with StopOnSignal() as stop:
-        while run.epoch < config.epochs:
+        while learning.epoch < config.epochs:
             run.train_epoch()
             figures = run.evaluate()
-            if mean_recall(figures) > mean_recall(run.best):
-                run.best = figures
-                save_network(run_dir / "best", run.average, config.shape, lesson.ids)
-            run.save(run_dir / STATE)
+            if mean_recall(figures) > mean_recall(learning.best):
+                learning.best = figures
+                save_network(run_dir / "best", learning.average, config.shape, lesson.ids)
+            learning.save(run_dir / STATE)
             tqdm.write(
-                f"epoch {run.epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+                f"epoch {learning.epoch}: "
+                + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
             )
             if stop.requested:
                 tqdm.write(f"Stopped; state in {run_dir}. The same command goes on from it.")
                 break
-    return run.best
+    return learning.best
 
 
 class _Run:
-    """What a step changes, and how it is saved."""
+    """Batches of the lesson, and what is learned from them."""
 
     def __init__(self, lesson: Lesson, config: ChineseConfig, towers: DualTowers) -> None:
         self.lesson, self.config = lesson, config
         self.device = best_device(config.device)
         self.towers = towers.to(self.device)
         torch.manual_seed(config.seed)
-        self.network = CharacterTransformer(config.shape).to(self.device)
-        self.average = CharacterTransformer(config.shape).to(self.device).requires_grad_(requires_grad=False)
-        self.average.load_state_dict(self.network.state_dict())
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        network = CharacterTransformer(config.shape).to(self.device)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.total = math.ceil(len(lesson.spoken) / config.batch_size) * config.epochs
-        self.epoch, self.step = 0, 0
-        self.best: dict[str, float] = {}
+        total = math.ceil(len(lesson.spoken) / config.batch_size) * config.epochs
+        pace = Pace(config.learning_rate, config.warmup_steps, total, config.ema, clip=1.0)
+        self.learning = AveragedTraining(network, optimizer, pace)
 
     def train_epoch(self) -> None:
-        self.network.train()
-        batches = list(self._batches(random.Random(f"{self.config.seed}:{self.epoch}")))
-        for spoken, translated, words in tqdm(batches, desc=f"epoch {self.epoch + 1}", leave=False):
-            self._update(self._loss(spoken, translated, words))
-        self.epoch += 1
+        self.learning.network.train()
+        number = self.learning.epoch
+        batches = list(self._batches(random.Random(f"{self.config.seed}:{number}")))
+        for spoken, translated, words in tqdm(batches, desc=f"epoch {number + 1}", leave=False):
+            self.learning.update(self._loss(spoken, translated, words))
+        self.learning.epoch += 1
 
     def _batches(self, choose: random.Random) -> Iterator[tuple[list[int], list[int], list[int]]]:
         spoken, translated, listed = (
@@ -123,7 +124,9 @@ class _Run:
         said = [self.lesson.spoken[at] for at in spoken]
         rows = torch.tensor([one.picture for one in said])
         joint, _ = self._vectors([one.text for one in said])
-        loss = contrastive(joint, self.lesson.pictures[rows].to(self.device), rows, self.config.scale)
+        pictures = self.lesson.pictures[rows].to(self.device)
+        scale = torch.tensor(self.config.scale, device=self.device)
+        loss = contrastive_loss(pictures, joint, scale, truth_of(rows).to(self.device))
         for teacher, chosen in ((self.lesson.translations, translated), (self.lesson.words, words)):
             if chosen:
                 joint, sentence = self._vectors([teacher.texts[at] for at in chosen])
@@ -134,7 +137,7 @@ class _Run:
 
     def _vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the text towers, and the mean over the characters, make of N texts: both of unit length."""
-        states, mask = self._read(self.network, texts)
+        states, mask = self._read(self.learning.network, texts)
         return self.towers.joint_texts(states, mask), sentence_means(states, mask)
 
     def _read(self, network: nn.Module, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -142,54 +145,23 @@ class _Run:
         ids, mask = ids.to(self.device), mask.to(self.device)
         return network(ids, mask), mask
 
-    def _update(self, loss: Tensor) -> None:
-        rate = min(1.0, (self.step + 1) / self.config.warmup_steps)
-        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / self.total))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        keep = min(self.config.ema, self.step / (self.step + 10))
-        with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(weight, 1 - keep)
-
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Recall of the pictures of calib by the sentences that Chinese people wrote of them."""
-        self.average.eval()
+        average = self.learning.average.eval()
         texts = [one.text for one in self.lesson.check]
         asked = [
-            self.towers.texts(*self._read(self.average, texts[at : at + 500])).cpu()
+            self.towers.texts(*self._read(average, texts[at : at + 500])).cpu()
             for at in range(0, len(texts), 500)
         ]
         owners = torch.tensor([one.picture for one in self.lesson.check])
         return recall_at((torch.cat(asked) @ self.lesson.check_pictures.T).numpy(), owners.numpy())
 
-    def save(self, file: Path) -> None:
-        scratch = file.with_suffix(".new")
-        torch.save({"network": self.network.state_dict(), "average": self.average.state_dict(),
-                    "optimizer": self.optimizer.state_dict(), "epoch": self.epoch, "step": self.step,
-                    "best": self.best, "rng": torch.get_rng_state()}, scratch)  # fmt: skip
-        scratch.replace(file)
 
-    def resume(self, file: Path) -> None:
-        if not file.is_file():
-            return
-        state: dict[str, Any] = torch.load(file, weights_only=True, map_location=self.device)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-        torch.set_rng_state(state["rng"].cpu())
+def truth_of(pictures: Tensor) -> Tensor:
+    """Pictures of B sentences by number, (B,): the share of each picture in being a sentence's own, (B, B).
 
-
-def contrastive(texts: Tensor, pictures: Tensor, rows: Tensor, scale: float) -> Tensor:
-    """InfoNCE both ways over (B, dimension) unit vectors; sentences of one picture (rows, (B,)) share the truth."""
-    truth = (rows[:, None] == rows[None]).float().to(texts.device)
-    truth = truth / truth.sum(dim=1, keepdim=True)
-    scores = scale * texts @ pictures.T
-    return (functional.cross_entropy(scores, truth) + functional.cross_entropy(scores.T, truth)) / 2
+    Sentences of one picture share it, each row sums to one.
+    """
+    same = (pictures[:, None] == pictures[None]).float()
+    return same / same.sum(dim=1, keepdim=True)

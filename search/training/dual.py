@@ -1,6 +1,5 @@
 """Training of the dual encoder on cached features: minutes on two CPU cores."""
 
-import copy
 import itertools
 import json
 import math
@@ -24,6 +23,7 @@ from core.devices import best_device, inference_dtype
 from search.embedders import minilm
 from search.embedders.dual import save_towers
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at
 
 STATE = "state.pt"
@@ -105,22 +105,24 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
     towers.zero_shot.build(minilm.shared(), learn.words.center())
     run = _Run(towers, config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
     run.resume(run_dir / STATE)
+    learning = run.learning
     with StopOnSignal() as stop:
-        while run.epoch < config.epochs:
+        while learning.epoch < config.epochs:
             run.train_epoch(learn)
-            fill_querybank(run.average, learn.words, device)
-            figures = evaluate(run.average, check, device)
-            if mean_recall(figures) > mean_recall(run.best):
-                run.best = figures
-                save_towers(run_dir / "best", run.average, config.shape)
+            fill_querybank(learning.average, learn.words, device)
+            figures = evaluate(learning.average, check, device)
+            if mean_recall(figures) > mean_recall(learning.best):
+                learning.best = figures
+                save_towers(run_dir / "best", learning.average, config.shape)
             run.save(run_dir / STATE)
             tqdm.write(
-                f"epoch {run.epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+                f"epoch {learning.epoch}: "
+                + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
             )
             if stop.requested:
                 tqdm.write(f"Stopped; state in {run_dir}. The same command goes on from it.")
                 break
-    return run.best
+    return learning.best
 
 
 def read_split(images: Sequence[CaptionedImage], views: Sequence[str], cache_dir: Path) -> Split:
@@ -189,77 +191,48 @@ class _Run:
     def __init__(
         self, towers: DualTowers, config: DualConfig, device: torch.device, steps_per_epoch: int
     ) -> None:
-        self.config, self.device, self.total = config, device, steps_per_epoch * config.epochs
-        self.towers = towers.to(device)
-        self.average = copy.deepcopy(self.towers).requires_grad_(False)
+        self.config, self.device = config, device
+        towers = towers.to(device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
         groups: list[dict[str, Any]] = [
-            {"params": list(self.towers.parameters())},
+            {"params": list(towers.parameters())},
             {"params": [self.log_scale], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        total, clip = steps_per_epoch * config.epochs, float(config.shape.members)
+        pace = Pace(config.learning_rate, config.warmup_steps, total, config.ema, clip)
+        self.learning = AveragedTraining(towers, optimizer, pace)
         self.dtype = inference_dtype(device)
-        self.epoch, self.step = 0, 0
-        self.best: dict[str, float] = {}
 
     def train_epoch(self, split: Split) -> None:
-        self.towers.train()
-        batches = list(_batches(len(split.captions), self.config, self.epoch))
-        for chosen, choose in tqdm(batches, desc=f"epoch {self.epoch + 1}", leave=False):
+        towers = self.learning.network.train()
+        batches = list(_batches(len(split.captions), self.config, self.learning.epoch))
+        for chosen, choose in tqdm(batches, desc=f"epoch {self.learning.epoch + 1}", leave=False):
             grid = _grids(split, chosen, choose).to(self.device)
             picked = [choose.sample(split.captions[at], self.config.captions_per_image) for at in chosen]
             losses = []
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
                 cells = _some_cells(grid, self.config.kept_cells)
-                images = [tower(*cells) for tower in self.towers.image_towers]
+                images = [tower(*cells) for tower in towers.image_towers]
                 for number in range(self.config.captions_per_image):
                     states, mask = (
                         part.to(self.device) for part in split.words.rows([r[number] for r in picked])
                     )
                     heard = _some_words(mask, self.config.word_dropout)
-                    texts = [tower(states, heard) for tower in self.towers.text_towers]
+                    texts = [tower(states, heard) for tower in towers.text_towers]
                     truth = soft_targets(sentence_means(states, mask), self.config.softness)
                     for image, text in zip(images, texts, strict=True):
                         losses.append(
                             contrastive_loss(image.float(), text.float(), self.log_scale.exp(), truth)
                         )
-            self._update(torch.stack(losses).sum() / self.config.captions_per_image)
-        self.epoch += 1
-
-    def _update(self, loss: Tensor) -> None:
-        rate = min(1.0, (self.step + 1) / self.config.warmup_steps)
-        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / self.total))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.towers.parameters(), float(self.config.shape.members))
-        self.optimizer.step()
-        self.step += 1
-        keep = min(self.config.ema, self.step / (self.step + 10))
-        with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.towers.parameters(), strict=True):
-                mean.lerp_(weight, 1 - keep)
+            self.learning.update(torch.stack(losses).sum() / self.config.captions_per_image)
+        self.learning.epoch += 1
 
     def save(self, file: Path) -> None:
-        scratch = file.with_suffix(".new")
-        torch.save({"towers": self.towers.state_dict(), "average": self.average.state_dict(),
-                    "optimizer": self.optimizer.state_dict(), "log_scale": self.log_scale.detach(),
-                    "epoch": self.epoch, "step": self.step, "best": self.best,
-                    "rng": torch.get_rng_state()}, scratch)  # fmt: skip
-        scratch.replace(file)
+        self.learning.save(file, {"log_scale": self.log_scale.detach()})
 
     def resume(self, file: Path) -> None:
-        if not file.is_file():
-            return
-        state: dict[str, Any] = torch.load(file, weights_only=True, map_location=self.device)
-        self.towers.load_state_dict(state["towers"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        with torch.no_grad():
-            self.log_scale.copy_(state["log_scale"])
-        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-        torch.set_rng_state(state["rng"].cpu())
+        self.learning.resume(file, {"log_scale": self.log_scale})
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, truth: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from search.embedders import chinese, minilm, multilingual
 from search.embedders.chinese import CharacterTransformer, ChineseShape, character_ids
 from search.embedders.scripts import has_chinese, stretches
 from search.embedders.towers import DualTowers, TowerShape
-from search.training.chinese import STATE, ChineseConfig, contrastive, train
+from search.training.chinese import STATE, ChineseConfig, train, truth_of
 from search.training.chinese_lessons import (
     Corpus,
     Lesson,
@@ -26,6 +26,7 @@ from search.training.chinese_lessons import (
     characters_for,
     dictionary_pairs,
 )
+from search.training.dual import contrastive_loss
 
 SHAPE = ChineseShape(characters=12, width=16, layers=1, heads=2, longest=8)
 ENTRIES = [
@@ -109,10 +110,9 @@ def test_an_encoder_that_is_missing_or_learned_from_another_is_refused(tmp_path:
 
 
 def test_sentences_of_one_picture_are_no_opposites() -> None:
-    texts = torch.eye(3)[[0, 0, 1]]
-    pictures = torch.eye(3)[[0, 0, 1]]
-    alone = contrastive(texts, pictures, torch.tensor([0, 1, 2]), scale=20.0)
-    together = contrastive(texts, pictures, torch.tensor([5, 5, 2]), scale=20.0)
+    vectors, scale = torch.eye(3)[[0, 0, 1]], torch.tensor(20.0)
+    alone = contrastive_loss(vectors, vectors, scale, truth_of(torch.tensor([0, 1, 2])))
+    together = contrastive_loss(vectors, vectors, scale, truth_of(torch.tensor([5, 5, 2])))
     assert float(together) == pytest.approx(float(alone))  # both halves of a draw are right
     assert float(alone) == pytest.approx(math.log(2) * 2 / 3, abs=1e-3)
 
