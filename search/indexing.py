@@ -97,6 +97,7 @@ def _apply() -> None:
 
 
 def _number(frame_ids: Iterable[int]) -> int:
+    # Of every space: textures are searched by nobody, but what has no number is what the stage is asked about.
     unnumbered = Embedding.objects.filter(frame_id__in=list(frame_ids), number=None)
     keys = list(unnumbered.select_for_update().order_by("pk").values_list("pk", flat=True))
     if not keys:
