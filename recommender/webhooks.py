@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from captioning.alt_text import alt_text
@@ -77,9 +77,14 @@ def note_refusal(item: Item) -> None:
 
 
 def due(now: datetime | None = None) -> QuerySet[WebhookMessage]:
-    """Messages to be sent by now, the longest waiting first."""
-    waiting = WebhookMessage.objects.filter(state=State.WAITING, due_at__lte=now or timezone.now())
-    return waiting.order_by("due_at", "pk")
+    """Messages to be sent by now, the longest waiting first; of each item the first one only.
+
+    The next one of an item waits until that one has arrived or was given up: a site that hears of a correction and
+    then of what was corrected would keep the wrong sentence.
+    """
+    waiting = WebhookMessage.objects.filter(state=State.WAITING)
+    before = waiting.filter(item=OuterRef("item"), pk__lt=OuterRef("pk"))
+    return waiting.filter(~Exists(before), due_at__lte=now or timezone.now()).order_by("due_at", "pk")
 
 
 def claim(count: int) -> list[WebhookMessage]:

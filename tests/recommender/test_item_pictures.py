@@ -191,6 +191,27 @@ class TestWebhooks:
         ]
         assert errands.call_webhooks() == 0
 
+    def test_a_correction_waits_until_the_site_has_what_it_corrects(self, shop: Site, serve: Serve) -> None:
+        heard: list[str] = []
+
+        def away_at_first(asked: BaseHTTPRequestHandler) -> None:
+            heard.append(asked.headers["Sightline-Event"])
+            said(status=503 if len(heard) == 1 else 200)(asked)
+
+        change_site(shop, webhook_url=serve(away_at_first))
+        shop.refresh_from_db()
+        made = item(shop, serve(said(picture())))
+        errands.fetch_pictures()
+        made.refresh_from_db()
+        assert made.asset is not None
+        captioned(made.asset, "a dog on a beach")
+        captioned(made.asset, "two dogs on a beach", Caption.Source.HUMAN)
+        assert errands.call_webhooks() == 1
+        assert errands.call_webhooks() == 0
+        later(minutes=1)
+        assert errands.call_webhooks() == 2
+        assert heard == ["caption.ready", "caption.ready", "caption.corrected"]
+
     def test_messages_are_signed(self, shop: Site, serve: Serve, heard: list[Any]) -> None:
         item(shop, serve(said(status=404)))
         errands.fetch_pictures()
