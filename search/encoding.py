@@ -1,6 +1,6 @@
 """From a query's text to its vectors, by models that each process loads at its first query."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -38,6 +38,19 @@ def loaded(space: str, model: ActiveEmbedder) -> Embedder:
 def query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> dict[str, Vectors]:
     """A text in the space of each of these models, each vector of shape (dimension,). Read-only: they are shared."""
     return {space: _encoded(space, model, text) for space, model in models.items()}
+
+
+def known_words(words: Sequence[str]) -> set[str]:
+    """Of these words those that the active embedders were taught as wholes: they mean something, in any library.
+
+    An embedder that can tell says so by a method `knows`.
+    """
+    tellers = [
+        knows
+        for space in active_embedders()
+        if (knows := getattr(embedder(space), "knows", None)) is not None
+    ]
+    return {word for word in words if any(knows(word) for knows in tellers)}
 
 
 @lru_cache(maxsize=_REMEMBERED_QUERIES)
