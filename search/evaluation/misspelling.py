@@ -1,0 +1,87 @@
+"""Queries with one slip of the finger each, asked as they are and as spelling reads them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from core.errors import InvalidInput
+from search.encoding import known_words
+from search.evaluation.ingest import Query
+from search.evaluation.modes import Figures, evaluate_modes
+from search.keywords.words import STOP_WORDS
+from search.language import parse
+from search.spelling import corrected, forgiven
+
+_SEED = 2026
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def evaluate_spelling(queries: Sequence[Query], count: int) -> dict[str, Figures | dict[str, float]]:
+    """Figures of all modes for `count` of the queries, drawn at random: as they are (plain) and as spelling reads them
+    (plain_read), with one edit (misspelt) and as spelling reads that (misspelt_read).
+
+    shares: of the plain queries those that spelling changed though they were right; of the misspelt ones those put
+    right word for word (restored) and those left as they were. InvalidInput where nothing can be misspelt.
+    """
+    random = np.random.default_rng(_SEED)
+    plain, misspelt = [], []
+    for at in random.permutation(len(queries)):
+        query = queries[int(at)]
+        if len(plain) < count and (text := misspell(query.text, random)) != query.text:
+            plain.append(query)
+            misspelt.append(replace(query, text=text))
+    if not plain:
+        raise InvalidInput("No query has a word of four letters or more that could be misspelt.")
+    plain_read, misspelt_read = _read(plain), _read(misspelt)
+    asked = {
+        "plain": plain,
+        "plain_read": plain_read,
+        "misspelt": misspelt,
+        "misspelt_read": misspelt_read,
+    }
+    shares = {
+        "plain_changed": _share(one.text != other.text for one, other in zip(plain, plain_read, strict=True)),
+        "restored": _share(
+            one.text.casefold() == other.text.casefold()
+            for one, other in zip(plain, misspelt_read, strict=True)
+        ),
+        "left": _share(one.text == other.text for one, other in zip(misspelt, misspelt_read, strict=True)),
+    }
+    return {name: evaluate_modes(texts) for name, texts in asked.items()} | {"shares": shares}
+
+
+def misspell(text: str, random: np.random.Generator) -> str:
+    """One letter left out, put in, changed, or swapped with the next, in one word that is looked for; the same where
+    there is no word of four letters or more.
+    """
+    words = text.split(" ")
+    places = [
+        at for at, word in enumerate(words) if forgiven(word.lower()) and word.lower() not in STOP_WORDS
+    ]
+    if not places:
+        return text
+    at = int(random.choice(places))
+    word = changed = words[at]
+    while changed == word:
+        place, letter = int(random.integers(len(word))), _LETTERS[int(random.integers(len(_LETTERS)))]
+        before, here, after = word[:place], word[place], word[place + 1 :]
+        changed = (
+            before + after,
+            before + letter + here + after,
+            before + letter + after,
+            before + after[:1] + here + after[1:],
+        )[int(random.integers(4))]
+    return " ".join([*words[:at], changed, *words[at + 1 :]])
+
+
+def _read(queries: Sequence[Query]) -> list[Query]:
+    return [
+        replace(query, text=corrected(None, query.text, parse(query.text), known_words))
+        for query in tqdm(queries, desc="spelling")
+    ]
+
+
+def _share(whether: Iterable[bool]) -> float:
+    return round(float(np.mean(list(whether))), 4)
