@@ -1,6 +1,6 @@
 """From a query's text to its vectors, by models that each process loads at its first query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -40,17 +40,13 @@ def query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> dict[str, 
     return {space: _encoded(space, model, text) for space, model in models.items()}
 
 
-def known_words(words: Sequence[str]) -> set[str]:
-    """Of these words those that the active embedders were taught as wholes: they mean something, in any library.
+def known_words(words: Iterable[str], models: Mapping[str, ActiveEmbedder]) -> set[str]:
+    """Of these words those that one of these models was taught as wholes: they mean something, in any library.
 
     An embedder that can tell says so by a method `knows`.
     """
-    tellers = [
-        knows
-        for space in active_embedders()
-        if (knows := getattr(embedder(space), "knows", None)) is not None
-    ]
-    return {word for word in words if any(knows(word) for knows in tellers)}
+    tellers = [getattr(loaded(space, model), "knows", None) for space, model in models.items()]
+    return {word for word in words if any(knows(word) for knows in tellers if knows is not None)}
 
 
 @lru_cache(maxsize=_REMEMBERED_QUERIES)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO
 
 from PIL import Image
@@ -120,12 +121,14 @@ def search_text(
     asked, limit, sort = parse(query), checked_limit(limit), checked_sort(sort)
     identity = f"text:{asked.identity}:{filters!r}:{sort}:{exact}"
     cursors.read(cursor, identity)  # before the models are asked, which costs more
-    read = query if exact else corrected(viewer, query, asked, known_words)
-    if read != query:
-        asked = parse(read)
+    read = query
     if asked.text:
-        words = keywords.query_words(asked.text)
         models = active_embedders()
+        if not exact:
+            read = corrected(viewer, query, asked, partial(known_words, models=models))
+        if read != query:
+            asked = parse(read)
+        words = keywords.query_words(asked.text)
         vectors = query_vectors(asked.text, models)
         question = Question("text", identity, vectors, words, asked.conditions, sort, models=ids_of(models))
         found = answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)

@@ -17,12 +17,14 @@ from library.selectors import Viewer
 from search.keywords import Term, query_words
 from search.keywords.terms import PREFIX_MIN_CHARS
 from search.keywords.words import places_of_words
-from search.language import Query
+from search.language import MAX_CHARS, Query
 from search.models import Suggestion
 from search.proving import Claim, audiences, begins, proved
 
 #: From so many letters on so many edits are forgiven; shorter words have too many neighbours.
 _FORGIVEN = ((8, 2), (4, 1))
+#: More unknown words than these are no slips but another language, or a pasted text; and each costs some milliseconds.
+_MOST = 4
 #: Counts run ahead of what may be seen; the nearest words are rarely all out of sight.
 _TRIED = 8
 #: Latin, Greek and Cyrillic: scripts that are typed letter by letter.
@@ -34,15 +36,16 @@ Knows = Callable[[Sequence[str]], set[str]]
 
 
 def corrected(viewer: Viewer, typed: str, query: Query, knows: Knows) -> str:
-    """The query as typed, its misspelt plain words corrected; the very same where there is none.
+    """The query as typed, its misspelt plain words corrected; the very same where there are none, or too many.
 
     query: what `typed` was parsed to. Phrases, operators' values and words left out stay as they are.
     """
     places = _places(typed, query)
     readings = _readings(viewer, query_words(query.text), {word for _, _, word in places}, knows)
+    read = typed
     for start, end, word in reversed(places):
-        typed = typed[:start] + readings.get(word, typed[start:end]) + typed[end:]
-    return typed
+        read = read[:start] + readings.get(word, read[start:end]) + read[end:]
+    return read if len(read) <= MAX_CHARS else typed
 
 
 def forgiven(word: str) -> int:
@@ -74,6 +77,8 @@ def _readings(viewer: Viewer, asked: Sequence[str], words: set[str], knows: Know
     held = proved(viewer, [Claim((term,)) for term in terms])
     unknown = [term.word for at, term in enumerate(terms) if at not in held]
     unknown = [word for word in unknown if word not in knows(unknown)] if unknown else []
+    if len(unknown) > _MOST:
+        return {}
     nearest = ((word, _nearest(viewer, word)) for word in unknown)
     return {word: found for word, found in nearest if found}
 

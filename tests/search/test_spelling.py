@@ -11,6 +11,7 @@ from library import asset_store
 from library.models import Asset
 from library.selectors import Viewer
 from search import encoding
+from search.active import active_embedders
 from search.language import parse
 from search.models import SuggestedWords, Suggestion
 from search.services import index_frames, search_text
@@ -85,6 +86,15 @@ def test_a_correction_never_makes_an_operator(alice: User) -> None:
     assert search_text(alice, "texxt: line").matches
 
 
+def test_many_unknown_words_are_no_slips_and_a_query_never_grows_too_long(alice: User) -> None:
+    photo(alice, "a beach with horses, lighthouses, an umbrella and children")
+    assert read(alice, "beahc horsse lighthuose umbrela") == "beach horses lighthouses umbrella"
+    many_slips = "beahc horsse lighthuose umbrela childrn"
+    assert read(alice, many_slips) == many_slips
+    long = "bech " + "x" * 995
+    assert search_text(alice, long).corrected == ""
+
+
 def test_chinese_beside_a_misspelt_word_stays_as_it_is(alice: User) -> None:
     photo(alice, "a beach", title="\u6d77\u6ee9")
     assert read(alice, "\u6c99\u6ee9 bech \u72d7") == "\u6c99\u6ee9 beach \u72d7"
@@ -103,11 +113,12 @@ def test_a_word_that_the_encoder_knows_is_no_mistake(alice: User) -> None:
 
 
 def test_an_embedder_says_which_words_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert encoding.known_words(["beech"]) == set()
+    models = active_embedders()
+    assert encoding.known_words(["beech"], models) == set()
     monkeypatch.setattr(
         type(encoding.embedder("caption")), "knows", lambda self, word: word == "beech", raising=False
     )
-    assert encoding.known_words(["beech", "bech"]) == {"beech"}
+    assert encoding.known_words(["beech", "bech"], models) == {"beech"}
 
 
 def test_nobody_learns_words_of_photos_that_they_may_not_see(alice: User, bob: User) -> None:
