@@ -76,7 +76,8 @@ def _readings(viewer: Viewer, asked: Sequence[str], words: set[str], knows: Know
         terms[-1] = Term(asked[-1], prefix=True)
     held = proved(viewer, [Claim((term,)) for term in terms])
     unknown = [term.word for at, term in enumerate(terms) if at not in held]
-    unknown = [word for word in unknown if word not in knows(unknown)] if unknown else []
+    known = knows(unknown) if unknown else set()
+    unknown = [word for word in unknown if word not in known]
     if len(unknown) > _MOST:
         return {}
     nearest = ((word, _nearest(viewer, word)) for word in unknown)
@@ -102,7 +103,8 @@ def _counted(viewer: Viewer, word: str, edits: int, beginning: Q) -> list[tuple[
         audience__in=audiences(viewer),
         kind__in=list(_COLUMNS),
         count__gt=0,
-        letters__range=(len(word) - edits, len(word) + edits),
+        letters__gte=len(word) - edits,
+        letters__lte=len(word) + edits,
     )
     rows = list(counted.values_list("text", "kind").annotate(total=Sum("count")))
     texts = [text for text, _, _ in rows]

@@ -28,7 +28,8 @@ def evaluate_spelling(queries: Sequence[Query], count: int) -> dict[str, Figures
     right word for word (restored) and those left as they were. InvalidInput where nothing can be misspelt.
     """
     random = np.random.default_rng(_SEED)
-    plain, misspelt = [], []
+    plain: list[Query] = []
+    misspelt: list[Query] = []
     for at in random.permutation(len(queries)):
         query = queries[int(at)]
         if len(plain) < count and (text := misspell(query.text, random)) != query.text:

@@ -42,6 +42,7 @@ class Command(BaseCommand):
             images = dataset.split(options["split"])[: options["limit"]]
             with sandbox():
                 queries = ingest(images)
+                figures: Mapping[str, Mapping[str, Any]]
                 if options["misspelt"]:
                     figures = evaluate_spelling(queries, options["misspelt"])
                 else:
