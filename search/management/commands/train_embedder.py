@@ -36,4 +36,4 @@ class Command(BaseCommand):
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = ", ".join(f"{name} {value:.3f}" for name, value in best.items())
-        self.stdout.write(f"Best on dev: {figures}. The towers are in {run / 'best'}.")
+        self.stdout.write(f"Best: {figures}. The towers are in {run / 'best'}.")
