@@ -117,10 +117,10 @@ class ItemIndex:
         return self._buffer
 
 
-def item_index(space: str) -> ItemIndex:
-    """The index over the active model's vectors in this space: one per process."""
+def item_index(space: str, model_id: str | None = None) -> ItemIndex:
+    """The index over the active model's vectors in this space: one per process. model_id: of who asked already."""
     path = f"{ItemIndex.__module__}.{ItemIndex.__qualname__}"
-    return cast(ItemIndex, backends.load(path, space=space, model_id=active_model_id(space)))
+    return cast(ItemIndex, backends.load(path, space=space, model_id=model_id or active_model_id(space)))
 
 
 def _position() -> Position:

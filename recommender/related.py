@@ -20,9 +20,10 @@ from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
 from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
 from recommender.site_selectors import shown_items
+from search.active import active_models
 from search.candidates import gather
+from search.engines import engine_of
 from search.ids import any_of
-from search.indexing import index
 from search.keywords.words import STOP_WORDS
 from search.scope import Scope
 from search.signals import Signal, VectorSignal
@@ -94,6 +95,11 @@ class Suggestion:
     fallback: str = ""
 
 
+def examples_of(seed: Thing) -> list[Example]:
+    """A thing as what is asked for more of; none where nothing is known of it yet that anything could be like."""
+    return [] if seed.known.is_empty else [Example(seed.known)]
+
+
 def suggestions(wish: Wish) -> list[Suggestion]:
     """Best first, as many as are asked for wherever enough may be shown."""
     excluded = wish.exclude | {one.ref for one in wish.shown}
@@ -114,27 +120,31 @@ def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, depth)
+    models = active_models()
+    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, models, depth)
     # Photos that may be shown, and items by their pictures: both were looked for together.
     assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
-    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, depth)}
+    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, models, depth)}
     if wish.site is not None and near:
         with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
         items |= {item.pk: item for item in _told_items(with_pictures)}
     things = things_of(
         [asset for asset in assets if Ref(False, asset.pk) not in excluded],
         [item for item in items.values() if Ref(True, item.pk) not in excluded],
+        models,
     )
     return [thing for thing in things if wish.filters.admits(thing)]
 
 
-def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> list[int]:
+def _near_pictures(
+    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
+) -> list[int]:
     """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
     scope = _pictures_in_scope(wish)
     if scope is None:
         return []
     signals: list[Signal] = [
-        VectorSignal(space, index(space), vector, scope)
+        VectorSignal(space, engine_of(space, models[space]), vector, scope)
         for space, vector in vectors.items()
         if vector is not None
     ]
@@ -159,12 +169,16 @@ def _narrowed(assets: QuerySet[Asset] | None, filters: Filters) -> QuerySet[Asse
     return assets.filter(Exists(AssetTag.objects.filter(asset=OuterRef("pk"), name__iexact=filters.tag)))
 
 
-def _found_items(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> Iterable[Item]:
+def _found_items(
+    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
+) -> Iterable[Item]:
     """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
     site, width = wish.site, depth
     asked = {space: vector for space, vector in vectors.items() if vector is not None}
     while site is not None and asked:
-        hits = [item_index(space).search(vector, site.pk, width) for space, vector in asked.items()]
+        hits = [
+            item_index(space, models[space]).search(vector, site.pk, width) for space, vector in asked.items()
+        ]
         near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
         items = _told_items(shown_items(site).filter(pk__in=any_of(near)))
         kept = [item for item in items if wish.filters.is_open or wish.filters.admits(_plainly(item))]

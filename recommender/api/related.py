@@ -21,15 +21,8 @@ from recommender.api.related_questions import (
     read_question,
 )
 from recommender.models import Item, Site
-from recommender.recommendation_ids import Recommendation
-from recommender.related import (
-    ASSET,
-    DEFAULT_DIVERSITY,
-    ITEM,
-    Filters,
-    Wish,
-    suggestions,
-)
+from recommender.related import ASSET, DEFAULT_DIVERSITY, ITEM, Filters, Wish, examples_of
+from recommender.related_lists import related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
@@ -102,18 +95,17 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         shown=things,
         diversity=_diversity(question.diversity, site),
     )
-    about = Recommendation(site.pk if site else 0, "related", question.scenario)
-    return answers.told(suggestions(wish), about, limit=question.limit) | {"next": None}
+    return answers.told(related_list(wish, scenario=question.scenario)) | {"next": None}
 
 
 def _beside(
     request: HttpRequest, seed: Thing, asked: RelatedQuery, *, kind: str, site: Site | None
 ) -> HttpResponse:
-    about = f"{'item' if seed.ref.is_item else 'asset'}:{seed.ref.pk}"
-    before = answers.shown_before(asked.cursor, about)
+    about = str(seed.ref)
+    before = shown_before(asked.cursor, about)
     caller = site_key_caller_of(request)
     wish = Wish(
-        [] if seed.known.is_empty else [Example(seed.known)],
+        examples_of(seed),
         *_candidates(request, site, kind),
         limit=asked.limit,
         filters=Filters(asked.tag, asked.language),
@@ -121,8 +113,7 @@ def _beside(
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )
-    recommendation = Recommendation(site.pk if site else 0, "related", asked.scenario, about)
-    answer = answers.told(suggestions(wish), recommendation, limit=asked.limit, paged=before)
+    answer = answers.told(related_list(wish, about=about, scenario=asked.scenario, before=before))
     public = caller.is_page if caller else not viewer_of(request).is_authenticated
     return answers.cached(request, answer, public=public)
 

@@ -1,5 +1,6 @@
-"""Photos beside a photo."""
+"""Photos beside a photo: over HTTP, and on its page, which shows what the API answers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,17 +8,38 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core import backends
-from core.errors import EngineUnavailable, InvalidInput
 from library.models import Asset
-from recommender.services import related_assets
-from search.services import rebuild_index, search_text
+from recommender import recommendation_ids
+from search.services import rebuild_index
 from tests.search.photos import many, photo, stored
 
 pytestmark = pytest.mark.django_db
 
 
-def related(viewer: Any, asset: Asset, **asked: Any) -> list[int]:
-    return [match.asset_id for match in related_assets(viewer, asset, **asked).matches]
+def client_of(viewer: User | None) -> Client:
+    client = Client()
+    if viewer is not None:
+        client.force_login(viewer)
+    return client
+
+
+def asked(viewer: User | None, asset: Asset, **how: Any) -> Any:
+    answer = client_of(viewer).get(f"/api/v1/assets/{asset.pk}/related", how)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def related(viewer: User | None, asset: Asset, **how: Any) -> list[int]:
+    return [one["asset"]["id"] for one in asked(viewer, asset, **how)["results"]]
+
+
+def page_of(viewer: User | None, asset: Asset) -> str:
+    """What the page of a photo fetches."""
+    return client_of(viewer).get(f"/assets/{asset.pk}/related/").content.decode()
+
+
+def on_page(viewer: User | None, asset: Asset) -> list[int]:
+    return [int(found) for found in re.findall(r'data-photo="(\d+)"', page_of(viewer, asset))]
 
 
 def test_the_nearest_in_look_and_words_come_first_without_itself(alice: User) -> None:
@@ -28,8 +50,6 @@ def test_the_nearest_in_look_and_words_come_first_without_itself(alice: User) ->
         photo(alice, "something else", looks="red"),
     )
     assert related(alice, red) == [poppies.pk, scarlet.pk, blue.pk]
-    (first, *_) = related_assets(alice, red).matches
-    assert set(first.why) == {"image", "caption"}
 
 
 def test_caption_alone_relates_too(alice: User) -> None:
@@ -44,18 +64,18 @@ def test_copies_of_the_same_bytes_are_left_out(alice: User, bob: User) -> None:
     photo(bob, "a red picture", sha256="a" * 64)
     other = photo(alice, "a red picture", sha256="b" * 64)
     copy = photo(bob, "a red picture", sha256="b" * 64)
-    found = related(alice, mine)
-    assert len(found) == 1
-    assert found[0] in {other.pk, copy.pk}
+    (found,) = related(alice, mine)
+    assert found in {other.pk, copy.pk}
 
 
 def test_only_what_the_viewer_may_see(alice: User, bob: User) -> None:
     public = photo(alice, "a red picture")
     private = photo(alice, "a red picture", visibility="private")
     theirs = photo(bob, "a red picture", visibility="private")
-    assert related(alice, public) == [private.pk]
-    assert related(bob, public) == [theirs.pk]
-    assert related(None, public) == []
+    for shown in (related, on_page):
+        assert shown(alice, public) == [private.pk]
+        assert shown(bob, public) == [theirs.pk]
+        assert shown(None, public) == []
 
 
 def test_a_hidden_copy_does_not_hide_the_one_that_may_be_seen(alice: User, bob: User) -> None:
@@ -65,42 +85,91 @@ def test_a_hidden_copy_does_not_hide_the_one_that_may_be_seen(alice: User, bob: 
     assert related(alice, seed) == [seen.pk]
 
 
-def test_before_it_is_described_nothing_is_related(alice: User) -> None:
-    photo(alice)
-    assert related(alice, stored(alice)) == []
-
-
 def test_pages(alice: User) -> None:
     seed = photo(alice, "a red picture")
     many(alice, 30, "a red picture")
-    first = related_assets(alice, seed, limit=12)
-    second = related_assets(alice, seed, limit=12, cursor=first.next)
-    third = related_assets(alice, seed, limit=12, cursor=second.next)
-    pages = [match.asset_id for page in (first, second, third) for match in page.matches]
-    assert len(pages) == len(set(pages)) == 30
-    assert seed.pk not in pages
-    assert third.next is None
+    cursor, seen = "", list[int]()
+    for _ in range(3):
+        answer = asked(alice, seed, limit=12, **({"cursor": cursor} if cursor else {}))
+        seen += [one["asset"]["id"] for one in answer["results"]]
+        cursor = answer["next"]
+    assert len(seen) == len(set(seen)) == 30
+    assert seed.pk not in seen
+    assert cursor is None
 
 
-def test_a_cursor_belongs_to_its_photo(alice: User) -> None:
+def test_a_cursor_belongs_to_its_photo(alice: User, client: Client) -> None:
     one, two = photo(alice), photo(alice)
     many(alice, 5, "a red picture")
-    cursor = related_assets(alice, one, limit=2).next
-    with pytest.raises(InvalidInput):
-        related_assets(alice, two, limit=2, cursor=cursor)
-    text_cursor = search_text(alice, "red", limit=2).next
-    with pytest.raises(InvalidInput):
-        related_assets(alice, one, limit=2, cursor=text_cursor)
+    cursor = asked(None, one, limit=2)["next"]
+    searched = client.get("/api/v1/search", {"q": "red", "limit": 2}).json()["next"]
+    for asset, of_another in [(two, cursor), (one, searched)]:
+        answer = client.get(f"/api/v1/assets/{asset.pk}/related", {"cursor": of_another})
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == "cursor"
 
 
-def test_an_index_that_is_away_is_not_nothing(alice: User, settings: Any) -> None:
+def test_an_index_that_is_away_is_not_nothing(alice: User, settings: Any, client: Client) -> None:
     asset = photo(alice)
     rebuild_index()
     for file in settings.INDEX_DIR.rglob("about.json"):
         file.write_text("{}")
     backends.clear()
-    with pytest.raises(EngineUnavailable):
-        related_assets(alice, asset)
+    for path in (f"/api/v1/assets/{asset.pk}/related", f"/assets/{asset.pk}/related/"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert answer["Retry-After"]
+
+
+class TestPage:
+    def test_shows_what_the_api_answers_in_its_order_with_its_reasons_and_an_id(self, alice: User) -> None:
+        seed = photo(alice, "a dog on a beach", looks="red")
+        for at, (caption, looks) in enumerate(
+            [("a dog runs on a beach", "red"), ("the sea", "blue"), ("a dog", "blue"), ("a car", "red")]
+        ):
+            photo(alice, caption, looks=looks, title=f"Number {at}")
+        html, answer = page_of(alice, seed), asked(alice, seed)
+        assert on_page(alice, seed) == [one["asset"]["id"] for one in answer["results"]]
+        assert "Both show a dog on a beach" in html
+        for one in answer["results"]:
+            assert one["reason"][1:] in html
+        (told,) = re.findall(r'data-recommendation="([^"]+)"', html)
+        about = recommendation_ids.read(told)
+        assert (about.site, about.made_by, about.about) == (0, "related", f"asset:{seed.pk}")
+
+    def test_versions_of_one_picture_have_one_place(self, alice: User) -> None:
+        seed = photo(alice, "a red picture")
+        for bits in ("ff00ff00ff00ff00", "ff00ff00ff00ff01"):
+            photo(alice, "a red picture", perceptual_hash=bits)
+        assert len(on_page(alice, seed)) == 1
+
+    def test_is_filled_with_the_newest_and_says_so(self, alice: User) -> None:
+        newest = many(alice, 3, "a red picture")
+        assert "filled with" not in page_of(alice, newest[0])
+        fresh = stored(alice)
+        assert on_page(alice, fresh) == [asset.pk for asset in reversed(newest)]
+        assert "filled with the newest ones" in page_of(alice, fresh)
+        assert "New here" in page_of(alice, fresh)
+
+    def test_goes_on_where_the_first_page_ends(self, alice: User) -> None:
+        seed = photo(alice, "a red picture")
+        many(alice, 30, "a red picture")
+        path, seen = f"/assets/{seed.pk}/related/", list[str]()
+        for _ in range(3):
+            html = Client().get(path).content.decode()
+            seen += re.findall(r'data-photo="(\d+)"', html)
+            found = re.search(r'class="more" hx-get="([^"]+)"', html)
+            path = found[1] if found else ""
+        assert len(seen) == len(set(seen)) == 30
+        assert not path
+        assert Client().get(f"/assets/{seed.pk}/related/?cursor=x").status_code == 400
+
+    def test_says_where_there_is_nothing(self, alice: User) -> None:
+        assert "Nothing related yet" in page_of(alice, photo(alice))
+
+    def test_a_private_photo_has_no_such_page_for_others(self, alice: User, bob: User) -> None:
+        private = photo(alice, visibility="private")
+        assert client_of(bob).get(f"/assets/{private.pk}/related/").status_code == 404
 
 
 class TestHttp:
