@@ -4,18 +4,19 @@ First the nearest candidates of each kind are found by vectors, then these few h
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from django.db.models import Exists, OuterRef, QuerySet
 
-from library.models import Asset, AssetTag
+from library.models import Asset
+from recommender.filters import NO_FILTERS, Filters
 from recommender.item_index import item_index
 from recommender.models import Item, Site
 from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
-from recommender.scoring.copies import Trait, without_near_copies
+from recommender.scoring.copies import without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
 from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
@@ -46,28 +47,6 @@ _POOL_FOR_EACH = 3
 
 
 @dataclass(frozen=True)
-class Filters:
-    """Which things; what is empty does not narrow. attributes: of items, each equal or, of a list, one of it."""
-
-    tag: str = ""
-    language: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    def admits(self, thing: Thing) -> bool:
-        if self.tag and self.tag.casefold() not in thing.known.tags:
-            return False
-        if thing.item is None:
-            return not self.language and not self.attributes
-        if self.language and not _speaks(thing.item.language, self.language):
-            return False
-        return all(_has(thing.item.attributes.get(name), value) for name, value in self.attributes.items())
-
-    @property
-    def is_open(self) -> bool:
-        return not (self.tag or self.language or self.attributes)
-
-
-@dataclass(frozen=True)
 class Wish:
     """What to show. assets: photos that may be shown at all; None for a kind that is not asked for. site: whose items.
 
@@ -78,10 +57,15 @@ class Wish:
     assets: QuerySet[Asset] | None
     site: Site | None
     limit: int
-    filters: Filters = Filters()
+    filters: Filters = NO_FILTERS
     exclude: frozenset[Ref] = frozenset()
     shown: Sequence[Thing] = ()
     diversity: float = DEFAULT_DIVERSITY
+
+    @property
+    def items(self) -> QuerySet[Item] | None:
+        """Items that may be shown and pass the filters, as far as the database can tell; None where none can."""
+        return None if self.site is None else self.filters.items(shown_items(self.site))
 
 
 @dataclass(frozen=True)
@@ -123,17 +107,18 @@ def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
     models = active_models()
     near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, models, depth)
     # Photos that may be shown, and items by their pictures: both were looked for together.
-    assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
+    photos = wish.filters.photos(wish.assets)
+    assets = [] if photos is None else photos.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
     items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, models, depth)}
-    if wish.site is not None and near:
-        with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
-        items |= {item.pk: item for item in _told_items(with_pictures)}
-    things = things_of(
+    with_pictures = wish.items
+    if with_pictures is not None and near:
+        shown = _told_items(with_pictures.filter(asset_id__in=any_of(near)))
+        items |= {item.pk: item for item in shown if wish.filters.admits(item)}
+    return things_of(
         [asset for asset in assets if Ref(False, asset.pk) not in excluded],
         [item for item in items.values() if Ref(True, item.pk) not in excluded],
         models,
     )
-    return [thing for thing in things if wish.filters.admits(thing)]
 
 
 def _near_pictures(
@@ -152,36 +137,26 @@ def _near_pictures(
 
 
 def _pictures_in_scope(wish: Wish) -> Scope | None:
-    photos = _narrowed(wish.assets, wish.filters)
-    if wish.site is None:
+    photos, items = wish.filters.photos(wish.assets), wish.items
+    if items is None:
         return None if photos is None else Scope(photos)
     # Conditions of one row each: a list of all items would be made anew for every search.
-    of_items = Asset.objects.filter(Exists(shown_items(wish.site).filter(asset=OuterRef("pk"))))
+    of_items = Asset.objects.filter(Exists(items.filter(asset=OuterRef("pk"))))
     return Scope(of_items if photos is None else photos | of_items)
-
-
-def _narrowed(assets: QuerySet[Asset] | None, filters: Filters) -> QuerySet[Asset] | None:
-    """Photos that pass the filters; those of items only let none through."""
-    if assets is None or filters.language or filters.attributes:
-        return None
-    if not filters.tag:
-        return assets
-    return assets.filter(Exists(AssetTag.objects.filter(asset=OuterRef("pk"), name__iexact=filters.tag)))
 
 
 def _found_items(
     wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
 ) -> Iterable[Item]:
     """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
-    site, width = wish.site, depth
+    site, shown, width = wish.site, wish.items, depth
     asked = {space: vector for space, vector in vectors.items() if vector is not None}
-    while site is not None and asked:
+    while site is not None and shown is not None and asked:
         hits = [
             item_index(space, models[space]).search(vector, site.pk, width) for space, vector in asked.items()
         ]
         near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
-        items = _told_items(shown_items(site).filter(pk__in=any_of(near)))
-        kept = [item for item in items if wish.filters.is_open or wish.filters.admits(_plainly(item))]
+        kept = [item for item in _told_items(shown.filter(pk__in=any_of(near))) if wish.filters.admits(item)]
         if all(len(of_space) < width for of_space in hits) or len(kept) >= depth:
             return kept
         width *= _WIDENING
@@ -192,12 +167,6 @@ def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
     """With their pictures, and without their texts, which are long and which their vectors stand for."""
     pictures = [f"asset__{name}" for name in ASSET_FIELDS]
     return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
-
-
-def _plainly(item: Item) -> Thing:
-    """Enough of an item for the filters."""
-    tags = frozenset(tag.casefold() for tag in item.tags)
-    return Thing(Ref(True, item.pk), Known(tags=tags), Trait(), item=item)
 
 
 def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
@@ -236,7 +205,7 @@ def _recent(wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref])
     shown = [*wish.shown, *(one.thing for one in chosen)]
     assets = _newest(wish, missing, {ref.pk for ref in known if not ref.is_item})
     items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item})
-    things = [one for one in things_of(assets, items) if wish.filters.admits(one)]
+    things = things_of(assets, items)
     things.sort(key=lambda one: (one.item or one.asset).created_at, reverse=True)  # type: ignore[union-attr]
     kept = without_near_copies(
         range(len(things)), [one.trait for one in things], [one.trait for one in shown], most=missing
@@ -245,31 +214,23 @@ def _recent(wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref])
 
 
 def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
-    photos = _narrowed(wish.assets, wish.filters)
+    photos = wish.filters.photos(wish.assets)
     if photos is None:
         return []
     return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
 
 
 def _newest_items(wish: Wish, count: int, without: Collection[int]) -> list[Item]:
-    if wish.site is None:
+    shown = wish.items
+    if shown is None:
         return []
-    newest = _told_items(shown_items(wish.site).exclude(pk__in=without)).order_by("-pk")
-    if wish.filters.is_open:
+    newest = _told_items(shown.exclude(pk__in=without)).order_by("-pk")
+    if not wish.filters.looks_inside:
         return list(newest[: 2 * count])
     found: list[Item] = []
     for item in newest.iterator(chunk_size=500):
-        if wish.filters.admits(_plainly(item)):
+        if wish.filters.admits(item):
             found.append(item)
         if len(found) >= 2 * count:
             break
     return found
-
-
-def _speaks(language: str, wanted: str) -> bool:
-    """en admits en-GB; en-GB admits no other."""
-    return language.casefold() == wanted.casefold() or language.casefold().startswith(f"{wanted.casefold()}-")
-
-
-def _has(value: Any, wanted: Any) -> bool:
-    return bool(wanted in value if isinstance(value, list) else value == wanted)

@@ -21,15 +21,17 @@ from recommender.api.related_questions import (
     read_question,
 )
 from recommender.models import Item, Site
-from recommender.related import ASSET, DEFAULT_DIVERSITY, ITEM, Filters, Wish, examples_of
+from recommender.related import ASSET, DEFAULT_DIVERSITY, ITEM, Wish, examples_of
 from recommender.related_lists import related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
+from search.query import has_control
 from search.results import refuse_unknown
 
 router = Router(tags=["Related"])
+_ID_DIGITS_MAX = 19
 
 
 class AnyoneOrSite(Anyone):
@@ -90,7 +92,7 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         examples,
         *_candidates(request, site, question.kind),
         limit=question.limit,
-        filters=Filters(question.filters.tag, question.filters.language, question.filters.attributes),
+        filters=question.filters.as_filters(),
         exclude=_named(site, question.exclude),
         shown=things,
         diversity=_diversity(question.diversity, site),
@@ -108,7 +110,7 @@ def _beside(
         examples_of(seed),
         *_candidates(request, site, kind),
         limit=asked.limit,
-        filters=Filters(asked.tag, asked.language),
+        filters=asked.as_filters(),
         exclude=frozenset(before) | _listed(site, asked.exclude, assets=kind == ASSET),
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
@@ -196,18 +198,26 @@ def _named(site: Site | None, named: list[Named]) -> frozenset[Ref]:
 
 def _listed(site: Site | None, text: str, *, assets: bool) -> frozenset[Ref]:
     """Of a list in an address: `asset:3`, `item:a-walk`, or the bare id of what is asked for alone."""
-    ids = [part.strip() for part in text.split(",") if part.strip()][:EXCLUDED_MAX]
+    ids = [part.strip() for part in text.split(",") if part.strip()]
+    if len(ids) > EXCLUDED_MAX:
+        raise InvalidInput(f"exclude names at most {EXCLUDED_MAX}.", field="exclude")
     bare = "asset:" if assets else "item:"
     named = [part if part.startswith(("asset:", "item:")) else bare + part for part in ids]
-    numbers = [part[6:] for part in named if part.startswith("asset:")]
-    photos = frozenset(Ref(False, int(one)) for one in numbers if one.isdecimal() and len(one) < 19)
+    photos = frozenset(Ref(False, _number(part[6:])) for part in named if part.startswith("asset:"))
     return photos | _items_named(site, [part[5:] for part in named if part.startswith("item:")])
 
 
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < _ID_DIGITS_MAX):
+        raise InvalidInput(f"exclude: {text[:40]!r} is not the id of a photo.", field="exclude")
+    return int(text)
+
+
 def _items_named(site: Site | None, external_ids: list[str]) -> frozenset[Ref]:
-    if site is None or not external_ids:
+    known = [one for one in external_ids if not has_control(one)]  # which no database looks for
+    if site is None or not known:
         return frozenset()
-    found = Item.objects.filter(site=site, external_id__in=external_ids).values_list("pk", flat=True)
+    found = Item.objects.filter(site=site, external_id__in=known).values_list("pk", flat=True)
     return frozenset(Ref(True, pk) for pk in found)
 
 

@@ -1,12 +1,15 @@
 """Photos beside a photo: over HTTP, and on its page, which shows what the API answers."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from captioning.colours import MODEL_ID
+from captioning.models import FrameColour
 from core import backends
 from library.models import Asset
 from recommender import recommendation_ids
@@ -88,7 +91,8 @@ def test_a_hidden_copy_does_not_hide_the_one_that_may_be_seen(alice: User, bob: 
 def test_pages(alice: User) -> None:
     seed = photo(alice, "a red picture")
     many(alice, 30, "a red picture")
-    cursor, seen = "", list[int]()
+    cursor: str | None = None
+    seen: list[int] = []
     for _ in range(3):
         answer = asked(alice, seed, limit=12, **({"cursor": cursor} if cursor else {}))
         seen += [one["asset"]["id"] for one in answer["results"]]
@@ -102,9 +106,9 @@ def test_a_cursor_belongs_to_its_photo(alice: User, client: Client) -> None:
     one, two = photo(alice), photo(alice)
     many(alice, 5, "a red picture")
     cursor = asked(None, one, limit=2)["next"]
-    searched = client.get("/api/v1/search", {"q": "red", "limit": 2}).json()["next"]
+    searched = client.get("/api/v1/search?q=red&limit=2").json()["next"]
     for asset, of_another in [(two, cursor), (one, searched)]:
-        answer = client.get(f"/api/v1/assets/{asset.pk}/related", {"cursor": of_another})
+        answer = client.get(f"/api/v1/assets/{asset.pk}/related", {"cursor": str(of_another)})
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["field"] == "cursor"
 
@@ -172,6 +176,33 @@ class TestPage:
         assert client_of(bob).get(f"/assets/{private.pk}/related/").status_code == 404
 
 
+class TestFilters:
+    def test_by_day_owner_type_colour_and_tag(self, alice: User, bob: User) -> None:
+        seed = photo(alice, "a red picture")
+        taken = datetime(2020, 5, 17, 12, tzinfo=UTC)
+        old = photo(alice, "a red picture", taken_at=taken, mime_type="image/png", tags=["Sea"])
+        new = photo(bob, "a red picture", mime_type="image/jpeg")
+        assert related(alice, seed, before="2021") == [old.pk]
+        assert related(alice, seed, after="2021") == [new.pk]
+        assert related(alice, seed, after="2020-05-17", before="2020-05-18") == [old.pk]
+        assert related(alice, seed, before="2020-05-17") == []
+        assert related(alice, seed, owner="Bob") == [new.pk]
+        assert related(alice, seed, type="png") == [old.pk]
+        assert related(alice, seed, tag="sea") == [old.pk]
+        FrameColour.objects.create(frame=old.frames.get(), model_id=MODEL_ID, name="red", share=0.9)
+        assert related(alice, seed, colour="red") == [old.pk]
+
+    def test_an_owners_private_photos_stay_private(self, alice: User, bob: User) -> None:
+        seed = photo(alice, "a red picture")
+        photo(bob, "a red picture", visibility="private")
+        assert related(alice, seed, owner="bob") == []
+
+    def test_what_is_asked_of_items_lets_no_photo_through(self, alice: User) -> None:
+        seed, _ = photo(alice, "a red picture"), photo(alice, "a red picture")
+        assert related(alice, seed, language="en") == []
+        assert related(alice, seed, attributes='{"section": "outdoors"}') == []
+
+
 class TestHttp:
     def url(self, asset_id: int) -> str:
         return f"/api/v1/assets/{asset_id}/related"
@@ -203,7 +234,29 @@ class TestHttp:
         assert client.get(self.url(10**30)).status_code == 404
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("limit", "0"), ("limit", "101"), ("cursor", "x"), ("colour", "red")]
+        ("name", "value"),
+        [
+            ("limit", "0"),
+            ("limit", "101"),
+            ("cursor", "x"),
+            ("flavour", "sweet"),
+            ("after", "soon"),
+            ("before", "2024-13"),
+            ("type", "film"),
+            ("colour", "loud"),
+            ("owner", "a\0"),
+            ("tag", "\0"),
+            ("scenario", "a\0"),
+            ("language", "!"),
+            ("attributes", "{"),
+            ("attributes", "[1]"),
+            ("attributes", '{"a": {}}'),
+            ("exclude", "asset:x"),
+            ("exclude", "item:a,x"),
+            ("exclude", ",".join(map(str, range(501)))),
+            ("diversity", "2"),
+            ("kind", "film"),
+        ],
     )
     def test_bad_questions(self, client: Client, alice: User, name: str, value: str) -> None:
         answer = client.get(self.url(photo(alice).pk), {name: value})
