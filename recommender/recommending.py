@@ -18,7 +18,7 @@ from recommender.content import assets_near, content_of, items_near
 from recommender.learned_behaviour import Learned, learned_of
 from recommender.models import Item, Site
 from recommender.recommendation_ids import Recommendation
-from recommender.rules import wishes_of
+from recommender.rules import Rules, rules_in_force
 from recommender.scoring import personal
 from recommender.scoring.diversity import diversified
 from recommender.scoring.factors import taste
@@ -100,9 +100,10 @@ def recommend(site: Site, wanted: Wanted, now: datetime | None = None) -> Answer
     history = _history(site, wanted, now)
     learned = learned_of(site)
     liked = _interests(history)
-    subjects = _candidates(site, wanted, history, learned, liked)
+    rules = rules_in_force(site, now)
+    subjects = _candidates(site, wanted, history, learned, liked, rules)
     rows = _rows(site, wanted, subjects, now)
-    wishes = wishes_of(site, [row for row in rows.values() if isinstance(row, Item)], now)
+    wishes = rules.wishes(row for row in rows.values() if isinstance(row, Item))
     subjects = [one for one in subjects if one in rows and not (one.item and one.pk in wishes.hidden)]
     known = _signals(subjects, history, learned, liked)
     scores = personal.blended(known, len(subjects), tuning.weights)
@@ -124,11 +125,11 @@ def _tuning(site: Site, wanted: Wanted) -> _Tuning:
     if running is None:
         return plain
     variant = experiments.variant_for(running, wanted.visitor)
-    changes = dict(variant.changes)
+    changes = variant.changes
     return _Tuning(
-        changes.pop("diversity", plain.diversity),
-        changes.pop("exploration", plain.exploration),
-        {**personal.WEIGHTS, **changes},
+        changes.get("diversity", plain.diversity),
+        changes.get("exploration", plain.exploration),
+        {name: changes.get(name, weight) for name, weight in personal.WEIGHTS.items()},
         experiments.arm_of(running, variant),
         variant.name,
     )
@@ -159,9 +160,9 @@ def _interests(history: History) -> Interests:
 
 
 def _candidates(
-    site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests
+    site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests, rules: Rules
 ) -> list[Subject]:
-    """Of each source the best, each once: near an interest, gone with what was done, popular, and new."""
+    """Of each source the best, each once: near an interest, gone with what was done, popular, new, and boosted."""
     found: dict[Subject, None] = {}
     for vector in liked.vectors:
         if wanted.kind != "asset":
@@ -174,7 +175,8 @@ def _candidates(
         found |= dict.fromkeys(Subject.of_code(code) for code in learned.codes[best].tolist())
     if wanted.kind != "asset":
         newest = shown_items(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
-        found |= dict.fromkeys(Subject(True, pk) for pk in newest)
+        boosted = shown_items(site).filter(external_id__in=rules.boosted_ids).values_list("pk", flat=True)
+        found |= dict.fromkeys(Subject(True, pk) for pk in [*newest, *boosted])
     if wanted.kind != "item":
         photos = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
         found |= dict.fromkeys(Subject(False, pk) for pk in photos)

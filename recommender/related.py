@@ -4,7 +4,8 @@ First the nearest candidates of each kind are found by vectors, then these few h
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,11 @@ from recommender.filters import NO_FILTERS, Filters
 from recommender.item_index import item_index
 from recommender.models import Item, Site
 from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
+from recommender.rules import Rules, Wishes, rules_in_force
 from recommender.scoring.copies import without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
-from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
+from recommender.scoring.relatedness import Example, Known, Related, Vector, query_vector, related, variety
 from recommender.site_selectors import shown_items
 from search.active import active_models
 from search.candidates import gather
@@ -32,6 +34,8 @@ from search.signals import Signal, VectorSignal
 ASSET, ITEM = "asset", "item"
 #: The fallback: things that may be shown, the newest first, whatever they are about.
 RECENT = "recent"
+#: What a site's rules add to a score, and the reason of what nothing else speaks for.
+RULE, PICKED = "rule", "picked by the editors"
 DEFAULT_DIVERSITY = 0.3
 #: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
 #: copies, more are looked for.
@@ -50,7 +54,8 @@ _POOL_FOR_EACH = 3
 class Wish:
     """What to show. assets: photos that may be shown at all; None for a kind that is not asked for. site: whose items.
 
-    shown: what stands on the page already, which is not repeated. exclude: what must not come.
+    shown: what stands on the page already, which is not repeated. exclude: what must not come. emphasis: how many times
+    as much an aspect of likeness counts as it usually does.
     """
 
     examples: Sequence[Example]
@@ -61,6 +66,7 @@ class Wish:
     exclude: frozenset[Ref] = frozenset()
     shown: Sequence[Thing] = ()
     diversity: float = DEFAULT_DIVERSITY
+    emphasis: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def items(self) -> QuerySet[Item] | None:
@@ -85,18 +91,36 @@ def examples_of(seed: Thing) -> list[Example]:
 
 
 def suggestions(wish: Wish) -> list[Suggestion]:
-    """Best first, as many as are asked for wherever enough may be shown."""
+    """Best first, as many as are asked for wherever enough may be shown; items as the rules of their site have it."""
     excluded = wish.exclude | {one.ref for one in wish.shown}
+    rules = rules_in_force(wish.site) if wish.site is not None else Rules()
+    boosted = _boosted(wish, rules, excluded)
     depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     while True:
         found = _near(wish, excluded, depth)
-        chosen = _chosen(wish, found)
+        chosen = _chosen(wish, _with(found, boosted), rules)
         if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
             break
         depth *= _WIDENING
     if len(chosen) < wish.limit:
-        chosen += _recent(wish, chosen, excluded)
+        chosen += _recent(wish, chosen, excluded, rules)
     return chosen
+
+
+def _boosted(wish: Wish, rules: Rules, excluded: Collection[Ref]) -> list[Thing]:
+    """Items that a rule names to be shown further up."""
+    items = wish.items
+    if items is None or not rules.boosted_ids:
+        return []
+    named = _told_items(items.filter(external_id__in=rules.boosted_ids))
+    return things_of(
+        [], [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
+    )
+
+
+def _with(found: Sequence[Thing], more: Sequence[Thing]) -> list[Thing]:
+    """Each thing once."""
+    return list({one.ref: one for one in [*found, *more]}.values())
 
 
 def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
@@ -169,12 +193,14 @@ def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
     return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
 
 
-def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
+def _chosen(wish: Wish, found: Sequence[Thing], rules: Rules) -> list[Suggestion]:
     """The best, without copies, each chosen for its score less what it repeats of those before it."""
+    wishes = rules.wishes(one.item for one in found if one.item is not None)
+    things = [one for one in found if not _is_hidden(one, wishes)]
     if not things or not wish.examples:
         return []
     known = [thing.known for thing in things]
-    judged = related(wish.examples, known)
+    judged = _lifted(related(wish.examples, known, wish.emphasis), things, wishes)
     ranked = np.argsort(-judged.scores, kind="stable").tolist()
     traits = [thing.trait for thing in things]
     kept = without_near_copies(
@@ -190,27 +216,52 @@ def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
     return [told(kept[at]) for at in order]
 
 
+def _is_hidden(thing: Thing, wishes: Wishes) -> bool:
+    return thing.item is not None and thing.item.pk in wishes.hidden
+
+
+def _lifted(judged: Related, things: Sequence[Thing], wishes: Wishes) -> Related:
+    """With what the rules add; `why` tells it as one signal more."""
+    if not wishes.lifts:
+        return judged
+    scores = wishes.lifted(judged.scores, [one.ref.pk if one.ref.is_item else None for one in things])
+    return Related(scores, {**judged.worths, RULE: scores - judged.scores})
+
+
 def _suggestion(
     things: Sequence[Thing], scores: Any, worths: Mapping[str, Any], seed: Known, at: int
 ) -> Suggestion:
     why = {name: float(values[at]) for name, values in worths.items() if abs(float(values[at])) > 0}
-    reason = reason_for(seed, things[at].known, why, STOP_WORDS)
+    alike = {name: worth for name, worth in why.items() if name != RULE}
+    chosen_by_hand = why.get(RULE, 0.0) > 0 and all(worth <= 0 for worth in alike.values())
+    reason = PICKED if chosen_by_hand else reason_for(seed, things[at].known, alike, STOP_WORDS)
     return Suggestion(things[at], float(scores[at]), why, reason)
 
 
-def _recent(wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref]) -> list[Suggestion]:
-    """So many of the newest that the list is full, of kinds that are asked for."""
+def _recent(
+    wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref], rules: Rules
+) -> list[Suggestion]:
+    """So many of the newest that the list is full, of kinds that are asked for; what is boosted before the others."""
     missing = wish.limit - len(chosen)
     known = {*excluded, *(one.thing.ref for one in chosen)}
     shown = [*wish.shown, *(one.thing for one in chosen)]
     assets = _newest(wish, missing, {ref.pk for ref in known if not ref.is_item})
-    items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item})
-    things = things_of(assets, items)
-    things.sort(key=lambda one: (one.item or one.asset).created_at, reverse=True)  # type: ignore[union-attr]
+    items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item}, rules)
+    found = _with(things_of(assets, items), _boosted(wish, rules, known))
+    wishes = rules.wishes(one.item for one in found if one.item is not None)
+    things = [one for one in found if not _is_hidden(one, wishes)]
+    things.sort(key=lambda one: _recency(one, wishes), reverse=True)
     kept = without_near_copies(
         range(len(things)), [one.trait for one in things], [one.trait for one in shown], most=missing
     )
     return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+
+
+def _recency(thing: Thing, wishes: Wishes) -> tuple[float, datetime]:
+    if thing.item is not None:
+        return wishes.lifts.get(thing.item.pk, 0.0), thing.item.created_at
+    assert thing.asset is not None
+    return 0.0, thing.asset.created_at
 
 
 def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
@@ -220,16 +271,16 @@ def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
     return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
 
 
-def _newest_items(wish: Wish, count: int, without: Collection[int]) -> list[Item]:
+def _newest_items(wish: Wish, count: int, without: Collection[int], rules: Rules) -> list[Item]:
     shown = wish.items
     if shown is None:
         return []
     newest = _told_items(shown.exclude(pk__in=without)).order_by("-pk")
-    if not wish.filters.looks_inside:
+    if not wish.filters.looks_inside and not rules.rules:
         return list(newest[: 2 * count])
     found: list[Item] = []
     for item in newest.iterator(chunk_size=500):
-        if wish.filters.admits(item):
+        if wish.filters.admits(item) and not rules.wishes([item]).hidden:
             found.append(item)
         if len(found) >= 2 * count:
             break

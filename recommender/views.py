@@ -17,7 +17,7 @@ from library.models import Asset
 from library.selectors import Viewer, asset_for, visible_assets
 from recommender.pictures import picture_for
 from recommender.related import Suggestion, Wish, examples_of
-from recommender.related_lists import RelatedList, related_list, shown_before
+from recommender.related_lists import Place, RelatedList, related_list, shown_before
 from recommender.related_things import things_of
 from search.cards import Card
 
@@ -84,7 +84,7 @@ def _beside(viewer: Viewer, asset: Asset, cursor: str | None) -> RelatedList:
         exclude=frozenset(before),
         shown=[seed],
     )
-    return related_list(wish, about=about, before=before)
+    return related_list(wish, Place(about=about), before)
 
 
 def _card(one: Suggestion) -> Card:

@@ -64,6 +64,7 @@ class RelatedAnswer(Schema):
     fallbacks: list[str] = Field(
         description="How the list was filled where too little is alike; usually empty"
     )
+    variant: str = Field("", description="Of the experiment that runs, for a visitor that is named")
     next: str | None = Field(None, description="Cursor of the page after; null on the last one")
 
 
@@ -73,16 +74,18 @@ def told(found: RelatedList) -> dict[str, Any]:
         "results": [_told(one) for one in found.suggestions],
         "recommendation": found.recommendation,
         "fallbacks": found.fallbacks,
+        "variant": found.variant,
         "next": found.next,
     }
 
 
-def cached(request: HttpRequest, answer: Mapping[str, Any], *, public: bool) -> HttpResponse:
+def cached(request: HttpRequest, answer: Mapping[str, Any], *, public: bool, arm: str = "") -> HttpResponse:
     """With an ETag of what the list says, whatever its id; a list that says the same is a 304.
 
     public: shared caches may keep it, too. The list differs by who asks, so caches keep it for each apart.
+    arm: of an experiment, which the id names: the same list of another arm is another one.
     """
-    said = {name: value for name, value in answer.items() if name not in _NEVER_THE_SAME}
+    said = {name: value for name, value in answer.items() if name not in _NEVER_THE_SAME} | {"arm": arm}
     told_things = json.dumps(said, cls=DjangoJSONEncoder, sort_keys=True)
     etag = f'W/"{hashlib.sha256(told_things.encode()).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag=etag) or JsonResponse(dict(answer))

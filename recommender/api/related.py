@@ -20,9 +20,10 @@ from recommender.api.related_questions import (
     RelatedQuestion,
     read_question,
 )
+from recommender.interactions import checked_visitor
 from recommender.models import Item, Site
 from recommender.related import ASSET, DEFAULT_DIVERSITY, ITEM, Wish, examples_of
-from recommender.related_lists import related_list, shown_before
+from recommender.related_lists import Place, related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
@@ -97,7 +98,9 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         shown=things,
         diversity=_diversity(question.diversity, site),
     )
-    return answers.told(related_list(wish, scenario=question.scenario)) | {"next": None}
+    visitor = _visitor(question.visitor, question.diversity)
+    place = Place(site, scenario=question.scenario, visitor=visitor)
+    return answers.told(related_list(wish, place)) | {"next": None}
 
 
 def _beside(
@@ -115,9 +118,19 @@ def _beside(
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )
-    answer = answers.told(related_list(wish, about=about, scenario=asked.scenario, before=before))
+    place = Place(site, about, asked.scenario, _visitor(asked.visitor, asked.diversity))
+    found = related_list(wish, place, before)
     public = caller.is_page if caller else not viewer_of(request).is_authenticated
-    return answers.cached(request, answer, public=public)
+    # What one visitor is shown is nobody else's.
+    return answers.cached(
+        request, answers.told(found), public=public and not asked.visitor, arm=found.made.arm
+    )
+
+
+def _visitor(name: str, diversity: float | None) -> str:
+    """Who takes part in an experiment: nobody where the caller chose what an experiment would."""
+    visitor = checked_visitor(name) if name else ""
+    return visitor if diversity is None else ""
 
 
 def _candidates(request: HttpRequest, site: Site | None, kind: str) -> tuple[Any, Site | None]:

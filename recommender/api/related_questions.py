@@ -60,6 +60,14 @@ def _attributes(text: str) -> str:
     return text
 
 
+Visitor = Annotated[
+    str,
+    Field(
+        "",
+        description="The id that your site gave the visitor, who then keeps their variant of an experiment; "
+        "who names diversity takes part in none",
+    ),
+]
 Attributes = dict[str, str | int | float | bool]
 _ATTRIBUTES = TypeAdapter(Attributes)
 Scenario = Annotated[
@@ -114,6 +122,7 @@ class RelatedQuery(Narrowing):
         description="What must not come, such as asset:3,item:a-walk; bare ids: what is asked for",
     )
     diversity: Diversity
+    visitor: Visitor
     cursor: str | None = Field(None, description="`next` of the page before")
     key: str = Field("", description="The site's publishable key, where no header is sent")
     site: str = Field("", description="For a site's owner: whose items to show")
@@ -154,6 +163,7 @@ class RelatedQuestion(Schema, extra="forbid"):
     limit: Limit
     scenario: Scenario
     diversity: Diversity
+    visitor: Visitor
     site: str = ""
 
 
