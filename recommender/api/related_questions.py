@@ -78,25 +78,25 @@ Scenario = Annotated[
 class Narrowing(Schema):
     """Which things; what is empty does not narrow. What is asked of photos alone lets no item through."""
 
-    tag: Annotated[str, Field("", max_length=64), AfterValidator(_as("tag"))]
+    tag: Annotated[str, Field(max_length=64), AfterValidator(_as("tag"))] = ""
     after: Annotated[
         str,
-        Field("", description="A date such as 2024, 2024-05 or 2024-05-01: taken or published from then on"),
+        Field(description="A date such as 2024, 2024-05 or 2024-05-01: taken or published from then on"),
         AfterValidator(_as("after")),
-    ]
-    before: Annotated[str, Field("", description="Until then"), AfterValidator(_as("before"))]
+    ] = ""
+    before: Annotated[str, Field(description="Until then"), AfterValidator(_as("before"))] = ""
     owner: Annotated[
-        str, Field("", max_length=150, description="Photos of this person"), AfterValidator(_as("by"))
-    ]
+        str, Field(max_length=150, description="Photos of this person"), AfterValidator(_as("by"))
+    ] = ""
     type: Annotated[
-        str, Field("", description=f"Photos of this kind: {', '.join(TYPES)}"), AfterValidator(_as("type"))
-    ]
-    colour: Annotated[str, Field("", description="Photos in this colour"), AfterValidator(_as("colour"))]
+        str, Field(description=f"Photos of this kind: {', '.join(TYPES)}"), AfterValidator(_as("type"))
+    ] = ""
+    colour: Annotated[str, Field(description="Photos in this colour"), AfterValidator(_as("colour"))] = ""
     language: Annotated[
         str,
-        Field("", max_length=35, description="Items in this language; en admits en-GB"),
+        Field(max_length=35, description="Items in this language; en admits en-GB"),
         AfterValidator(_language),
-    ]
+    ] = ""
 
     def filters_by(self, attributes: Attributes) -> Filters:
         named = {name: getattr(self, name) for name in Narrowing.model_fields}

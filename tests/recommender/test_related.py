@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from captioning.colours import MODEL_ID
 from captioning.models import FrameColour
+from captioning.vision.colours import MODEL_ID
 from core import backends
 from library.models import Asset
 from recommender import recommendation_ids

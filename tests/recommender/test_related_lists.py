@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -34,16 +33,15 @@ def shop(alice: User) -> Site:
     return made
 
 
-def get(of: Site, name: str, /, headers: dict[str, str] | None = None, **asked: Any) -> HttpResponse:
+def get(of: Site, name: str, /, headers: dict[str, str] | None = None, **asked: Any) -> Any:
     client = Client(headers=headers or secret(of))
-    answer: Any = client.get(f"/api/v1/sites/{of.slug}/items/{name}/related", asked)
+    answer = client.get(f"/api/v1/sites/{of.slug}/items/{name}/related", asked)
     assert answer.status_code in (200, 304), answer.content
     return answer
 
 
 def beside(of: Site, name: str = "seed", **asked: Any) -> Any:
-    answer: Any = get(of, name, **asked)
-    return answer.json()
+    return get(of, name, **asked).json()
 
 
 def names(answer: Any) -> list[str]:
