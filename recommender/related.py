@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 
 from library.models import Asset
@@ -36,7 +37,6 @@ ASSET, ITEM = "asset", "item"
 RECENT = "recent"
 #: What a site's rules add to a score, and the reason of what nothing else speaks for.
 RULE, PICKED = "rule", "picked by the editors"
-DEFAULT_DIVERSITY = 0.3
 #: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
 #: copies, more are looked for.
 _LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
@@ -65,7 +65,7 @@ class Wish:
     filters: Filters = NO_FILTERS
     exclude: frozenset[Ref] = frozenset()
     shown: Sequence[Thing] = ()
-    diversity: float = DEFAULT_DIVERSITY
+    diversity: float = field(default_factory=lambda: settings.RELATED_DIVERSITY)
     emphasis: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -244,17 +244,20 @@ def _recent(
     """So many of the newest that the list is full, of kinds that are asked for; what is boosted before the others."""
     missing = wish.limit - len(chosen)
     known = {*excluded, *(one.thing.ref for one in chosen)}
-    shown = [*wish.shown, *(one.thing for one in chosen)]
-    assets = _newest(wish, missing, {ref.pk for ref in known if not ref.is_item})
-    items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item}, rules)
-    found = _with(things_of(assets, items), _boosted(wish, rules, known))
-    wishes = rules.wishes(one.item for one in found if one.item is not None)
-    things = [one for one in found if not _is_hidden(one, wishes)]
-    things.sort(key=lambda one: _recency(one, wishes), reverse=True)
-    kept = without_near_copies(
-        range(len(things)), [one.trait for one in things], [one.trait for one in shown], most=missing
-    )
-    return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+    shown = [one.trait for one in [*wish.shown, *(one.thing for one in chosen)]]
+    boosted = _boosted(wish, rules, known)
+    depth = _DEPTH_FOR_EACH * missing
+    while True:
+        assets = _newest(wish, depth, {ref.pk for ref in known if not ref.is_item})
+        items = _newest_items(wish, depth, {ref.pk for ref in known if ref.is_item}, rules)
+        found = _with(things_of(assets, items), boosted)
+        wishes = rules.wishes(one.item for one in found if one.item is not None)
+        things = [one for one in found if not _is_hidden(one, wishes)]
+        things.sort(key=lambda one: _recency(one, wishes), reverse=True)
+        kept = without_near_copies(range(len(things)), [one.trait for one in things], shown, most=missing)
+        if len(kept) == missing or max(len(assets), len(items)) < depth or depth > _DEEPEST:
+            return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+        depth *= _WIDENING
 
 
 def _recency(thing: Thing, wishes: Wishes) -> tuple[float, datetime]:
@@ -268,7 +271,7 @@ def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
     photos = wish.filters.photos(wish.assets)
     if photos is None:
         return []
-    return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
+    return list(photos.order_by("-pk").exclude(pk__in=without)[:count])
 
 
 def _newest_items(wish: Wish, count: int, without: Collection[int], rules: Rules) -> list[Item]:
@@ -277,11 +280,11 @@ def _newest_items(wish: Wish, count: int, without: Collection[int], rules: Rules
         return []
     newest = _told_items(shown.exclude(pk__in=without)).order_by("-pk")
     if not wish.filters.looks_inside and not rules.rules:
-        return list(newest[: 2 * count])
+        return list(newest[:count])
     found: list[Item] = []
     for item in newest.iterator(chunk_size=500):
         if wish.filters.admits(item) and not rules.wishes([item]).hidden:
             found.append(item)
-        if len(found) >= 2 * count:
+        if len(found) >= count:
             break
     return found

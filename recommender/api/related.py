@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
@@ -22,7 +23,7 @@ from recommender.api.related_questions import (
 )
 from recommender.interactions import checked_visitor
 from recommender.models import Item, Site
-from recommender.related import ASSET, DEFAULT_DIVERSITY, ITEM, Wish, examples_of
+from recommender.related import ASSET, ITEM, Wish, examples_of
 from recommender.related_lists import Place, related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
@@ -237,4 +238,5 @@ def _items_named(site: Site | None, external_ids: list[str]) -> frozenset[Ref]:
 def _diversity(asked: float | None, site: Site | None) -> float:
     if asked is not None:
         return asked
-    return site.diversity if site is not None else DEFAULT_DIVERSITY
+    usual: float = settings.RELATED_DIVERSITY
+    return usual if site is None else site.diversity

@@ -168,12 +168,29 @@ class TestPage:
         assert not path
         assert Client().get(f"/assets/{seed.pk}/related/?cursor=x").status_code == 400
 
+    def test_is_full_though_the_newest_are_copies_of_one_photo(self, alice: User) -> None:
+        older = many(alice, 3, "a red picture")
+        copies = many(alice, 40, "a red picture")
+        Asset.objects.filter(pk__in=[asset.pk for asset in copies]).update(perceptual_hash="0" * 16)
+        assert related(alice, stored(alice), limit=4)[1:] == [asset.pk for asset in reversed(older)]
+
     def test_says_where_there_is_nothing(self, alice: User) -> None:
         assert "Nothing related yet" in page_of(alice, photo(alice))
 
     def test_a_private_photo_has_no_such_page_for_others(self, alice: User, bob: User) -> None:
         private = photo(alice, visibility="private")
         assert client_of(bob).get(f"/assets/{private.pk}/related/").status_code == 404
+
+
+def test_the_strength_of_variety_is_a_setting(alice: User, settings: Any) -> None:
+    seed = photo(alice, "red roses and blue sea")
+    for at in range(5):
+        photo(alice, f"red roses and blue {at}")
+    other = photo(alice, "sea")
+    settings.RELATED_DIVERSITY = 0.0
+    assert other.pk not in related(alice, seed, limit=3)
+    settings.RELATED_DIVERSITY = 0.9
+    assert other.pk in related(alice, seed, limit=3)
 
 
 class TestFilters:
