@@ -73,6 +73,11 @@ class Wish:
         """Items that may be shown and pass the filters, as far as the database can tell; None where none can."""
         return None if self.site is None else self.filters.items(shown_items(self.site))
 
+    @property
+    def excluded(self) -> frozenset[Ref]:
+        """What must not come, with what stands there already."""
+        return self.exclude | {one.ref for one in self.shown}
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -92,30 +97,28 @@ def examples_of(seed: Thing) -> list[Example]:
 
 def suggestions(wish: Wish) -> list[Suggestion]:
     """Best first, as many as are asked for wherever enough may be shown; items as the rules of their site have it."""
-    excluded = wish.exclude | {one.ref for one in wish.shown}
     rules = rules_in_force(wish.site) if wish.site is not None else Rules()
-    boosted = _boosted(wish, rules, excluded)
+    boosted, excluded = _boosted(wish, rules), wish.excluded
     depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     while True:
-        found = _near(wish, excluded, depth)
+        found = _near(wish, depth)
         chosen = _chosen(wish, _with(found, boosted), rules)
         if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
             break
         depth *= _WIDENING
     if len(chosen) < wish.limit:
-        chosen += _recent(wish, chosen, excluded, rules)
+        chosen += _recent(wish, chosen, boosted, rules)
     return chosen
 
 
-def _boosted(wish: Wish, rules: Rules, excluded: Collection[Ref]) -> list[Thing]:
+def _boosted(wish: Wish, rules: Rules) -> list[Thing]:
     """Items that a rule names to be shown further up."""
-    items = wish.items
+    items, excluded = wish.items, wish.excluded
     if items is None or not rules.boosted_ids:
         return []
     named = _told_items(items.filter(external_id__in=rules.boosted_ids))
-    return things_of(
-        [], [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
-    )
+    kept = [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
+    return things_of([], kept)
 
 
 def _with(found: Sequence[Thing], more: Sequence[Thing]) -> list[Thing]:
@@ -123,12 +126,12 @@ def _with(found: Sequence[Thing], more: Sequence[Thing]) -> list[Thing]:
     return list({one.ref: one for one in [*found, *more]}.values())
 
 
-def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
+def _near(wish: Wish, depth: int) -> list[Thing]:
     """Candidates by likeness, of what may be shown and is not excluded."""
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    models = active_models()
+    models, excluded = active_models(), wish.excluded
     near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, models, depth)
     # Photos that may be shown, and items by their pictures: both were looked for together.
     photos = wish.filters.photos(wish.assets)
@@ -239,13 +242,13 @@ def _suggestion(
 
 
 def _recent(
-    wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref], rules: Rules
+    wish: Wish, chosen: Sequence[Suggestion], boosted: Sequence[Thing], rules: Rules
 ) -> list[Suggestion]:
     """So many of the newest that the list is full, of kinds that are asked for; what is boosted before the others."""
     missing = wish.limit - len(chosen)
-    known = {*excluded, *(one.thing.ref for one in chosen)}
-    shown = [one.trait for one in [*wish.shown, *(one.thing for one in chosen)]]
-    boosted = _boosted(wish, rules, known)
+    shown = [*wish.shown, *(one.thing for one in chosen)]
+    known = wish.exclude | {one.ref for one in shown}
+    boosted = [one for one in boosted if one.ref not in known]
     depth = _DEPTH_FOR_EACH * missing
     while True:
         assets = _newest(wish, depth, {ref.pk for ref in known if not ref.is_item})
@@ -254,7 +257,8 @@ def _recent(
         wishes = rules.wishes(one.item for one in found if one.item is not None)
         things = [one for one in found if not _is_hidden(one, wishes)]
         things.sort(key=lambda one: _recency(one, wishes), reverse=True)
-        kept = without_near_copies(range(len(things)), [one.trait for one in things], shown, most=missing)
+        traits, before = [one.trait for one in things], [one.trait for one in shown]
+        kept = without_near_copies(range(len(things)), traits, before, most=missing)
         if len(kept) == missing or max(len(assets), len(items)) < depth or depth > _DEEPEST:
             return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
         depth *= _WIDENING

@@ -12,7 +12,7 @@ from recommender import experiments, recommendation_ids
 from recommender.models import Site
 from recommender.recommendation_ids import Recommendation
 from recommender.related import Suggestion, Wish, suggestions
-from recommender.related_things import Ref
+from recommender.related_things import Ref, named_things
 from recommender.scoring.relatedness import ASPECTS
 
 #: So many things can be paged through; nobody reads further.
@@ -56,7 +56,10 @@ class RelatedList:
 
 
 def related_list(wish: Wish, place: Place, before: Sequence[Ref] = ()) -> RelatedList:
-    """before: what stood on the pages before, which the wish excludes."""
+    """before: what stood on the pages before, of which nothing comes again, nor a copy of it."""
+    if before:
+        shown = [*wish.shown, *named_things(before)]
+        wish = replace(wish, shown=shown, exclude=wish.exclude | set(before))
     arm = variant = ""
     if place.site is not None and place.visitor:
         wish, arm, variant = _varied(wish, place.site, place)

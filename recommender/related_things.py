@@ -1,6 +1,6 @@
 """What is known of photos and items, read for the few that are compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,6 +70,16 @@ def things_of(
         picture = seen[item.asset_id] if item.asset_id is not None else Known()
         things.append(_article(item, picture, words))
     return things
+
+
+def named_things(refs: Iterable[Ref]) -> list[Thing]:
+    """Those of these that are still there."""
+    ids: dict[bool, list[int]] = {True: [], False: []}
+    for ref in refs:
+        ids[ref.is_item].append(ref.pk)
+    assets = Asset.objects.filter(pk__in=any_of(ids[False])).only(*ASSET_FIELDS)
+    items = Item.objects.filter(pk__in=any_of(ids[True])).select_related("asset")
+    return things_of(list(assets), list(items))
 
 
 def fresh_item(item: Item) -> Thing:

@@ -75,16 +75,8 @@ def embed_script(request: HttpRequest) -> HttpResponse:
 def _beside(viewer: Viewer, asset: Asset, cursor: str | None) -> RelatedList:
     (seed,) = things_of([asset], [])
     about = str(seed.ref)
-    before = shown_before(cursor, about)
-    wish = Wish(
-        examples_of(seed),
-        visible_assets(viewer),
-        site=None,
-        limit=RELATED_COUNT,
-        exclude=frozenset(before),
-        shown=[seed],
-    )
-    return related_list(wish, Place(about=about), before)
+    wish = Wish(examples_of(seed), visible_assets(viewer), site=None, limit=RELATED_COUNT, shown=[seed])
+    return related_list(wish, Place(about=about), shown_before(cursor, about))
 
 
 def _card(one: Suggestion) -> Card:

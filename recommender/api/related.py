@@ -115,7 +115,7 @@ def _beside(
         *_candidates(request, site, kind),
         limit=asked.limit,
         filters=asked.as_filters(),
-        exclude=frozenset(before) | _listed(site, asked.exclude, assets=kind == ASSET),
+        exclude=_listed(site, asked.exclude, assets=kind == ASSET),
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )

@@ -102,6 +102,19 @@ def test_pages(alice: User) -> None:
     assert cursor is None
 
 
+def test_a_copy_of_what_was_shown_comes_on_no_page(alice: User) -> None:
+    seed = photo(alice, "a red picture")
+    for at in range(7):
+        for _ in range(2):
+            photo(alice, "a red picture", perceptual_hash=f"{at * 0x0F0F_1357_2468_ACE1 + 5:016x}"[-16:])
+    cursor, seen = "", list[int]()
+    while cursor is not None and len(seen) < 20:
+        answer = asked(alice, seed, limit=3, **({"cursor": cursor} if cursor else {}))
+        seen += [one["asset"]["id"] for one in answer["results"]]
+        cursor = answer["next"]
+    assert len(seen) == 7
+
+
 def test_a_cursor_belongs_to_its_photo(alice: User, client: Client) -> None:
     one, two = photo(alice), photo(alice)
     many(alice, 5, "a red picture")
