@@ -58,8 +58,8 @@ class RelatedList:
 def related_list(wish: Wish, place: Place, before: Sequence[Ref] = ()) -> RelatedList:
     """before: what stood on the pages before, of which nothing comes again, nor a copy of it."""
     if before:
-        shown = [*wish.shown, *named_things(before)]
-        wish = replace(wish, shown=shown, exclude=wish.exclude | set(before))
+        there = [*wish.shown, *named_things(before)]
+        wish = replace(wish, shown=there, exclude=wish.exclude | set(before))
     arm = variant = ""
     if place.site is not None and place.visitor:
         wish, arm, variant = _varied(wish, place.site, place)
