@@ -60,6 +60,7 @@ class Rules:
 
 
 def rules_in_force(site: Site, now: datetime | None = None) -> Rules:
+    """Those that have begun and are not over."""
     now = now or timezone.now()
     begun, lasting = Q(from_at=None) | Q(from_at__lte=now), Q(until_at=None) | Q(until_at__gt=now)
     return Rules(list(Rule.objects.filter(begun & lasting, site=site)))
