@@ -136,7 +136,7 @@ class Named(Schema):
 
     model_config = ConfigDict(extra="forbid")
     item: str | None = None
-    asset: int | None = None
+    asset: int | None = Field(None, ge=1, lt=2**63)
 
 
 class ExampleIn(Named):

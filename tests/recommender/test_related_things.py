@@ -316,6 +316,8 @@ class TestQuestions:
             ({"text": "a", "filters": {"after": "soon"}}, "filters"),
             ({"text": "a", "filters": {"flavour": "sweet"}}, "filters"),
             ({"text": "a", "scenario": "\0"}, "scenario"),
+            ({"text": "a", "exclude": [{"asset": 10**30}]}, "exclude"),
+            ({"examples": [{"asset": 0}]}, "examples"),
             ([], "question"),
         ],
     )
