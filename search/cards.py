@@ -26,12 +26,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Card:
-    """One photo in a grid. `caption` is empty until it has been described. matched: words that were looked for."""
+    """One photo in a grid. `caption` is empty until it has been described. matched: words that were looked for.
+
+    because: why it is here, in words.
+    """
 
     asset: Asset
     caption: str
     reasons: tuple[Reason, ...] = ()
     matched: frozenset[str] = frozenset()
+    because: str = ""
 
     @property
     def alt(self) -> str:
