@@ -45,7 +45,6 @@ class VisualCaptioner:
             raise ModelUnavailable(
                 f"The weights in {checkpoint} do not fit its model.json: {error}"
             ) from error
-        self.reads_trunk = manifest.architecture.backbone == "last_stage"
         self.model.merge()
         self.model.lm.to(inference_dtype(self.device))
         if self.model.vision is not None:
