@@ -49,6 +49,16 @@ class DualEncoder:
         vectors: NDArray[np.float32] = self.towers.images(seen.to(self.device), logits).cpu().numpy()
         return vectors
 
+    def match(self, frames: FrameBatch, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        """As `captioning.captioners.judging.Judge`: of each frame the cosines of its sentences."""
+        told = list(dict.fromkeys(text for of_one in sentences for text in of_one))
+        rows = dict(zip(told, self.embed_queries(told), strict=True))
+        pictures = self.embed_frames(frames, [""] * len(frames))
+        return [
+            np.array([rows[text] @ picture for text in of_one], dtype=np.float32)
+            for of_one, picture in zip(sentences, pictures, strict=True)
+        ]
+
     @torch.inference_mode()
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, dimension), one row per text."""
