@@ -175,6 +175,10 @@ def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbo
     vectors = encoder.embed_frames(FrameBatch(pixels, features), ["", ""])
     expected = towers.images(torch.from_numpy(features.trunk), torch.from_numpy(features.logits))
     assert (vectors * expected.numpy()).sum(axis=1) == pytest.approx(1.0, abs=0.01)
+    sentences = [["a dog", "noise"], ["a dog"]]
+    one, other = encoder.match(FrameBatch(pixels, features), sentences)
+    np.testing.assert_allclose(one, encoder.embed_queries(["a dog", "noise"]) @ vectors[0], atol=1e-3)
+    np.testing.assert_allclose(other, encoder.embed_queries(["a dog"]) @ vectors[1], atol=1e-3)
     with pytest.raises(ModelUnavailable, match="BACKBONE"):
         encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), ["", ""])
 
