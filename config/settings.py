@@ -90,6 +90,8 @@ BACKBONE = env.text("BACKBONE", "captioning.vision.backbone.EfficientNetLite2")
 CAPTIONER = env.text("CAPTIONER", "captioning.captioners.visual.VisualCaptioner")
 CAPTIONER_CHECKPOINT = env.optional_text("CAPTIONER_CHECKPOINT")
 CAPTIONER_MODEL_ID = env.optional_text("CAPTIONER_MODEL_ID")
+# Chooses among the sentences that the captioner keeps of a picture, where its decoding has a match_weight.
+CAPTIONER_JUDGE = env.text("CAPTIONER_JUDGE", "search.embedders.dual.DualEncoder")
 CAPTIONER_DECODING = env.parsed("CAPTIONER_DECODING", "", Decoding.parse)
 CAPTION_STYLE = env.choice("CAPTION_STYLE", NORMAL, STYLES)
 CAPTIONER_HUB = HubOptions(

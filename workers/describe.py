@@ -16,7 +16,7 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft, caption_in_styles, encode_for
+from captioning.captioners.base import CaptionDraft, caption_in_styles
 from captioning.captioners.styles import NORMAL
 from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
@@ -115,7 +115,7 @@ def look_at(
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
+    batch = FrameBatch(pixels, backbone.encode(pixels), pictures, contexts)
     drafts = caption_in_styles(captioner, batch, styles or [NORMAL] * len(batch))
     texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
