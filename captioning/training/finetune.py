@@ -22,8 +22,8 @@ from captioning.training.styles import in_style
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
-#: How captions are decoded unless somebody says otherwise; arguments of `generate`. How much concepts and judge count is
-#: chosen on calib.
+#: How captions are decoded unless somebody says otherwise; arguments of `generate`, and how much concepts and judge
+#: count, which was chosen on calib.
 DECODING = {
     "num_beams": 5,
     "max_new_tokens": 24,
