@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from captioning import active, versions
-from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion, ReviewDecision
+from captioning.models import AutoTag, Caption, CaptionerVersion, FrameText, Promotion, ReviewDecision
 from captioning.review_queue import DOUBTS
 from core.errors import Conflict, ModelUnavailable, NeedsForce, SightlineError
 from workers import pipeline
@@ -69,6 +69,12 @@ class AutoTagAdmin(admin.ModelAdmin[AutoTag]):
 
     def has_change_permission(self, request: HttpRequest, obj: AutoTag | None = None) -> bool:
         return False
+
+
+@admin.register(FrameText)
+class FrameTextAdmin(AutoTagAdmin):
+    list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
+    search_fields = ["text"]
 
 
 class _Records(admin.ModelAdmin[Any]):

@@ -9,6 +9,7 @@ from django.db.models import prefetch_related_objects
 from ninja import Field, Schema
 
 from captioning.models import AutoTag, Caption
+from captioning.picture_text import texts_of
 from captioning.selectors import auto_tags_of, captions_of
 from library.models import Asset
 from library.selectors import is_owner, original_url, thumbnail_url, thumbnail_urls
@@ -72,6 +73,7 @@ class AssetOut(AssetBrief):
     original: str = Field(description="The untouched file for its owner, for others a copy without metadata")
     caption_details: CaptionOut | None
     auto_tags: list[AutoTagOut] = Field(description="Machine-made, the surest first")
+    picture_text: str = Field(description="What is written in the picture, line by line, as a model read it")
     stages: dict[str, str] = Field(description="done, waiting, running, retry, failed or parked")
     updated_at: datetime
     original_name: str | None = Field(description="For the owner only")
@@ -101,6 +103,7 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
         "original": original_url(asset),
         "caption_details": caption,
         "auto_tags": _unique(tag for tags in auto_tags_of(frame_ids).values() for tag in tags),
+        "picture_text": "\n".join(texts_of(frame_ids).values()),
         "stages": stages_of(asset),
         "updated_at": asset.updated_at,
         "original_name": asset.original_name if owner else None,

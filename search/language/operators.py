@@ -83,7 +83,9 @@ OPERATORS = {
     operator.name: operator
     for operator in (
         Operator("tag", "a tag that people gave", _tag),
-        Operator("text", "words in caption, title, tags, description or file name", words),
+        Operator(
+            "text", "words in caption, title, tags, description, file name or in the picture itself", words
+        ),
         Operator("after", "a date: from its beginning on", normal_date, _DATES),
         Operator("before", "a date: until its beginning", normal_date, _DATES),
         Operator("type", "a kind of file", _one_of(tuple(TYPES)), tuple(TYPES), single=True),
