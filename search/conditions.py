@@ -89,6 +89,10 @@ def _colour(viewer: Viewer, value: str) -> Q:
     return Q(pk__in=frames_of_colour(value).values("frame__asset_id"))
 
 
+def _camera(viewer: Viewer, value: str) -> Q:
+    return Q(camera__icontains=value)
+
+
 def _by(viewer: Viewer, value: str) -> Q:
     if value.lower() == "me":
         return Q(pk__in=filtered(Asset.objects.all(), viewer, _MINE).values("pk"))
@@ -110,6 +114,7 @@ _CONDITIONS: dict[str, Callable[[Viewer, str], Q]] = {
     "before": _before,
     "type": _type,
     "colour": _colour,
+    "camera": _camera,
     "by": _by,
     "is": _is,
 }

@@ -145,7 +145,12 @@ class FakeTextReader:
     """Reads signs where pictures are white: a sharp line, one that nobody can be sure of, and a speck."""
 
     model_id = "fake-reader"
-    lines = (Line("FRESH FISH", 0.98), Line("and chips", 0.4), Line("Open 24 hours", 0.9), Line("7", 0.99))
+    lines: tuple[Line, ...] = (
+        Line("FRESH FISH", 0.98),
+        Line("and chips", 0.4),
+        Line("Open 24 hours", 0.9),
+        Line("7", 0.99),
+    )
 
     def read(self, pixels: NDArray[np.uint8]) -> list[Line]:
         """The lines of one picture, uint8 RGB (H, W, 3)."""

@@ -11,6 +11,7 @@ from search.language.dates import normal_date
 WORD, PHRASE = "word", "phrase"
 _NAME_MAX_CHARS = 150
 _TAG_MAX_CHARS = 64
+_CAMERA_MAX_CHARS = 120
 
 #: What may stand behind type:, and the kind of asset or the type of file that it means.
 TYPES = {
@@ -56,6 +57,10 @@ def _tag(text: str) -> str:
     return _line(text, _TAG_MAX_CHARS)
 
 
+def _camera(text: str) -> str:
+    return _line(text, _CAMERA_MAX_CHARS)
+
+
 def _username(text: str) -> str:
     return _line(text, _NAME_MAX_CHARS)
 
@@ -90,6 +95,7 @@ OPERATORS = {
         Operator("before", "a date: until its beginning", normal_date, _DATES),
         Operator("type", "a kind of file", _one_of(tuple(TYPES)), tuple(TYPES), single=True),
         Operator("colour", "a colour", _one_of(COLOURS), COLOURS),
+        Operator("camera", "a part of a camera's name, such as its maker", _camera),
         Operator("by", "an owner's username, or me", _username, single=True),
         Operator("is", "a state", _one_of(STATES), STATES),
     )

@@ -10,6 +10,7 @@ from django.test import Client
 
 from captioning import picture_text
 from captioning.models import FrameText
+from captioning.vision.text_reader import Line
 from core.errors import CorruptMedia, ModelUnavailable
 from library import storage
 from library.asset_store import update_asset
@@ -138,7 +139,7 @@ class NotInstalled:
 
 class OtherReader(fakes.FakeTextReader):
     model_id = "other-reader"
-    lines = (fakes.Line("FRESH FLOWERS", 0.98),)
+    lines = (Line("FRESH FLOWERS", 0.98),)
 
 
 def test_another_reader_reads_everything_anew_and_its_words_take_the_place(
@@ -168,9 +169,7 @@ def test_documents_are_written_anew_only_where_something_was_read(
 ) -> None:
     make_assets("red", "blue")
     until_searchable()
-    monkeypatch.setattr(
-        reading.search.indexing, "index_within", lambda frames: pytest.fail("nothing to write")
-    )
+    monkeypatch.setattr("search.indexing.index_within", lambda frames: pytest.fail("nothing to write"))
     assert read() == 2
     assert FrameText.objects.filter(text="").count() == 2
 
