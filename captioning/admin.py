@@ -13,7 +13,15 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from captioning import active, versions
-from captioning.models import AutoTag, Caption, CaptionerVersion, FrameText, Promotion, ReviewDecision
+from captioning.models import (
+    AutoTag,
+    Caption,
+    CaptionerVersion,
+    FrameText,
+    Promotion,
+    ReviewDecision,
+    UnsafeScore,
+)
 from captioning.review_queue import DOUBTS
 from core.errors import Conflict, ModelUnavailable, NeedsForce, SightlineError
 from workers import pipeline
@@ -75,6 +83,12 @@ class AutoTagAdmin(admin.ModelAdmin[AutoTag]):
 class FrameTextAdmin(AutoTagAdmin):
     list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
     search_fields = ["text"]
+
+
+@admin.register(UnsafeScore)
+class UnsafeScoreAdmin(AutoTagAdmin):
+    list_display = ["frame", "score", "model_id"]
+    search_fields: list[str] = []
 
 
 class _Records(admin.ModelAdmin[Any]):

@@ -5,7 +5,7 @@ lock of these bytes: a file is never removed under a row that is being written.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,13 @@ class Changes(TypedDict, total=False):
     description: str
     tags: Iterable[str]
     visibility: str
+
+
+def set_unsafe_scores(scores: Mapping[int, float]) -> None:
+    """What a model makes of assets, by id. `updated_at` stays: no word of theirs has to be read anew."""
+    Asset.objects.bulk_update(
+        [Asset(pk=pk, unsafe_score=score) for pk, score in scores.items()], ["unsafe_score"]
+    )
 
 
 def store_upload(owner: User, file: IO[bytes], *, name: str, **words: Unpack[Changes]) -> StoredAsset:

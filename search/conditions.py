@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from captioning.colours import frames_of_colour
@@ -102,6 +103,8 @@ def _by(viewer: Viewer, value: str) -> Q:
 def _is(viewer: Viewer, value: str) -> Q:
     if value == "reviewed":
         return Q(pk__in=frames_reviewed().values("asset_id"))
+    if value == "unsafe":
+        return Q(unsafe_score__gte=settings.UNSAFE_MIN_SCORE)
     return Q(visibility=value)
 
 

@@ -8,6 +8,7 @@ reader of a test. Settings for a test run:
     CAPTIONER, CAPTIONER_MODEL_ID = "tests.fakes.FakeCaptioner", "fake-captioner"
     EMBEDDERS = {"image": "tests.fakes.FakeImageEmbedder", "caption": "tests.fakes.FakeCaptionEmbedder"}
     EMBEDDER_MODEL_IDS = {"image": "fake-image", "caption": "fake-caption"}
+    UNSAFE_SCORER = "tests.fakes.FakeUnsafeScorer"
     TEXT_READER = "tests.fakes.FakeTextReader"
 """
 
@@ -139,6 +140,18 @@ class FakeCaptionEmbedder:
             for word in _words(text):
                 row[zlib.crc32(word.encode()) % self.dimension] += 1.0
         return _unit_rows(list(rows), self.dimension)
+
+
+class FakeUnsafeScorer:
+    """Takes offence at nothing but glaring magenta."""
+
+    model_id = "fake-scorer"
+    glaring = (255, 0, 255)
+
+    def score(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N,) for uint8 RGB (N, H, W, 3)."""
+        distances = np.abs(squares.mean(axis=(1, 2)) - self.glaring).max(axis=1)
+        return np.where(distances < 8, 0.95, 0.01).astype(np.float32)
 
 
 class FakeTextReader:

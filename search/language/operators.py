@@ -29,7 +29,7 @@ TYPES = {
     "bmp": "image/bmp",
 }
 #: What may stand behind is:.
-STATES = ("reviewed", "public", "private")
+STATES = ("reviewed", "public", "private", "unsafe")
 
 
 @dataclass(frozen=True)
