@@ -56,11 +56,14 @@ class Changes(TypedDict, total=False):
     visibility: str
 
 
+@transaction.atomic
 def set_unsafe_scores(scores: Mapping[int, float]) -> None:
     """What a model makes of assets, by id. `updated_at` stays: no word of theirs has to be read anew."""
-    Asset.objects.bulk_update(
-        [Asset(pk=pk, unsafe_score=score) for pk, score in scores.items()], ["unsafe_score"]
-    )
+    # In the order in which others lock several of them.
+    assets = list(Asset.objects.select_for_update(no_key=True).filter(pk__in=list(scores)).order_by("pk"))
+    for asset in assets:
+        asset.unsafe_score = scores[asset.pk]
+    Asset.objects.bulk_update(assets, ["unsafe_score"])
 
 
 def store_upload(owner: User, file: IO[bytes], *, name: str, **words: Unpack[Changes]) -> StoredAsset:

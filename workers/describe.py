@@ -151,11 +151,12 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         captioning.services.screen(ids, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
         record_colours(ids, [made.colours[row] for row in rows])
-        if made.unsafe is not None:
-            record_unsafe(ids, replace(made.unsafe, scores=[made.unsafe.scores[row] for row in rows]))
         for space, vectors in made.vectors.items():
             search.embeddings.record(space, made.embedders[space], ids, vectors[rows])
         search.embeddings.record(TEXTURES, made.backbone_id, ids, made.textures[rows])
+        # Assets after vectors: the index stage locks them in this order, too.
+        if made.unsafe is not None:
+            record_unsafe(ids, replace(made.unsafe, scores=[made.unsafe.scores[row] for row in rows]))
         _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.packages import packaged_file
+from library.media.embedded_text import clean_line
 
 #: Below it readings are mostly of leaves, fences and folds of cloth.
 MIN_CONFIDENCE = 0.75
@@ -86,10 +87,11 @@ class RapidOcr:
 
 def worth_keeping(lines: Iterable[Line]) -> PictureText:
     """The lines that are most likely there, on at most MAX_CHARS characters."""
-    kept = [line for line in lines if line.confidence >= MIN_CONFIDENCE and _signs(line.text) >= MIN_SIGNS]
+    plain = [Line(clean_line(line.text), line.confidence) for line in lines]
+    kept = [line for line in plain if line.confidence >= MIN_CONFIDENCE and _signs(line.text) >= MIN_SIGNS]
     if not kept:
         return PictureText()
-    text = "\n".join(" ".join(line.text.split()) for line in kept)
+    text = "\n".join(line.text for line in kept)
     return PictureText(_cut(text), min(line.confidence for line in kept))
 
 

@@ -12,17 +12,18 @@ from PIL import Image, ImageDraw, ImageFont
 from captioning.vision.pixels import enlarged_pixels
 from captioning.vision.text_reader import MAX_CHARS, Line, PictureText, RapidOcr, worth_keeping
 from core.errors import ModelUnavailable
+from library.media.embedded_text import clean_line
 
 
 def test_only_lines_that_are_surely_there_are_kept() -> None:
     lines = [
-        Line("CAFÉ", 0.99),
+        Line("CAFÉ\0BAR", 0.99),
         Line("leaves", 0.74),
         Line("  open \t late ", 0.8),
         Line("7", 1.0),
         Line("--!", 1.0),
     ]
-    assert worth_keeping(lines) == PictureText("CAFÉ\nopen late", 0.8)
+    assert worth_keeping(lines) == PictureText("CAFÉ BAR\nopen late", 0.8)
 
 
 def test_nothing_read_is_an_empty_text_without_a_confidence() -> None:
@@ -33,7 +34,7 @@ def test_nothing_read_is_an_empty_text_without_a_confidence() -> None:
 def test_whatever_is_read_the_text_is_bounded_and_never_ends_in_half_a_word(texts: list[str]) -> None:
     kept = worth_keeping(Line(text, 1.0) for text in texts).text
     assert len(kept) <= MAX_CHARS
-    whole = {word for text in texts for word in text.split()}
+    whole = {word for text in texts for word in clean_line(text).split()}
     assert all(word in whole or len(word) == MAX_CHARS for word in kept.split())
 
 
