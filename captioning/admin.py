@@ -88,7 +88,7 @@ class FrameTextAdmin(AutoTagAdmin):
 @admin.register(UnsafeScore)
 class UnsafeScoreAdmin(AutoTagAdmin):
     list_display = ["frame", "score", "model_id"]
-    search_fields: list[str] = []
+    search_fields = ["model_id"]
 
 
 class _Records(admin.ModelAdmin[Any]):

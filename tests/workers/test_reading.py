@@ -201,3 +201,17 @@ def test_a_command_reads_what_was_described_before(make_assets: MakeAssets, alic
     call_command("read_texts", verbosity=0, stdout=out)
     assert "2 photos read, 1 could not be." in out.getvalue()
     assert found(alice, "text:fish") == [sign.pk]
+
+
+def test_the_admin_lists_what_was_read_and_nobody_writes_it_by_hand(
+    make_assets: MakeAssets, admin_client: Client
+) -> None:
+    make_assets("white", "red")
+    until_searchable()
+    read()
+    page = admin_client.get("/admin/captioning/frametext/", {"q": "fish"}).content.decode()
+    assert "FRESH FISH Open 24 hours" in page
+    assert "nothing to read" not in page
+    assert admin_client.get("/admin/captioning/frametext/add/").status_code == 403
+    assert "0.01" in admin_client.get("/admin/captioning/unsafescore/").content.decode()
+    assert "text" in admin_client.get("/admin/workers/stagerun/").content.decode()
