@@ -75,8 +75,9 @@ def test_words_in_the_picture_rank_it_and_say_so(
     assert told["asset"]["picture_text"] == "FRESH FISH\nOpen 24 hours"
     assert told["matched_words"] == ["fish"]
     assert told["highlights"]["picture_text"] == [[6, 10]]
-    page = client.get("/", {"q": "fish"}).content.decode()
-    assert "In the picture: FRESH <mark>FISH</mark>" in page
+    for query in ("fish", "text:fish"):
+        page = client.get("/", {"q": query}).content.decode()
+        assert "In the picture: FRESH <mark>FISH</mark>" in page
     assert client.get(f"/api/v1/assets/{sign.pk}").json()["picture_text"] == "FRESH FISH\nOpen 24 hours"
     assert "FRESH FISH<br>Open 24 hours" in client.get(f"/assets/{sign.pk}/").content.decode()
 
