@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from core.errors import NotFound
 from library.models import Asset
+from library.selectors import offered_to_all
 from recommender.models import Item, Site
 from search.query import has_control
 
@@ -56,8 +57,8 @@ def shown_items(site: Site, now: datetime | None = None) -> QuerySet[Item]:
 
 
 def assets_shown_by(site: Site) -> QuerySet[Asset]:
-    """Photos of the gallery that the site may show beside its items. Private ones never, whoever owns them."""
+    """Photos of the gallery that the site may show beside its items: public ones, and none taken for unsafe."""
     if site.shows_assets == Site.Assets.NONE:
         return Asset.objects.none()
-    public = Asset.objects.filter(visibility=Asset.Visibility.PUBLIC)
+    public = offered_to_all()
     return public.filter(owner_id=site.owner_id) if site.shows_assets == Site.Assets.OWN else public

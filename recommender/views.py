@@ -14,7 +14,7 @@ from core.errors import Unavailable
 from library import renditions
 from library.access import viewer_of
 from library.models import Asset
-from library.selectors import Viewer, asset_for, visible_assets
+from library.selectors import Viewer, asset_for, listed_assets
 from recommender.pictures import picture_for
 from recommender.related import Suggestion, Wish, examples_of
 from recommender.related_lists import Place, RelatedList, related_list, shown_before
@@ -75,7 +75,7 @@ def embed_script(request: HttpRequest) -> HttpResponse:
 def _beside(viewer: Viewer, asset: Asset, cursor: str | None) -> RelatedList:
     (seed,) = things_of([asset], [])
     about = str(seed.ref)
-    wish = Wish(examples_of(seed), visible_assets(viewer), site=None, limit=RELATED_COUNT, shown=[seed])
+    wish = Wish(examples_of(seed), listed_assets(viewer), site=None, limit=RELATED_COUNT, shown=[seed])
     return related_list(wish, Place(about=about), shown_before(cursor, about))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.db.models import QuerySet
 
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered, visible_assets
+from library.selectors import AssetFilters, Viewer, filtered, listed_assets
 from search import cursors, keywords
 from search.active import CHECKPOINTS, active_models
 from search.candidates import gather
@@ -159,7 +159,7 @@ def listed(
 
 def allowed(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> QuerySet[Asset]:
     """What may be found at all."""
-    return narrowed(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+    return narrowed(filtered(listed_assets(viewer), viewer, filters), viewer, conditions)
 
 
 def fusion_weights(purpose: str) -> Weights:
@@ -206,7 +206,7 @@ def _reason(
 ) -> str:
     if found:
         return ""
-    return reason_for_nothing(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+    return reason_for_nothing(filtered(listed_assets(viewer), viewer, filters), viewer, conditions)
 
 
 def _looked_for(signals: Sequence[Signal]) -> list[keywords.Term]:

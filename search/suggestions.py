@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q, Sum
 
-from library.selectors import Viewer, visible_assets
+from library.selectors import Viewer, listed_assets
 from search.ids import any_of
 from search.keywords.words import MAX_QUERY_WORDS, query_words, words_of
 from search.language import MAX_CHARS, OPERATORS, term
@@ -118,7 +118,7 @@ def _proved_at_once(
         cursor.execute(" UNION ALL ".join(selects), parameters)
         proofs: list[tuple[int, int]] = cursor.fetchall()
     visible = set(
-        visible_assets(viewer)
+        listed_assets(viewer)
         .filter(pk__in=any_of({asset_id for _, asset_id in proofs}))
         .values_list("pk", flat=True)
     )

@@ -9,7 +9,7 @@ from ninja import Query, Router
 from core.errors import InvalidInput, NotFound
 from library.access import Anyone, viewer_of
 from library.models import Asset
-from library.selectors import asset_for, visible_assets
+from library.selectors import asset_for, listed_assets
 from recommender.api import answers, doors
 from recommender.api.answers import RelatedAnswer
 from recommender.api.related_questions import (
@@ -141,7 +141,7 @@ def _candidates(request: HttpRequest, site: Site | None, kind: str) -> tuple[Any
             "kind=item needs a site: send a site's key, or name a site of yours.", field="kind"
         )
     if site is None:
-        return visible_assets(viewer_of(request)), None
+        return listed_assets(viewer_of(request)), None
     return None if kind == ITEM else assets_shown_by(site), None if kind == ASSET else site
 
 

@@ -214,3 +214,13 @@ def test_what_people_write_is_shown_as_text_and_never_as_markup(
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     assert "alert(1)" in html, "the test looks where the words are"
+
+
+def test_its_camera_leads_to_what_else_was_taken_with_it(searchable: Photo, as_alice: Client) -> None:
+    asset, other = searchable("red"), searchable("blue")
+    Asset.objects.filter(pk=asset.pk).update(camera="Canon EOS 5D")
+    html = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    link = unescape(re.findall(r'<dt>Camera</dt><dd><a href="([^"]+)"', html)[0])
+    found = as_alice.get(link).content.decode()
+    assert f'data-photo="{asset.pk}"' in found
+    assert f'data-photo="{other.pk}"' not in found

@@ -19,7 +19,7 @@ def sweep() -> None:
     services.heal()
     services.drop_orphaned_records()
     recaptions.follow()
-    for stage in pipeline.STAGES:
+    for stage in pipeline.EVERY_STAGE:
         try:
             if selectors.express_due(stage):
                 pipeline.wake_express(stage)
