@@ -5,7 +5,7 @@
 Decodes the split's photos, then runs, one after the other and each on the same photos: describing with every signal
 (what ingest computes), and by themselves colours, the unsafe-content score and reading text, at the size in which the
 photos are stored and at that of a photograph of a telephone (`--large-px`, the same photos made larger). Processor time
-and not the clock, so a busy machine changes little. No database is needed but for the settings.
+and not the clock, so a busy machine changes little. Then it counts how many of the whole split are taken for unsafe.
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main() -> None:
     with scratch_folder() as scratch:
         prepare_environment(scratch / "var")
         result = measured(photos, arguments.large_px)
+        result |= taken_for_unsafe(photos_of(arguments.dataset, arguments.split, None))
     if arguments.json:
         print(json.dumps(result))
     else:
@@ -83,6 +84,22 @@ def measured(photos: list[Path], large_px: int) -> dict[str, Any]:
         "signals before it can be searched, share": round(before / (whole - before), 3),
         "cores used": len(os.sched_getaffinity(0)),
     }
+
+
+def taken_for_unsafe(photos: list[Path]) -> dict[str, int]:
+    """How many of these photos lists and searches would hide."""
+    import numpy as np
+    from django.conf import settings
+    from PIL import Image
+
+    from captioning.unsafe import score_unsafe
+    from captioning.vision.pixels import square_pixels
+
+    hidden = 0
+    for photo in photos:
+        scored = score_unsafe(np.stack([square_pixels(Image.open(photo))]))
+        hidden += scored is not None and scored.scores[0] >= settings.UNSAFE_MIN_SCORE
+    return {"photos of the split": len(photos), "taken for unsafe": hidden}
 
 
 def reading() -> Callable[[Any], Any]:
