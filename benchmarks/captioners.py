@@ -104,7 +104,9 @@ def measured(arguments: argparse.Namespace) -> dict[str, float]:
 
     backbone, cache = services.backbone(), str(settings.MODEL_CACHE_DIR)
     if arguments.arm == "ours":
-        captioner: Any = VisualCaptioner(str(SHIPPED_CHECKPOINT), cache, arguments.device)
+        captioner: Any = VisualCaptioner(
+            str(SHIPPED_CHECKPOINT), cache, arguments.device, judge=settings.CAPTIONER_JUDGE
+        )
     else:
         captioner = Plain(SHIPPED_CHECKPOINT, Path(cache), arguments.device)
     photos = photos_of(arguments.dataset, arguments.split, arguments.photos)

@@ -1,25 +1,16 @@
-"""The engines that benchmarks/engines.py compares, behind one small face: ours, FAISS bare, and local modes of servers.
-
-Each keeps its files in a folder, so that it is built in one process and measured in a fresh one. A filter lets every
-row through whose `draw`, a number from 0 to 999, is below a bound: 100 lets a tenth through.
-"""
+"""The engines that benchmarks/engines.py compares: ours, FAISS bare, and those of benchmarks/peers.py."""
 
 import json
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.contender import Contender, Ids, K, Vectors, recall_of
+from benchmarks.peers import MilvusLite, Qdrant
 from search.index.base import EVERYTHING, Allowed, Budget, Position, Rows
 
-Vectors = NDArray[np.float32]
-Ids = NDArray[np.int64]
-K = 10
 _CHUNK = 5_000
 _CANDIDATE_QUERIES = 60
 
@@ -64,32 +55,6 @@ class ArrayRows:
 
     def knows(self, generation: str) -> bool:
         return True
-
-
-class Contender(ABC):
-    """draws: (N,), what filters look at."""
-
-    #: Rows above which it is not asked: it would take hours.
-    up_to = 10**9
-
-    def __init__(self, folder: Path, vectors: Vectors, draws: NDArray[np.int64]) -> None:
-        self.folder, self.vectors, self.draws = folder, vectors, draws
-
-    @abstractmethod
-    def build(self, queries: Vectors, truth: Ids) -> dict[str, Any]:
-        """Indexes all vectors. The queries and their true nearest are for those whose effort must be chosen."""
-
-    @abstractmethod
-    def open(self) -> None:
-        """As a process that only searches does."""
-
-    @abstractmethod
-    def search(self, query: Vectors, bound: int | None) -> list[int]:
-        """The ten nearest rows, of those whose draw is below the bound."""
-
-    def insert(self, row: int, vector: Vectors) -> None:
-        """Makes one more row findable."""
-        raise NotImplementedError
 
 
 class Sightline(Contender):
@@ -264,108 +229,7 @@ class BareHnsw(BareFlat):
         return faiss.SearchParametersHNSW(sel=self._selector(bound), efSearch=self.index.hnsw.efSearch)
 
 
-class Qdrant(Contender):
-    """qdrant-client in its local mode, which compares all vectors in numpy."""
-
-    up_to = 100_000
-
-    def build(self, queries: Vectors, truth: Ids) -> dict[str, Any]:
-        from qdrant_client import models
-
-        client = self._client()
-        shape = models.VectorParams(size=self.vectors.shape[1], distance=models.Distance.DOT)
-        client.create_collection("benchmark", vectors_config=shape)
-        for start in range(0, len(self.vectors), _CHUNK):
-            ids = range(start, min(start + _CHUNK, len(self.vectors)))
-            payload: list[dict[str, Any]] = [{"draw": int(self.draws[row])} for row in ids]
-            batch = models.Batch(
-                ids=list(ids), vectors=self.vectors[start : start + _CHUNK].tolist(), payloads=payload
-            )
-            client.upsert("benchmark", points=batch)
-        client.close()
-        return {"mode": "local"}
-
-    def open(self) -> None:
-        self.client = self._client()
-
-    def search(self, query: Vectors, bound: int | None) -> list[int]:
-        from qdrant_client import models
-
-        condition = models.FieldCondition(key="draw", range=models.Range(lt=bound))
-        found = self.client.query_points(
-            "benchmark",
-            query=query.tolist(),
-            limit=K,
-            query_filter=None if bound is None else models.Filter(must=[condition]),
-            with_payload=False,
-        )
-        return [int(point.id) for point in found.points]
-
-    def insert(self, row: int, vector: Vectors) -> None:
-        from qdrant_client import models
-
-        point = models.PointStruct(id=row, vector=vector.tolist(), payload={"draw": 999})
-        self.client.upsert("benchmark", points=[point])
-
-    def _client(self) -> Any:
-        from qdrant_client import QdrantClient
-
-        return QdrantClient(path=str(self.folder / "qdrant"))
-
-
-class MilvusLite(Contender):
-    """milvus-lite, a server of threads in the same process."""
-
-    up_to = 100_000
-
-    def build(self, queries: Vectors, truth: Ids) -> dict[str, Any]:
-        from pymilvus import DataType
-
-        client = self._client()
-        schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field("draw", DataType.INT64)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self.vectors.shape[1])
-        how = client.prepare_index_params()
-        how.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 100})
-        client.create_collection("benchmark", schema=schema, index_params=how)
-        for start in range(0, len(self.vectors), _CHUNK):
-            rows = range(start, min(start + _CHUNK, len(self.vectors)))
-            client.insert(
-                "benchmark",
-                [
-                    {"id": row, "draw": int(self.draws[row]), "vector": self.vectors[row].tolist()}
-                    for row in rows
-                ],
-            )
-        client.flush("benchmark")
-        client.close()
-        return {"mode": "lite"}
-
-    def open(self) -> None:
-        self.client = self._client()
-        self.client.load_collection("benchmark")
-
-    def search(self, query: Vectors, bound: int | None) -> list[int]:
-        (hits,) = self.client.search(
-            "benchmark",
-            data=[query.tolist()],
-            limit=K,
-            filter="" if bound is None else f"draw < {bound}",
-            search_params={"params": {"ef": 128}},
-            consistency_level="Strong",
-        )
-        return [int(hit["id"]) for hit in hits]
-
-    def insert(self, row: int, vector: Vectors) -> None:
-        self.client.upsert("benchmark", [{"id": row, "draw": 999, "vector": vector.tolist()}])
-
-    def _client(self) -> Any:
-        from pymilvus import MilvusClient
-
-        return MilvusClient(str(self.folder / "milvus.db"))
-
-
+#: By the names that `--only` takes.
 CONTENDERS: dict[str, type[Contender]] = {
     "faiss-flat": BareFlat,
     "sightline": Sightline,
@@ -378,20 +242,3 @@ CONTENDERS: dict[str, type[Contender]] = {
     "qdrant": Qdrant,
     "milvus-lite": MilvusLite,
 }
-
-
-def recall_of(found: list[list[int]], truth: Ids) -> float:
-    """Share of the true nearest that were found. truth: (Q, 10), -1 where there are fewer."""
-    right = sum(
-        len(set(hits) & set(true[true >= 0].tolist())) for hits, true in zip(found, truth, strict=True)
-    )
-    return right / max(int((truth >= 0).sum()), 1)
-
-
-def is_found_within(contender: Contender, row: int, vector: Vectors, timeout_s: float = 2.0) -> bool:
-    """Whether a search for the vector finds its row in time; a graph may never find what was added to it."""
-    until = time.perf_counter() + timeout_s
-    while time.perf_counter() < until:
-        if row in contender.search(vector, None):
-            return True
-    return False

@@ -1,11 +1,12 @@
-"""What the benchmarks of the pipeline share: a split's photos in a folder, a stack of its own, waiting for it."""
+"""What benchmarks share: a database or a stack of their own, a split's photos in a folder, waiting, telling."""
 
 import csv
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,21 @@ def prepare_environment(var_dir: Path) -> None:
     import django
 
     django.setup()
+
+
+@contextmanager
+def own_database(host: str) -> Iterator[None]:
+    """A fresh database and collected static files in a folder of their own, asked as `host`."""
+    for name in ("STATIC_ROOT", "HTTPS", "DEBUG"):
+        os.environ.pop(name, None)
+    os.environ["ALLOWED_HOSTS"] = host
+    with scratch_folder() as folder:
+        prepare_environment(folder)
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        yield
 
 
 @contextmanager
@@ -69,6 +85,16 @@ def searchable(frame_filter: dict[str, object] | None = None) -> int:
             embeddings__number__isnull=False,
         )
     return frames.distinct().count()
+
+
+def shown(figures: Mapping[str, object], *, as_json: bool) -> str:
+    """Figures as one JSON object, or a line each."""
+    width = max(map(len, figures))
+    return (
+        json.dumps(figures)
+        if as_json
+        else "\n".join(f"{name:>{width}} {value}" for name, value in figures.items())
+    )
 
 
 def wait_for(done: Callable[[], bool], check: Callable[[], None], *, every_s: float = 0.2) -> float:

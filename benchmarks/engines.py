@@ -34,7 +34,8 @@ import numpy as np  # noqa: E402 - after the number of threads is set
 import psutil  # noqa: E402
 
 from benchmarks import vectors  # noqa: E402
-from benchmarks.contenders import CONTENDERS, Contender, Ids, Sightline, is_found_within, recall_of  # noqa: E402
+from benchmarks.contender import Contender, Ids, is_found_within, recall_of  # noqa: E402
+from benchmarks.contenders import CONTENDERS, Sightline  # noqa: E402
 
 QUERIES = 500
 WIDTHS = {"10%": 100, "1%": 10, "0.1%": 1}

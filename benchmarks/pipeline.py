@@ -102,10 +102,16 @@ def through_the_stack(photos: list[Path], scratch: Path) -> tuple[float, list[st
 
 def gave_up() -> bool:
     """Whether nothing waits any more though not everything is searchable."""
-    from workers.models import StageRun
+    stuck = open_runs().filter(state__in=["failed", "parked"]).count()
+    return stuck > 0 and not open_runs().exclude(state__in=["failed", "parked"]).exists()
 
-    stuck = StageRun.objects.filter(state__in=["failed", "parked"]).count()
-    return stuck > 0 and not StageRun.objects.exclude(state__in=["failed", "parked"]).exists()
+
+def open_runs() -> Any:
+    """Run records of what leads to searching; what comes afterwards may still be at work."""
+    from workers.models import StageRun
+    from workers.pipeline import STAGES
+
+    return StageRun.objects.filter(stage__in=[stage.name for stage in STAGES])
 
 
 def problems_with(photos: list[Path]) -> list[str]:
@@ -116,7 +122,6 @@ def problems_with(photos: list[Path]) -> list[str]:
     from library.models import Asset, Frame
     from search.index.base import EVERYTHING
     from search.models import Embedding
-    from workers.models import StageRun
 
     problems: list[str] = []
     counts = {
@@ -131,7 +136,7 @@ def problems_with(photos: list[Path]) -> list[str]:
 
     if (captions := Caption.objects.count()) != len(photos):
         problems.append(f"{captions} captions, not one for each photo")
-    problems += [f"{run}: {run.error}" for run in StageRun.objects.all()[:20]]
+    problems += [f"{run}: {run.error}" for run in open_runs()[:20]]
     for space in search.services.spaces():
         vectors = dict(Embedding.objects.filter(space=space).values_list("frame_id", "vector"))
         index = search.services.index(space)

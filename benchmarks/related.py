@@ -14,7 +14,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from benchmarks.embedded import own_database, shown  # noqa: E402 - after the path is set
+
 WARM_UP = 10
 LIMIT = 12
 _CHUNK = 1000
@@ -30,35 +31,16 @@ _CHUNK = 1000
 
 def main() -> int:
     asked = _arguments()
-    with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
-        os.environ |= {
-            "VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "ALLOWED_HOSTS": "127.0.0.1",
-        }
-        for name in ("MEDIA_ROOT", "INDEX_DIR", "DATABASE_URL", "STATIC_ROOT", "HTTPS", "DEBUG"):
-            os.environ.pop(name, None)
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with own_database("127.0.0.1"):
         from benchmarks import synthetic
         from benchmarks.search import web_server
 
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", verbosity=0, interactive=False)
         nouns = synthetic.fill(asked.things)
         key = _fill_items(asked.things, nouns)
         with web_server() as (port, _):
             figures = _measured(port, key, asked.things, asked.queries)
     figures = {"photos": asked.things, "items": asked.things, "queries": asked.queries, **figures}
-    shown = (
-        json.dumps(figures)
-        if asked.json
-        else "\n".join(f"{name:>20} {value}" for name, value in figures.items())
-    )
-    print(shown)
+    print(shown(figures, as_json=asked.json))
     return 0 if figures["overhead_p50_ms"] <= asked.limit_ms else 1
 
 

@@ -16,7 +16,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,39 +31,23 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from benchmarks.embedded import own_database, shown  # noqa: E402 - after the path is set
+
 WARM_UP = 20
 START_TIMEOUT_S = 120.0
 
 
 def main() -> int:
     asked = _arguments()
-    with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
-        os.environ |= {
-            "VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "ALLOWED_HOSTS": "127.0.0.1",
-        }
-        for name in ("MEDIA_ROOT", "INDEX_DIR", "DATABASE_URL", "STATIC_ROOT", "HTTPS", "DEBUG"):
-            os.environ.pop(name, None)
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with own_database("127.0.0.1"):
         from benchmarks import synthetic
 
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", verbosity=0, interactive=False)
         words = synthetic.fill(asked.assets)
         queries = synthetic.queries(words, WARM_UP + asked.queries)
         with web_server() as (port, server):
             figures = _measured(port, server, queries)
     figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
-    print(
-        json.dumps(figures)
-        if asked.json
-        else "\n".join(f"{name:>22} {value}" for name, value in figures.items())
-    )
+    print(shown(figures, as_json=asked.json))
     return 0 if figures["overhead_p50_ms"] <= asked.limit_ms else 1
 
 

@@ -9,16 +9,16 @@ where the median, by the processor's clock, is over the limit: SQLite computes i
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
+
+from benchmarks.embedded import own_database, shown  # noqa: E402 - after the path is set
 
 WARM_UP = 20
 PRIVATE = 1_000
@@ -27,29 +27,14 @@ SEED = 11
 
 def main() -> int:
     asked = _arguments()
-    with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
-        os.environ |= {
-            "VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "ALLOWED_HOSTS": "testserver",
-        }
-        for name in ("MEDIA_ROOT", "INDEX_DIR", "DATABASE_URL", "STATIC_ROOT", "HTTPS", "DEBUG"):
-            os.environ.pop(name, None)
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with own_database("testserver"):
         from benchmarks import synthetic
 
-        call_command("migrate", verbosity=0)
         synthetic.fill_words(asked.assets)
         make_private()
         figures = _measured(asked.queries)
     figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
-    print(
-        json.dumps(figures) if asked.json else "\n".join(f"{name:>16} {at}" for name, at in figures.items())
-    )
+    print(shown(figures, as_json=asked.json))
     return 0 if figures["processor_p50_ms"] <= asked.limit_ms else 1
 
 

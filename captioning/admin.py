@@ -13,7 +13,15 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from captioning import active, versions
-from captioning.models import AutoTag, Caption, CaptionerVersion, Promotion, ReviewDecision
+from captioning.models import (
+    AutoTag,
+    Caption,
+    CaptionerVersion,
+    FrameText,
+    Promotion,
+    ReviewDecision,
+    UnsafeScore,
+)
 from captioning.review_queue import DOUBTS
 from core.errors import Conflict, ModelUnavailable, NeedsForce, SightlineError
 from workers import pipeline
@@ -69,6 +77,18 @@ class AutoTagAdmin(admin.ModelAdmin[AutoTag]):
 
     def has_change_permission(self, request: HttpRequest, obj: AutoTag | None = None) -> bool:
         return False
+
+
+@admin.register(FrameText)
+class FrameTextAdmin(AutoTagAdmin):
+    list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
+    search_fields = ["text"]
+
+
+@admin.register(UnsafeScore)
+class UnsafeScoreAdmin(AutoTagAdmin):
+    list_display = ["frame", "score", "model_id"]
+    search_fields = ["model_id"]
 
 
 class _Records(admin.ModelAdmin[Any]):

@@ -125,7 +125,11 @@ def _measured(checkpoint: Path, base: "CaptionDataset", reviews: "CaptionDataset
     from captioning.services import backbone
 
     captioner = VisualCaptioner(
-        str(checkpoint), str(settings.MODEL_CACHE_DIR), settings.DEVICE, decoding=Decoding()
+        str(checkpoint),
+        str(settings.MODEL_CACHE_DIR),
+        settings.DEVICE,
+        decoding=Decoding(),
+        judge=settings.CAPTIONER_JUDGE,
     )
 
     def measured(images: "Sequence[CaptionedImage]") -> dict[str, Any]:

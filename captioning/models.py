@@ -177,6 +177,36 @@ class FrameColour(models.Model):
         return self.name
 
 
+class FrameText(models.Model):
+    """What is written in a frame, as a reader of the setting TEXT_READER read it; empty where it found nothing."""
+
+    frame = models.OneToOneField(Frame, on_delete=models.CASCADE, related_name="picture_text")
+    model_id = models.CharField(max_length=120, db_index=True)
+    text = models.TextField(blank=True, help_text="Lines from top to bottom")
+    confidence = models.FloatField(null=True, blank=True, help_text="Of the least sure line that was kept")
+    read_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-frame_id"]
+
+    def __str__(self) -> str:
+        return " ".join(self.text.split())[:80] or "nothing to read"
+
+
+class UnsafeScore(models.Model):
+    """How likely a frame is unsafe, as the scorer of the setting UNSAFE_SCORER has it."""
+
+    frame = models.OneToOneField(Frame, on_delete=models.CASCADE, related_name="unsafe_score")
+    model_id = models.CharField(max_length=120, db_index=True)
+    score = models.FloatField(help_text="From 0, harmless, to 1")
+
+    class Meta:
+        ordering = ["-score"]
+
+    def __str__(self) -> str:
+        return f"{self.score:.2f}"
+
+
 class CaptionerVersion(models.Model):
     """One trained captioner that can be made the active one: its weights by hash, and how good it is.
 

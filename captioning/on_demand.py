@@ -9,7 +9,6 @@ from PIL import Image
 from captioning import frame_tokens
 from captioning.active import decoding_px
 from captioning.alt_text import MAX_CHARS, alt_text
-from captioning.captioners.base import encode_for
 from captioning.captioners.styles import NORMAL, SHORT, first_known
 from captioning.services import backbone, captioner
 from captioning.tagging import tag_guesses
@@ -88,8 +87,9 @@ def look_at(pixels: Pixels, picture: Pixels | None = None, wanted: Wanted = PLAI
     writer = captioner()
     style = first_known(wanted.styles, writer.styles)
     pictures = [] if picture is None else [picture]
-    features = encode_for(writer, backbone(), square)
-    frames = FrameBatch(square, features, pictures, [wanted.context] if wanted.context else [])
+    frames = FrameBatch(
+        square, backbone().encode(square), pictures, [wanted.context] if wanted.context else []
+    )
     (draft,) = writer.caption(frames, style)
     short = ""
     if len(draft.text) > MAX_CHARS and style != SHORT and SHORT in writer.styles:

@@ -85,6 +85,7 @@ def _captioner_arguments(path: str, checkpoint: Path, decoding: Decoding | None 
         "cache_dir": str(settings.MODEL_CACHE_DIR),
         "device": settings.DEVICE,
         "decoding": decoding or settings.CAPTIONER_DECODING,
+        "judge": settings.CAPTIONER_JUDGE,
         **({"options": settings.CAPTIONER_HUB} if path == HUB_CAPTIONER else {}),
     }
 

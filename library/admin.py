@@ -62,7 +62,8 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
             "mime_type",
             "size_bytes",
         ),
-        *("width_px", "height_px", "sha256", "taken_at", "camera", "created_at", "updated_at"),
+        *("width_px", "height_px", "sha256", "taken_at", "camera"),
+        *("unsafe_score", "created_at", "updated_at"),
     )
     readonly_fields = (
         *(
@@ -75,7 +76,7 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
             "height_px",
             "sha256",
         ),
-        *("taken_at", "camera", "created_at", "updated_at"),
+        *("taken_at", "camera", "unsafe_score", "created_at", "updated_at"),
     )
 
     @admin.display(description="tags")

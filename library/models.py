@@ -36,6 +36,9 @@ class Asset(models.Model):
 
     taken_at = models.DateTimeField(null=True, blank=True)
     camera = models.CharField(max_length=120, blank=True)
+    unsafe_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="Of its most unsafe frame; empty: not scored"
+    )
     latitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
     longitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
 

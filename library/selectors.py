@@ -39,6 +39,23 @@ def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
     return Asset.objects.filter(Q(visibility=Asset.Visibility.PUBLIC) | _own(viewer))
 
 
+def listed_assets(viewer: Viewer) -> QuerySet[Asset]:
+    """Those of the visible ones that lists and searches offer: of others none that a model takes for unsafe."""
+    visible = visible_assets(viewer)
+    return visible if settings.UNSAFE_PHOTOS == "show" else visible.filter(_taken_for_safe() | _own(viewer))
+
+
+def offered_to_all() -> QuerySet[Asset]:
+    """What lists and searches offer to people without an account."""
+    return listed_assets(None)
+
+
+def is_hidden(asset: Asset) -> bool:
+    """Whether lists and searches of others leave it out for what a model takes it for."""
+    score = asset.unsafe_score
+    return settings.UNSAFE_PHOTOS != "show" and score is not None and score >= settings.UNSAFE_MIN_SCORE
+
+
 def asset_for(viewer: Viewer, asset_id: int) -> Asset:
     """NotFound where it does not exist, and just the same where it is somebody's private one."""
     return _one_of(visible_assets(viewer), asset_id)
@@ -61,7 +78,7 @@ def asset_page(
 ) -> tuple[list[Asset], int | None]:
     """Newest first, with tags; and the id after which the next page begins, None on the last one."""
     assets = (
-        filtered(visible_assets(viewer), viewer, filters).order_by("-id").prefetch_related("tags", "frames")
+        filtered(listed_assets(viewer), viewer, filters).order_by("-id").prefetch_related("tags", "frames")
     )
     if before_id is not None:
         assets = assets.filter(id__lt=min(before_id, _MAX_ID))
@@ -143,6 +160,10 @@ def unreferenced(hashes: Sequence[str]) -> list[str]:
     """Those of these contents that no asset is made of."""
     known = set(Asset.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))
     return [sha256 for sha256 in hashes if sha256 not in known]
+
+
+def _taken_for_safe() -> Q:
+    return Q(unsafe_score=None) | Q(unsafe_score__lt=settings.UNSAFE_MIN_SCORE)
 
 
 def _own(viewer: Viewer) -> Q:

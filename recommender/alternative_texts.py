@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
+
 from captioning.alt_text import alt_text
 from captioning.models import Caption
 from captioning.selectors import caption_of
@@ -14,7 +16,9 @@ from recommender.pictures import picture_for
 from recommender.site_selectors import assets_shown_by
 from search.query import has_control
 
-_PHOTO = re.compile(r"/media/asset/(\d{1,18})/")
+_PHOTO = re.compile(r"/media/asset/(\d{1,18})/(?:thumbnail/\d+|original)$")
+#: A file that is named by its content, as many stores of pictures do.
+_NAMED_BY_CONTENT = re.compile(r"(?:^|[/_-])([0-9a-fA-F]{64})(?:\.\w{2,5})?$")
 _ITEM_PICTURE = re.compile(r"/embed/pictures/([^/]+)/\d+$")
 
 
@@ -27,9 +31,13 @@ class AlternativeText:
     reviewed: bool
 
 
-def alternative_text(site: Site, url: str) -> AlternativeText:
-    """NotFound for a picture that is not one of the site's, and for one that has not been described yet."""
-    asset = _asset_at(site, url)
+def alternative_text(site: Site, url: str, our_host: str = "") -> AlternativeText:
+    """NotFound for a picture that the site may not show, and for one that has not been described yet.
+
+    Pictures of the site's items are known by the address that the site gave; these and public photos of the library
+    by our own addresses, and by the SHA-256 of the file where an address ends in it. our_host: as the caller names us.
+    """
+    asset = _asset_at(site, url, our_host)
     frame = asset.frames.first() if asset is not None else None
     caption = caption_of(frame) if frame is not None else None
     text = alt_text(caption.text) if caption is not None else ""
@@ -39,15 +47,39 @@ def alternative_text(site: Site, url: str) -> AlternativeText:
     return AlternativeText(text, caption.source, reviewed)
 
 
-def _asset_at(site: Site, url: str) -> Asset | None:
+def _asset_at(site: Site, url: str, our_host: str) -> Asset | None:
     if has_control(url):  # which no database looks for
         return None
     item = Item.objects.filter(site=site, image_url=url).exclude(asset=None).select_related("asset").first()
     if item is not None:
         return item.asset
-    path = unquote(urlsplit(url).path)
+    host, path = _parts(url)
+    pictures = Asset.objects.filter(items__site=site)
     if found := _ITEM_PICTURE.search(path):
-        return Asset.objects.filter(items__site=site, pk=picture_for(found[1]).pk).first()
-    if found := _PHOTO.search(path):
+        return pictures.filter(pk=picture_for(found[1]).pk).first()
+    # Photos have numbers, and another service may number its own in the same way.
+    if (found := _PHOTO.search(path)) and _is_ours(host, our_host):
         return assets_shown_by(site).filter(pk=int(found[1])).first()
+    if found := _NAMED_BY_CONTENT.search(path):
+        of_content = {"sha256": found[1].lower()}
+        return pictures.filter(**of_content).first() or assets_shown_by(site).filter(**of_content).first()
     return None
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Host and path; a host that can't be read is none of ours."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.netloc else "", unquote(parts.path)
+    except ValueError:
+        return "", ""
+
+
+def _is_ours(host: str, our_host: str) -> bool:
+    """An address without host is one that we gave out."""
+    return not host or host == our_host.lower().rsplit(":", 1)[0] or host in _named_hosts()
+
+
+def _named_hosts() -> set[str]:
+    """Names under which this service is known; patterns name nobody."""
+    return {host.lower() for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))}

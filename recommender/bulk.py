@@ -1,9 +1,10 @@
 """Many items at once: NDJSON read line by line, each line stored or refused by itself and answered for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, cast
 
 from django.conf import settings
 
@@ -16,6 +17,8 @@ REFUSED = "refused"
 #: The longest text that is allowed, with every sign written as an escape, and room for the rest.
 _LINE_MAX_BYTES = 2_000_000
 _READ_BYTES = 1 << 16
+#: Larger bodies wait on the disk.
+_IN_MEMORY_BYTES = 1 << 20
 #: Lines stored in one transaction.
 _TOGETHER = 200
 
@@ -32,45 +35,72 @@ class Line:
     note: str = ""
 
 
-def put_lines(site: Site, body: IO[bytes], size_bytes: int) -> list[Line]:
-    """Reads a body of so many bytes; TooLarge before the first of them where they are too many.
+def received(body: IO[bytes], size_bytes: int | None) -> IO[bytes]:
+    """A whole body, kept in a file until it is read. size_bytes: as its sender announced; None: it comes in chunks.
+
+    TooLarge as soon as it is known to be: before the first byte where the size was announced. It is taken in whole
+    before anything is answered, for who sends need not listen yet, and would block where the report filled its line.
+    """
+    if size_bytes is not None and size_bytes > settings.ITEMS_MAX_BYTES:
+        raise _too_large(f"{size_bytes:,}")
+    if size_bytes == 0:
+        raise InvalidInput(
+            "Send one JSON object for each item, a line each, with Content-Length or in chunks."
+        )
+    kept = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by who reads it
+    try:
+        while chunk := body.read(_READ_BYTES):
+            kept.write(chunk)
+            if kept.tell() > settings.ITEMS_MAX_BYTES:
+                raise _too_large(f"more than {settings.ITEMS_MAX_BYTES:,}")
+    except BaseException:
+        kept.close()
+        raise
+    kept.seek(0)
+    return cast(IO[bytes], kept)
+
+
+def put_lines(site: Site, body: IO[bytes]) -> Iterator[Line]:
+    """Stores as it is iterated, and tells each line once it is stored or refused. Closes the body.
 
     Each line is an object with `external_id` and the fields of an item. Empty lines are passed over.
     """
-    if size_bytes > settings.ITEMS_MAX_BYTES:
-        raise TooLarge(
-            f"The body has {size_bytes:,} bytes; at most {settings.ITEMS_MAX_BYTES:,} are read. Send it in parts."
-        )
-    if size_bytes <= 0:
-        raise InvalidInput("Send one JSON object for each item, a line each, and the header Content-Length.")
-    report: list[Line] = []
     seen: dict[str, int] = {}
-    together: dict[str, tuple[Line, Content]] = {}
-    for number, raw in _lines(body):
-        line = Line(number)
-        report.append(line)
-        if len(report) > settings.ITEMS_MAX_LINES:
-            line.status, line.error = (
-                REFUSED,
-                (
-                    f"Only {settings.ITEMS_MAX_LINES:,} lines are read at once; send this line and all after it again."
-                ),
-            )
-            break
-        content = _checked(line, raw, seen)
+    together: list[tuple[Line, Content | None]] = []
+    with body:
+        for count, (number, raw) in enumerate(_lines(body), start=1):
+            line = Line(number)
+            if count > settings.ITEMS_MAX_LINES:
+                yield from _stored(site, together)
+                yield _one_too_many(line)
+                return
+            together.append((line, _checked(line, raw, seen)))
+            if len(together) >= _TOGETHER:
+                yield from _stored(site, together)
+                together = []
+        yield from _stored(site, together)
+
+
+def _too_large(has: str) -> TooLarge:
+    most = settings.ITEMS_MAX_BYTES
+    return TooLarge(f"The body has {has} bytes; at most {most:,} are read. Send it in parts.")
+
+
+def _one_too_many(line: Line) -> Line:
+    line.status = REFUSED
+    line.error = (
+        f"Only {settings.ITEMS_MAX_LINES:,} lines are read at once; send this line and all after it again."
+    )
+    return line
+
+
+def _stored(site: Site, together: Sequence[tuple[Line, Content | None]]) -> Iterator[Line]:
+    """These lines in order, after those with a content were stored in one transaction."""
+    outcomes = put_items(site, {line.external_id: one for line, one in together if one is not None})
+    for line, content in together:
         if content is not None:
-            together[line.external_id] = (line, content)
-        if len(together) >= _TOGETHER:
-            _store(site, together)
-    _store(site, together)
-    return report
-
-
-def _store(site: Site, together: dict[str, tuple[Line, Content]]) -> None:
-    outcomes = put_items(site, {external_id: content for external_id, (_, content) in together.items()})
-    for external_id, (line, content) in together.items():
-        line.status, line.note = outcomes[external_id], content.note()
-    together.clear()
+            line.status, line.note = outcomes[line.external_id], content.note()
+        yield line
 
 
 def _checked(line: Line, raw: bytes | None, seen: dict[str, int]) -> Content | None:

@@ -17,9 +17,11 @@ from django.utils import timezone
 from core.errors import Conflict, InvalidInput
 from recommender.models import Experiment, Interaction, Site
 from recommender.scoring.proportions import certainty, wilson
+from recommender.scoring.relatedness import ASPECTS
 
 VARIANTS_MAX = 6
-#: What a variant may change, and between which bounds.
+#: What a variant may change, and between which bounds. diversity is of both kinds of lists; exploration and the four
+#: weights behind it are of recommendations; the last four are of related lists, where 1 is as usual.
 CHANGES: Mapping[str, tuple[float, float]] = {
     "diversity": (0.0, 1.0),
     "exploration": (0.0, 1.0),
@@ -27,6 +29,7 @@ CHANGES: Mapping[str, tuple[float, float]] = {
     "factors": (0.0, 10.0),
     "together": (0.0, 10.0),
     "popularity": (0.0, 10.0),
+    **dict.fromkeys(sorted(set(ASPECTS.values())), (0.0, 10.0)),
 }
 _NAME_MAX_CHARS = 40
 #: An experiment stops by itself when a difference this certain was seen, however often one looks.

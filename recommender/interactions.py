@@ -20,6 +20,7 @@ from recommender import recommendation_ids
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
 from recommender.site_selectors import assets_shown_by
+from search.query import has_control
 
 BATCH_MAX = 1000
 VISITOR_MAX_CHARS, KEY_MAX_CHARS = 64, 64
@@ -123,7 +124,8 @@ def _outdated(now: datetime | None) -> QuerySet[Interaction]:
 
 def _look_up(site: Site, lines: Sequence[Any]) -> _Known:
     told = [line for line in lines if isinstance(line, dict)]
-    items = {line["item"] for line in told if isinstance(line.get("item"), str)}
+    named = {line["item"] for line in told if isinstance(line.get("item"), str)}
+    items = {name for name in named if not has_control(name)}  # which no database looks for
     assets = {line["asset"] for line in told if _is_id(line.get("asset"))}
     return _Known(
         site,

@@ -24,7 +24,8 @@ _ATTRIBUTES_MAX = 50
 _ATTRIBUTE_NAME_MAX_CHARS = 64
 _ATTRIBUTE_MAX_CHARS = 500
 _ATTRIBUTE_VALUES_MAX = 50
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+#: BCP 47, near enough.
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _FURTHEST = timedelta(days=365 * 20)
 
@@ -112,7 +113,7 @@ def _address(name: str, value: Any) -> str:
 
 def _language(name: str, value: Any) -> str:
     text = _text(name, value, 35)
-    if text and not _LANGUAGE.fullmatch(text):
+    if text and not LANGUAGE.fullmatch(text):
         raise InvalidInput(f"{name} must be a language tag such as en or pt-BR.", field=name)
     return text
 

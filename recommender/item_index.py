@@ -46,6 +46,7 @@ class ItemIndex:
         self._lock = Lock()
         self._view = View()
         self._buffer: Vectors = self._view.vectors
+        self._read_anew_at = _FIRST_CAPACITY
 
     def search(self, query: Vectors, site_id: int, k: int) -> Hits:
         """The k nearest items of one site; frame_ids of the answer are item ids."""
@@ -73,14 +74,17 @@ class ItemIndex:
             return self._view
         with self._lock:
             if not self._view.position.covers(position):
-                if self._view.position.token != position.token:
-                    self._view, self._buffer = View(), View().vectors
-                self._view = self._extended(position)
+                anew = self._view.position.token != position.token or len(self._view) > self._read_anew_at
+                if anew:
+                    self._buffer = View().vectors
+                self._view = self._extended(View() if anew else self._view, position)
+                if anew:
+                    # Rows that were replaced or deleted are kept until the view has doubled.
+                    self._read_anew_at = 2 * len(self._view) + _FIRST_CAPACITY
             return self._view
 
-    def _extended(self, position: Position) -> View:
-        """The view with the rows numbered up to there. Written behind the end of the old one, which stays as it is."""
-        old = self._view
+    def _extended(self, old: View, position: Position) -> View:
+        """A view with the rows numbered up to there. Written behind the end of the old one, which stays as it is."""
         found = list(
             ItemVector.objects.filter(
                 space=self._space,
@@ -94,7 +98,7 @@ class ItemIndex:
         ids = np.array([row[0] for row in found], dtype=np.int64)
         fresh = np.frombuffer(b"".join(bytes(row[2]) for row in found), dtype="<f4").reshape(len(found), -1)
         start, end = len(old), len(old) + len(found)
-        vectors = self._with_room_for(end, fresh.shape[1])
+        vectors = self._with_room_for(end, old, fresh.shape[1])
         vectors[start:end] = fresh
         current = np.concatenate(
             [old.current & ~np.isin(old.item_ids, ids), np.ones(len(found), dtype=np.bool_)]
@@ -108,19 +112,19 @@ class ItemIndex:
             {**old.row_of, **{int(item_id): start + at for at, item_id in enumerate(ids)}},
         )
 
-    def _with_room_for(self, count: int, dimension: int) -> Vectors:
+    def _with_room_for(self, count: int, old: View, dimension: int) -> Vectors:
         if len(self._buffer) < count:
             larger = np.empty((max(_FIRST_CAPACITY, count + count // 4), dimension), dtype=np.float32)
-            if len(self._view):
-                larger[: len(self._view)] = self._view.vectors
+            if len(old):
+                larger[: len(old)] = old.vectors
             self._buffer = larger
         return self._buffer
 
 
-def item_index(space: str) -> ItemIndex:
-    """The index over the active model's vectors in this space: one per process."""
+def item_index(space: str, model_id: str | None = None) -> ItemIndex:
+    """The index over the active model's vectors in this space: one per process. model_id: of who asked already."""
     path = f"{ItemIndex.__module__}.{ItemIndex.__qualname__}"
-    return cast(ItemIndex, backends.load(path, space=space, model_id=active_model_id(space)))
+    return cast(ItemIndex, backends.load(path, space=space, model_id=model_id or active_model_id(space)))
 
 
 def _position() -> Position:

@@ -18,14 +18,13 @@ from recommender.content import assets_near, content_of, items_near
 from recommender.learned_behaviour import Learned, learned_of
 from recommender.models import Item, Site
 from recommender.recommendation_ids import Recommendation
-from recommender.rules import wishes_of
+from recommender.rules import Rules, rules_in_force
 from recommender.scoring import personal
 from recommender.scoring.diversity import diversified
-from recommender.scoring.factors import taste
-from recommender.scoring.popularity import decay
-from recommender.scoring.profile import MEMORY_S, Interests, interests
+from recommender.scoring.profile import Interests, interests
 from recommender.site_selectors import assets_shown_by, shown_items
 from recommender.visitor_selectors import History, Subject, history_of
+from recommender.visitor_signals import fitting, signals_of, together
 
 KINDS = ("item", "asset", "any")
 LIMIT_MAX = 50
@@ -100,11 +99,12 @@ def recommend(site: Site, wanted: Wanted, now: datetime | None = None) -> Answer
     history = _history(site, wanted, now)
     learned = learned_of(site)
     liked = _interests(history)
-    subjects = _candidates(site, wanted, history, learned, liked)
+    rules = rules_in_force(site, now)
+    subjects = _candidates(site, wanted, history, learned, liked, rules)
     rows = _rows(site, wanted, subjects, now)
-    wishes = wishes_of(site, [row for row in rows.values() if isinstance(row, Item)], now)
+    wishes = rules.wishes(row for row in rows.values() if isinstance(row, Item))
     subjects = [one for one in subjects if one in rows and not (one.item and one.pk in wishes.hidden)]
-    known = _signals(subjects, history, learned, liked)
+    known = signals_of(subjects, history, learned, liked)
     scores = personal.blended(known, len(subjects), tuning.weights)
     scores = wishes.lifted(scores, [one.pk if one.item else None for one in subjects])
     order = _ordered(scores, subjects, wanted, tuning)
@@ -124,11 +124,11 @@ def _tuning(site: Site, wanted: Wanted) -> _Tuning:
     if running is None:
         return plain
     variant = experiments.variant_for(running, wanted.visitor)
-    changes = dict(variant.changes)
+    changes = variant.changes
     return _Tuning(
-        changes.pop("diversity", plain.diversity),
-        changes.pop("exploration", plain.exploration),
-        {**personal.WEIGHTS, **changes},
+        changes.get("diversity", plain.diversity),
+        changes.get("exploration", plain.exploration),
+        {name: changes.get(name, weight) for name, weight in personal.WEIGHTS.items()},
         experiments.arm_of(running, variant),
         variant.name,
     )
@@ -159,22 +159,22 @@ def _interests(history: History) -> Interests:
 
 
 def _candidates(
-    site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests
+    site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests, rules: Rules
 ) -> list[Subject]:
-    """Of each source the best, each once: near an interest, gone with what was done, popular, and new."""
+    """Of each source the best, each once: near an interest, gone with what was done, popular, new, and boosted."""
     found: dict[Subject, None] = {}
     for vector in liked.vectors:
         if wanted.kind != "asset":
             found |= dict.fromkeys(items_near(vector, site.pk, _NEAR))
         if wanted.kind != "item":
             found |= dict.fromkeys(assets_near(vector, _NEAR))
-    together = _together(history, learned)
-    for scores in (learned.popularity, together, _fitting(history, learned)):
+    for scores in (learned.popularity, together(history, learned), fitting(history, learned)):
         best = np.argsort(-scores, kind="stable")[:_POPULAR]
         found |= dict.fromkeys(Subject.of_code(code) for code in learned.codes[best].tolist())
     if wanted.kind != "asset":
         newest = shown_items(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
-        found |= dict.fromkeys(Subject(True, pk) for pk in newest)
+        boosted = shown_items(site).filter(external_id__in=rules.boosted_ids).values_list("pk", flat=True)
+        found |= dict.fromkeys(Subject(True, pk) for pk in [*newest, *boosted])
     if wanted.kind != "item":
         photos = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
         found |= dict.fromkeys(Subject(False, pk) for pk in photos)
@@ -195,52 +195,6 @@ def _rows(
     if photos:
         rows |= {Subject(False, asset.pk): asset for asset in assets_shown_by(site).filter(pk__in=photos)}
     return rows
-
-
-def _signals(
-    subjects: Sequence[Subject], history: History, learned: Learned, liked: Interests
-) -> dict[str, NDArray[np.float32]]:
-    at = learned.rows_of(np.array([one.code for one in subjects], dtype=np.int64))
-    there = at >= 0
-    candidates = personal.Candidates(
-        content_of(subjects),
-        _taken(learned.factors, at, there),
-        _taken(_together(history, learned), at, there),
-        _taken(learned.popularity, at, there),
-    )
-    return personal.signals(candidates, liked, _taste(history, learned))
-
-
-def _taken(
-    values: NDArray[np.float32], at: NDArray[np.int64], there: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Rows of what was learned for each candidate, zeros for those that nobody turned to."""
-    taken = np.zeros((len(at), *values.shape[1:]), dtype=np.float32)
-    taken[there] = values[at[there]]
-    return taken
-
-
-def _done(history: History, learned: Learned) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rows of what the visitor turned to, each once, and how much that weighs now."""
-    at = learned.rows_of(history.codes)
-    weighed = history.strengths * decay(history.ages_s, MEMORY_S)
-    rows, which = np.unique(at[at >= 0], return_inverse=True)
-    return rows, np.bincount(which, weighed[at >= 0], minlength=len(rows)).astype(np.float64)
-
-
-def _together(history: History, learned: Learned) -> NDArray[np.float32]:
-    rows, weights = _done(history, learned)
-    return learned.neighbours.together(rows, weights)
-
-
-def _taste(history: History, learned: Learned) -> NDArray[np.float32] | None:
-    rows, weights = _done(history, learned)
-    return taste(learned.factors, rows, weights) if len(rows) and learned.factors.shape[1] else None
-
-
-def _fitting(history: History, learned: Learned) -> NDArray[np.float32]:
-    mine = _taste(history, learned)
-    return np.zeros(len(learned.codes), np.float32) if mine is None else learned.factors @ mine
 
 
 def _ordered(

@@ -5,24 +5,29 @@ First the nearest candidates of each kind are found by vectors, then these few h
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 
-from library.models import Asset, AssetTag
+from library.models import Asset
+from recommender.filters import NO_FILTERS, Filters
 from recommender.item_index import item_index
 from recommender.models import Item, Site
 from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
-from recommender.scoring.copies import Trait, without_near_copies
+from recommender.rules import Rules, Wishes, rules_in_force
+from recommender.scoring.copies import without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
-from recommender.scoring.relatedness import Example, Known, Vector, query_vector, related, variety
+from recommender.scoring.relatedness import Example, Known, Related, Vector, query_vector, related, variety
 from recommender.site_selectors import shown_items
+from search.active import active_models
 from search.candidates import gather
+from search.engines import engine_of
 from search.ids import any_of
-from search.indexing import index
 from search.keywords.words import STOP_WORDS
 from search.scope import Scope
 from search.signals import Signal, VectorSignal
@@ -30,7 +35,8 @@ from search.signals import Signal, VectorSignal
 ASSET, ITEM = "asset", "item"
 #: The fallback: things that may be shown, the newest first, whatever they are about.
 RECENT = "recent"
-DEFAULT_DIVERSITY = 0.3
+#: What a site's rules add to a score, and the reason of what nothing else speaks for.
+RULE, PICKED = "rule", "picked by the editors"
 #: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
 #: copies, more are looked for.
 _LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
@@ -45,42 +51,32 @@ _POOL_FOR_EACH = 3
 
 
 @dataclass(frozen=True)
-class Filters:
-    """Which things; what is empty does not narrow. attributes: of items, each equal or, of a list, one of it."""
-
-    tag: str = ""
-    language: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    def admits(self, thing: Thing) -> bool:
-        if self.tag and self.tag.casefold() not in thing.known.tags:
-            return False
-        if thing.item is None:
-            return not self.language and not self.attributes
-        if self.language and not _speaks(thing.item.language, self.language):
-            return False
-        return all(_has(thing.item.attributes.get(name), value) for name, value in self.attributes.items())
-
-    @property
-    def is_open(self) -> bool:
-        return not (self.tag or self.language or self.attributes)
-
-
-@dataclass(frozen=True)
 class Wish:
     """What to show. assets: photos that may be shown at all; None for a kind that is not asked for. site: whose items.
 
-    shown: what stands on the page already, which is not repeated. exclude: what must not come.
+    shown: what stands on the page already, which is not repeated. exclude: what must not come. emphasis: how many times
+    as much an aspect of likeness counts as it usually does.
     """
 
     examples: Sequence[Example]
     assets: QuerySet[Asset] | None
     site: Site | None
     limit: int
-    filters: Filters = Filters()
+    filters: Filters = NO_FILTERS
     exclude: frozenset[Ref] = frozenset()
     shown: Sequence[Thing] = ()
-    diversity: float = DEFAULT_DIVERSITY
+    diversity: float = field(default_factory=lambda: settings.RELATED_DIVERSITY)
+    emphasis: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def items(self) -> QuerySet[Item] | None:
+        """Items that may be shown and pass the filters, as far as the database can tell; None where none can."""
+        return None if self.site is None else self.filters.items(shown_items(self.site))
+
+    @property
+    def excluded(self) -> frozenset[Ref]:
+        """What must not come, with what stands there already."""
+        return self.exclude | {one.ref for one in self.shown}
 
 
 @dataclass(frozen=True)
@@ -94,47 +90,73 @@ class Suggestion:
     fallback: str = ""
 
 
+def examples_of(seed: Thing) -> list[Example]:
+    """A thing as what is asked for more of; none where nothing is known of it yet that anything could be like."""
+    return [] if seed.known.is_empty else [Example(seed.known)]
+
+
 def suggestions(wish: Wish) -> list[Suggestion]:
-    """Best first, as many as are asked for wherever enough may be shown."""
-    excluded = wish.exclude | {one.ref for one in wish.shown}
+    """Best first, as many as are asked for wherever enough may be shown; items as the rules of their site have it."""
+    rules = rules_in_force(wish.site) if wish.site is not None else Rules()
+    boosted, excluded = _boosted(wish, rules), wish.excluded
     depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     while True:
-        found = _near(wish, excluded, depth)
-        chosen = _chosen(wish, found)
+        found = _near(wish, depth)
+        chosen = _chosen(wish, _with(found, boosted), rules)
         if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
             break
         depth *= _WIDENING
     if len(chosen) < wish.limit:
-        chosen += _recent(wish, chosen, excluded)
+        chosen += _recent(wish, chosen, boosted, rules)
     return chosen
 
 
-def _near(wish: Wish, excluded: Collection[Ref], depth: int) -> list[Thing]:
+def _boosted(wish: Wish, rules: Rules) -> list[Thing]:
+    """Items that a rule names to be shown further up."""
+    items, excluded = wish.items, wish.excluded
+    if items is None or not rules.boosted_ids:
+        return []
+    named = _told_items(items.filter(external_id__in=rules.boosted_ids))
+    kept = [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
+    return things_of([], kept)
+
+
+def _with(found: Sequence[Thing], more: Sequence[Thing]) -> list[Thing]:
+    """Each thing once."""
+    return list({one.ref: one for one in [*found, *more]}.values())
+
+
+def _near(wish: Wish, depth: int) -> list[Thing]:
     """Candidates by likeness, of what may be shown and is not excluded."""
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, depth)
+    models, excluded = active_models(), wish.excluded
+    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, models, depth)
     # Photos that may be shown, and items by their pictures: both were looked for together.
-    assets = [] if wish.assets is None else wish.assets.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
-    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, depth)}
-    if wish.site is not None and near:
-        with_pictures = shown_items(wish.site).filter(asset_id__in=any_of(near))
-        items |= {item.pk: item for item in _told_items(with_pictures)}
-    things = things_of(
+    photos = wish.filters.photos(wish.assets)
+    assets = [] if photos is None else photos.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
+    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, models, depth)}
+    with_pictures = wish.items
+    if with_pictures is not None and near:
+        shown = _told_items(with_pictures.filter(asset_id__in=any_of(near)))
+        items |= {item.pk: item for item in shown if wish.filters.admits(item)}
+    return things_of(
         [asset for asset in assets if Ref(False, asset.pk) not in excluded],
         [item for item in items.values() if Ref(True, item.pk) not in excluded],
+        models,
     )
-    return [thing for thing in things if wish.filters.admits(thing)]
 
 
-def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> list[int]:
+def _near_pictures(
+    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
+) -> list[int]:
     """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
     scope = _pictures_in_scope(wish)
     if scope is None:
         return []
     signals: list[Signal] = [
-        VectorSignal(space, index(space), vector, scope)
+        VectorSignal(space, engine_of(space, models[space]), vector, scope)
         for space, vector in vectors.items()
         if vector is not None
     ]
@@ -142,32 +164,26 @@ def _near_pictures(wish: Wish, vectors: Mapping[str, Vector | None], depth: int)
 
 
 def _pictures_in_scope(wish: Wish) -> Scope | None:
-    photos = _narrowed(wish.assets, wish.filters)
-    if wish.site is None:
+    photos, items = wish.filters.photos(wish.assets), wish.items
+    if items is None:
         return None if photos is None else Scope(photos)
     # Conditions of one row each: a list of all items would be made anew for every search.
-    of_items = Asset.objects.filter(Exists(shown_items(wish.site).filter(asset=OuterRef("pk"))))
+    of_items = Asset.objects.filter(Exists(items.filter(asset=OuterRef("pk"))))
     return Scope(of_items if photos is None else photos | of_items)
 
 
-def _narrowed(assets: QuerySet[Asset] | None, filters: Filters) -> QuerySet[Asset] | None:
-    """Photos that pass the filters; those of items only let none through."""
-    if assets is None or filters.language or filters.attributes:
-        return None
-    if not filters.tag:
-        return assets
-    return assets.filter(Exists(AssetTag.objects.filter(asset=OuterRef("pk"), name__iexact=filters.tag)))
-
-
-def _found_items(wish: Wish, vectors: Mapping[str, Vector | None], depth: int) -> Iterable[Item]:
+def _found_items(
+    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
+) -> Iterable[Item]:
     """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
-    site, width = wish.site, depth
+    site, shown, width = wish.site, wish.items, depth
     asked = {space: vector for space, vector in vectors.items() if vector is not None}
-    while site is not None and asked:
-        hits = [item_index(space).search(vector, site.pk, width) for space, vector in asked.items()]
+    while site is not None and shown is not None and asked:
+        hits = [
+            item_index(space, models[space]).search(vector, site.pk, width) for space, vector in asked.items()
+        ]
         near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
-        items = _told_items(shown_items(site).filter(pk__in=any_of(near)))
-        kept = [item for item in items if wish.filters.is_open or wish.filters.admits(_plainly(item))]
+        kept = [item for item in _told_items(shown.filter(pk__in=any_of(near))) if wish.filters.admits(item)]
         if all(len(of_space) < width for of_space in hits) or len(kept) >= depth:
             return kept
         width *= _WIDENING
@@ -180,18 +196,14 @@ def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
     return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
 
 
-def _plainly(item: Item) -> Thing:
-    """Enough of an item for the filters."""
-    tags = frozenset(tag.casefold() for tag in item.tags)
-    return Thing(Ref(True, item.pk), Known(tags=tags), Trait(), item=item)
-
-
-def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
+def _chosen(wish: Wish, found: Sequence[Thing], rules: Rules) -> list[Suggestion]:
     """The best, without copies, each chosen for its score less what it repeats of those before it."""
+    wishes = rules.wishes(one.item for one in found if one.item is not None)
+    things = [one for one in found if not _is_hidden(one, wishes)]
     if not things or not wish.examples:
         return []
     known = [thing.known for thing in things]
-    judged = related(wish.examples, known)
+    judged = _lifted(related(wish.examples, known, wish.emphasis), things, wishes)
     ranked = np.argsort(-judged.scores, kind="stable").tolist()
     traits = [thing.trait for thing in things]
     kept = without_near_copies(
@@ -207,55 +219,76 @@ def _chosen(wish: Wish, things: Sequence[Thing]) -> list[Suggestion]:
     return [told(kept[at]) for at in order]
 
 
+def _is_hidden(thing: Thing, wishes: Wishes) -> bool:
+    return thing.item is not None and thing.item.pk in wishes.hidden
+
+
+def _lifted(judged: Related, things: Sequence[Thing], wishes: Wishes) -> Related:
+    """With what the rules add; `why` tells it as one signal more."""
+    if not wishes.lifts:
+        return judged
+    scores = wishes.lifted(judged.scores, [one.ref.pk if one.ref.is_item else None for one in things])
+    return Related(scores, {**judged.worths, RULE: scores - judged.scores})
+
+
 def _suggestion(
     things: Sequence[Thing], scores: Any, worths: Mapping[str, Any], seed: Known, at: int
 ) -> Suggestion:
     why = {name: float(values[at]) for name, values in worths.items() if abs(float(values[at])) > 0}
-    reason = reason_for(seed, things[at].known, why, STOP_WORDS)
+    alike = {name: worth for name, worth in why.items() if name != RULE}
+    chosen_by_hand = why.get(RULE, 0.0) > 0 and all(worth <= 0 for worth in alike.values())
+    reason = PICKED if chosen_by_hand else reason_for(seed, things[at].known, alike, STOP_WORDS)
     return Suggestion(things[at], float(scores[at]), why, reason)
 
 
-def _recent(wish: Wish, chosen: Sequence[Suggestion], excluded: Collection[Ref]) -> list[Suggestion]:
-    """So many of the newest that the list is full, of kinds that are asked for."""
+def _recent(
+    wish: Wish, chosen: Sequence[Suggestion], boosted: Sequence[Thing], rules: Rules
+) -> list[Suggestion]:
+    """So many of the newest that the list is full, of kinds that are asked for; what is boosted before the others."""
     missing = wish.limit - len(chosen)
-    known = {*excluded, *(one.thing.ref for one in chosen)}
     shown = [*wish.shown, *(one.thing for one in chosen)]
-    assets = _newest(wish, missing, {ref.pk for ref in known if not ref.is_item})
-    items = _newest_items(wish, missing, {ref.pk for ref in known if ref.is_item})
-    things = [one for one in things_of(assets, items) if wish.filters.admits(one)]
-    things.sort(key=lambda one: (one.item or one.asset).created_at, reverse=True)  # type: ignore[union-attr]
-    kept = without_near_copies(
-        range(len(things)), [one.trait for one in things], [one.trait for one in shown], most=missing
-    )
-    return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+    known = wish.exclude | {one.ref for one in shown}
+    boosted = [one for one in boosted if one.ref not in known]
+    depth = _DEPTH_FOR_EACH * missing
+    while True:
+        assets = _newest(wish, depth, {ref.pk for ref in known if not ref.is_item})
+        items = _newest_items(wish, depth, {ref.pk for ref in known if ref.is_item}, rules)
+        found = _with(things_of(assets, items), boosted)
+        wishes = rules.wishes(one.item for one in found if one.item is not None)
+        things = [one for one in found if not _is_hidden(one, wishes)]
+        things.sort(key=lambda one: _recency(one, wishes), reverse=True)
+        traits, before = [one.trait for one in things], [one.trait for one in shown]
+        kept = without_near_copies(range(len(things)), traits, before, most=missing)
+        if len(kept) == missing or max(len(assets), len(items)) < depth or depth > _DEEPEST:
+            return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
+        depth *= _WIDENING
+
+
+def _recency(thing: Thing, wishes: Wishes) -> tuple[float, datetime]:
+    if thing.item is not None:
+        return wishes.lifts.get(thing.item.pk, 0.0), thing.item.created_at
+    assert thing.asset is not None
+    return 0.0, thing.asset.created_at
 
 
 def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
-    photos = _narrowed(wish.assets, wish.filters)
+    photos = wish.filters.photos(wish.assets)
     if photos is None:
         return []
-    return list(photos.order_by("-pk").exclude(pk__in=without)[: 2 * count])
+    return list(photos.order_by("-pk").exclude(pk__in=without)[:count])
 
 
-def _newest_items(wish: Wish, count: int, without: Collection[int]) -> list[Item]:
-    if wish.site is None:
+def _newest_items(wish: Wish, count: int, without: Collection[int], rules: Rules) -> list[Item]:
+    shown = wish.items
+    if shown is None:
         return []
-    newest = _told_items(shown_items(wish.site).exclude(pk__in=without)).order_by("-pk")
-    if wish.filters.is_open:
-        return list(newest[: 2 * count])
+    newest = _told_items(shown.exclude(pk__in=without)).order_by("-pk")
+    if not wish.filters.looks_inside and not rules.rules:
+        return list(newest[:count])
     found: list[Item] = []
     for item in newest.iterator(chunk_size=500):
-        if wish.filters.admits(_plainly(item)):
+        if wish.filters.admits(item) and not rules.wishes([item]).hidden:
             found.append(item)
-        if len(found) >= 2 * count:
+        if len(found) >= count:
             break
     return found
-
-
-def _speaks(language: str, wanted: str) -> bool:
-    """en admits en-GB; en-GB admits no other."""
-    return language.casefold() == wanted.casefold() or language.casefold().startswith(f"{wanted.casefold()}-")
-
-
-def _has(value: Any, wanted: Any) -> bool:
-    return bool(wanted in value if isinstance(value, list) else value == wanted)

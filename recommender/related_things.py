@@ -1,6 +1,6 @@
 """What is known of photos and items, read for the few that are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from recommender.models import Item
 from recommender.scoring.copies import Trait
 from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
-from search.active import TEXTURES, active_embedders, active_model_id, spaces
+from search.active import TEXTURES, active_embedders, active_models, spaces
 from search.encoding import query_vectors
 from search.ids import any_of
 from search.keywords.words import STOP_WORDS, words_of
@@ -29,6 +29,9 @@ class Ref(NamedTuple):
 
     is_item: bool
     pk: int
+
+    def __str__(self) -> str:
+        return f"{'item' if self.is_item else 'asset'}:{self.pk}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,18 @@ ASSET_FIELDS = (
 )
 
 
-def things_of(assets: Sequence[Asset], items: Sequence[Item]) -> list[Thing]:
-    """First the photos, then the items, in order, in a handful of queries however many they are."""
+def things_of(
+    assets: Sequence[Asset], items: Sequence[Item], models: Mapping[str, str] | None = None
+) -> list[Thing]:
+    """First the photos, then the items, in order, in a handful of queries however many they are.
+
+    models: ids of the active ones by space, of who asked for them already.
+    """
     pictures = {asset.pk: asset for asset in assets}
     pictures |= {item.asset.pk: item.asset for item in items if item.asset is not None}
-    seen = _seen_of(list(pictures))
-    words = {space: item_index(space).vectors([item.pk for item in items]) for space in spaces()}
+    models = models or active_models()
+    seen = _seen_of(list(pictures), models)
+    words = _words_of([item.pk for item in items], models)
     tags = _tags_of([asset.pk for asset in assets])
     things = [_photo(asset, seen[asset.pk], tags.get(asset.pk, frozenset())) for asset in assets]
     for item in items:
@@ -63,13 +72,25 @@ def things_of(assets: Sequence[Asset], items: Sequence[Item]) -> list[Thing]:
     return things
 
 
+def named_things(refs: Iterable[Ref]) -> list[Thing]:
+    """Those of these that are still there."""
+    ids: dict[bool, list[int]] = {True: [], False: []}
+    for ref in refs:
+        ids[ref.is_item].append(ref.pk)
+    assets = Asset.objects.filter(pk__in=any_of(ids[False])).only(*ASSET_FIELDS)
+    items = Item.objects.filter(pk__in=any_of(ids[True])).select_related("asset")
+    return things_of(list(assets), list(items))
+
+
 def fresh_item(item: Item) -> Thing:
     """An item as it is this moment: one whose words no worker has encoded yet is encoded here."""
     (thing,) = things_of([], [item])
     if thing.known.words is not None or not (item.title or item.text or item.tags):
         return thing
     words = {space: {item.pk: encoded([item], space)[0]} for space in spaces()}
-    picture = _seen_of([item.asset_id])[item.asset_id] if item.asset_id is not None else Known()
+    picture = Known()
+    if item.asset_id is not None:
+        picture = _seen_of([item.asset_id], active_models())[item.asset_id]
     return _article(item, picture, words)
 
 
@@ -85,15 +106,22 @@ def told(text: str, look: Vector | None = None) -> Known:
     )
 
 
-def _seen_of(asset_ids: Sequence[int]) -> dict[int, Known]:
-    """What pictures show: their look, their caption, and the words of both."""
+def _words_of(item_ids: list[int], models: Mapping[str, str]) -> dict[str, dict[int, Vector]]:
+    """By space the vectors of items' words."""
+    if not item_ids:
+        return {space: {} for space in models}
+    return {space: item_index(space, model_id).vectors(item_ids) for space, model_id in models.items()}
+
+
+def _seen_of(asset_ids: Sequence[int], models: Mapping[str, str]) -> dict[int, Known]:
+    """What pictures show: their look, their caption, and the words of both. models: ids of the active ones."""
     if not asset_ids:
         return {}
     frame_of = dict(
         Frame.objects.filter(asset_id__in=any_of(asset_ids)).order_by("-number").values_list("asset_id", "pk")
     )
     captions, classes_of = captions_of(frame_of.values()), _classes_in(list(frame_of.values()))
-    vectors, backbones = _frame_vectors(list(frame_of.values()))
+    vectors, backbones = _frame_vectors(list(frame_of.values()), models)
     seen = {}
     for asset_id in asset_ids:
         frame_id = frame_of.get(asset_id, 0)
@@ -136,11 +164,12 @@ def _is_doubted(caption: Caption) -> bool:
     return caption.state == Caption.State.TO_REVIEW
 
 
-def _frame_vectors(frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, Vector]], dict[int, str]]:
+def _frame_vectors(
+    frame_ids: Sequence[int], models: Mapping[str, str]
+) -> tuple[dict[str, dict[int, Vector]], dict[int, str]]:
     """By space the vectors of frames, and by frame the backbone of its newest texture."""
     vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
     backbones: dict[int, str] = {}
-    models = {space: active_model_id(space) for space in spaces()}
     # By frame alone, of which each has a few: with a space named, a database may walk through all of that space.
     rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids)).order_by("pk")
     for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):

@@ -1,6 +1,6 @@
 """An editor's wishes for a site: further up, further down, never."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
@@ -30,21 +31,39 @@ class Wishes:
         return scores + spread * lifts
 
 
-def wishes_of(site: Site, items: Sequence[Item], now: datetime) -> Wishes:
-    """What the rules in force say of these items. Of several rules for one item all count."""
-    begun, lasting = Q(from_at=None) | Q(from_at__lte=now), Q(until_at=None) | Q(until_at__gt=now)
-    lifts: dict[int, float] = {}
-    hidden: set[int] = set()
-    for rule in Rule.objects.filter(begun & lasting, site=site):
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a site that are in force."""
+
+    rules: Sequence[Rule] = ()
+
+    def wishes(self, items: Iterable[Item]) -> Wishes:
+        """What they say of these items. Of several rules for one item all count."""
+        lifts: dict[int, float] = {}
+        hidden: set[int] = set()
         for item in items:
-            if not (item.external_id == rule.external_id if rule.external_id else rule.tag in item.tags):
-                continue
-            if rule.effect == Rule.Effect.HIDE:
-                hidden.add(item.pk)
-            else:
-                sign = 1.0 if rule.effect == Rule.Effect.BOOST else -1.0
-                lifts[item.pk] = lifts.get(item.pk, 0.0) + sign * rule.strength
-    return Wishes(lifts, frozenset(hidden))
+            for rule in self.rules:
+                if not (item.external_id == rule.external_id if rule.external_id else rule.tag in item.tags):
+                    continue
+                if rule.effect == Rule.Effect.HIDE:
+                    hidden.add(item.pk)
+                else:
+                    sign = 1.0 if rule.effect == Rule.Effect.BOOST else -1.0
+                    lifts[item.pk] = lifts.get(item.pk, 0.0) + sign * rule.strength
+        return Wishes(lifts, frozenset(hidden))
+
+    @property
+    def boosted_ids(self) -> list[str]:
+        """External ids of items that are named to be shown further up: they are considered, however far away."""
+        boosts = [rule for rule in self.rules if rule.effect == Rule.Effect.BOOST]
+        return [rule.external_id for rule in boosts if rule.external_id]
+
+
+def rules_in_force(site: Site, now: datetime | None = None) -> Rules:
+    """Those that have begun and are not over."""
+    now = now or timezone.now()
+    begun, lasting = Q(from_at=None) | Q(from_at__lte=now), Q(until_at=None) | Q(until_at__gt=now)
+    return Rules(list(Rule.objects.filter(begun & lasting, site=site)))
 
 
 def rules_of(site: Site) -> QuerySet[Rule]:

@@ -12,6 +12,7 @@ from library.access import Scope, bearer_token, require_scope
 from library.models import ApiKey
 from recommender import site_keys
 from recommender.models import Site, SiteKey, SiteOrigin
+from recommender.site_selectors import own_site
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED = "_sightline_site_caller"
@@ -129,8 +130,4 @@ def _caller_of_token(request: HttpRequest, token: str) -> SiteCaller:
 
 
 def _owner_of(request: HttpRequest, slug: str) -> SiteCaller:
-    user = require_scope(request, _scope_for(request))
-    site = Site.objects.filter(slug=slug, owner=user).first()
-    if site is None:
-        raise NotFound(_NO_SUCH_SITE)
-    return SiteCaller(site)
+    return SiteCaller(own_site(require_scope(request, _scope_for(request)), slug))

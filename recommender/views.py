@@ -3,7 +3,7 @@
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,12 +13,15 @@ from django.views.decorators.http import require_safe
 from core.errors import Unavailable
 from library import renditions
 from library.access import viewer_of
-from library.selectors import asset_for
+from library.models import Asset
+from library.selectors import Viewer, asset_for, listed_assets
 from recommender.pictures import picture_for
-from recommender.services import related_assets
-from search.cards import cards_of_matches
+from recommender.related import Suggestion, Wish, examples_of
+from recommender.related_lists import Place, RelatedList, related_list, shown_before
+from recommender.related_things import things_of
+from search.cards import Card
 
-RELATED_COUNT = 24
+RELATED_COUNT = 12
 #: How long a copy of an item's picture may outlive the item.
 _PICTURE_MAX_AGE_S = 3600
 _SCRIPT = Path(__file__).parent / "embed" / "related.js"
@@ -27,17 +30,20 @@ _SCRIPT_MAX_AGE_S = 3600
 
 @require_safe
 def related(request: HttpRequest, asset_id: int) -> HttpResponse:
-    """Photos like this one in words and looks; an engine that is away is said, never shown as "none"."""
+    """What the API answers beside this photo; an engine that is away is said, never shown as "none"."""
     viewer = viewer_of(request)
     asset = asset_for(viewer, asset_id)
-    context: dict[str, Any] = {"asset": asset}
     try:
-        page = related_assets(viewer, asset, limit=RELATED_COUNT, cursor=None)
+        found = _beside(viewer, asset, request.GET.get("cursor"))
     except Unavailable as error:
-        response = render(request, "recommender/related.html", {**context, "problem": str(error)}, status=503)
+        response = render(
+            request, "recommender/related.html", {"asset": asset, "problem": str(error)}, status=503
+        )
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
-    context["cards"] = cards_of_matches(viewer, page.matches)
+    more = f"{request.path}?{urlencode({'cursor': found.next})}" if found.next else ""
+    cards = [_card(one) for one in found.suggestions]
+    context = {"asset": asset, "found": found, "cards": cards, "more_url": more}
     return render(request, "recommender/related.html", context)
 
 
@@ -64,6 +70,18 @@ def embed_script(request: HttpRequest) -> HttpResponse:
     response.headers["Cache-Control"] = f"public, max-age={_SCRIPT_MAX_AGE_S}"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
+
+
+def _beside(viewer: Viewer, asset: Asset, cursor: str | None) -> RelatedList:
+    (seed,) = things_of([asset], [])
+    about = str(seed.ref)
+    wish = Wish(examples_of(seed), listed_assets(viewer), site=None, limit=RELATED_COUNT, shown=[seed])
+    return related_list(wish, Place(about=about), shown_before(cursor, about))
+
+
+def _card(one: Suggestion) -> Card:
+    assert one.thing.asset is not None  # of photos alone
+    return Card(one.thing.asset, one.thing.known.shown, because=one.reason)
 
 
 @cache

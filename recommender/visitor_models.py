@@ -76,7 +76,7 @@ class LearnedBehaviour(models.Model):
 
 
 class Rule(models.Model):
-    """An editor's wish for a site's recommendations: some items further up, or further down, or never."""
+    """An editor's wish for all lists of a site: some items further up, or further down, or never."""
 
     class Effect(models.TextChoices):
         BOOST = "boost", "further up"

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from captioning.alt_text import alt_text
@@ -133,6 +133,20 @@ def settle(tried: Sent) -> None:
         message.due_at = timezone.now() + _BACKOFF * 4 ** (message.attempts - 1)
     message.last_error = tried.error[:_ERROR_MAX_CHARS]
     message.save(update_fields=["state", "delivered_at", "due_at", "last_error"])
+
+
+def drop_outdated(now: datetime | None = None) -> int:
+    """Removes what arrived, or was given up, more than WEBHOOKS_KEEP_DAYS ago; how many.
+
+    The last sentence that a site was told of an item stays, for by it the next one is known as a correction.
+    """
+    before = (now or timezone.now()) - timedelta(days=settings.WEBHOOKS_KEEP_DAYS)
+    arrived = Q(state=State.DELIVERED, delivered_at__lt=before)
+    given_up = Q(state=State.GIVEN_UP, created_at__lt=before)
+    said = Q(event__in=[Event.READY, Event.CORRECTED])
+    later = WebhookMessage.objects.filter(said, item=OuterRef("item"), pk__gt=OuterRef("pk"))
+    last_word = said & Q(item__isnull=False) & ~Exists(later)
+    return WebhookMessage.objects.filter(arrived | given_up).exclude(last_word).delete()[0]
 
 
 def signature(secret: str, body: bytes, at_s: int) -> str:

@@ -1,7 +1,7 @@
 """One page of a ranking over what a viewer may see: signals are asked, fused, and cut into pages."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -9,13 +9,13 @@ from pathlib import Path
 from django.db.models import QuerySet
 
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered, visible_assets
+from library.selectors import AssetFilters, Viewer, filtered, listed_assets
 from search import cursors, keywords
 from search.active import CHECKPOINTS, active_models
 from search.candidates import gather
 from search.conditions import narrowed, reason_for_nothing
 from search.engines import engine_of
-from search.fusion import Fused, Weights, fuse, read_weights, scaled, summed_by_signal, without
+from search.fusion import Weights, fuse, read_weights, scaled, summed_by_signal, without
 from search.index.base import Vectors
 from search.language import PHRASE, Condition
 from search.listing import newest, newest_of
@@ -28,9 +28,6 @@ DEFAULT_LIMIT = 20
 NO_FILTERS = AssetFilters()
 #: Everything fits a text to some degree: by date come the so many that fit best.
 _DATED_DEPTH = 200
-
-#: A look over the whole ranking before it is cut into pages: leaves out, never adds.
-Refine = Callable[[list[Fused]], list[Fused]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,6 @@ def answer(
     limit: int,
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
-    refine: Refine | None = None,
     started: float | None = None,
 ) -> SearchPage:
     """One page of the fused ranking over what the viewer may see."""
@@ -125,7 +121,7 @@ def answer(
     asked = _signals(question, scope)
 
     def ranking_at(depth: int) -> Ranking:
-        return _ranking(asked, scope, depth, refine)
+        return _ranking(asked, scope, depth)
 
     if question.sort == BY_DATE:
         best = ranking_at(_DATED_DEPTH).results[:_DATED_DEPTH]
@@ -164,7 +160,7 @@ def listed(
 
 def allowed(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> QuerySet[Asset]:
     """What may be found at all."""
-    return narrowed(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+    return narrowed(filtered(listed_assets(viewer), viewer, filters), viewer, conditions)
 
 
 def fusion_weights(purpose: str) -> Weights:
@@ -195,7 +191,7 @@ def _signals(question: Question, scope: Scope) -> _Asked:
     return _Asked(wanted, unwanted, named)
 
 
-def _ranking(asked: _Asked, scope: Scope, depth: int, refine: Refine | None) -> Ranking:
+def _ranking(asked: _Asked, scope: Scope, depth: int) -> Ranking:
     candidates = gather(asked.wanted, scope, depth)
     fused = fuse(candidates.rankings, asked.weights)
     if asked.unwanted:
@@ -203,8 +199,6 @@ def _ranking(asked: _Asked, scope: Scope, depth: int, refine: Refine | None) -> 
         frames = scope.frames_of(candidates.ranks)
         scores = {signal.name: signal.scores(frames) for signal in asked.unwanted}
         fused = without(fused, fuse(scores, asked.weights))
-    if refine is not None:
-        fused = refine(fused)
     return tiered(fused, candidates.ranks, depth, complete=candidates.complete)
 
 
@@ -213,7 +207,7 @@ def _reason(
 ) -> str:
     if found:
         return ""
-    return reason_for_nothing(filtered(visible_assets(viewer), viewer, filters), viewer, conditions)
+    return reason_for_nothing(filtered(listed_assets(viewer), viewer, filters), viewer, conditions)
 
 
 def _looked_for(signals: Sequence[Signal]) -> list[keywords.Term]:

@@ -64,8 +64,8 @@ class Narrowing(Paging):
 
 class TextSearch(Narrowing):
     q: str = Field(
-        description='Plain words, "a phrase", -without, tag:, text:, after:, before:, type:, colour:, by:, is:; '
-        f"at most {MAX_CHARS} characters. Conditions alone list the newest photos first"
+        description='Plain words, "a phrase", -without, tag:, text:, after:, before:, type:, colour:, camera:, by:, '
+        f"is:; at most {MAX_CHARS} characters. Conditions alone list the newest photos first"
     )
     sort: Literal["relevance", "date"] = Field(
         "relevance", description="date: the newest first, of the 200 that fit best"

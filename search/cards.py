@@ -26,12 +26,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class Card:
-    """One photo in a grid. `caption` is empty until it has been described. matched: words that were looked for."""
+    """One photo in a grid. `caption` is empty until it has been described. matched: words that were looked for.
+
+    because: why it is here, in words. picture_text: what is written in it, of which a search result shows what matched.
+    """
 
     asset: Asset
     caption: str
     reasons: tuple[Reason, ...] = ()
     matched: frozenset[str] = frozenset()
+    because: str = ""
+    picture_text: str = ""
 
     @property
     def alt(self) -> str:
@@ -43,8 +48,14 @@ class Card:
         return pieces(self.caption[:1].upper() + self.caption[1:], self.matched)
 
     @property
+    def matched_lines(self) -> list[tuple[Piece, ...]]:
+        """The lines in the picture that hold matched words, cut where these begin and end."""
+        lines = [pieces(line, self.matched) for line in self.picture_text.splitlines()]
+        return [line for line in lines if any(piece.matched for piece in line)]
+
+    @property
     def matched_words(self) -> list[str]:
-        """Words that were looked for, wherever they stand: in the caption, names, tags or the description."""
+        """Words that were looked for, wherever they stand: in caption, names, tags, description or picture."""
         return sorted(self.matched)
 
     @property
@@ -70,21 +81,24 @@ def cards_of(
     """One card per asset, in order, in a few queries however many there are. terms: words to show in the captions."""
     listed = list(assets)
     first_frames = _first_frames([asset.pk for asset in listed])
-    captions = captions_of(first_frames.values())
+    captions = captions_of(frame_id for frame_id, _ in first_frames.values())
     matched = matched_words(first_frames, terms)
     cards = []
     for asset in listed:
-        caption = captions.get(first_frames.get(asset.pk, 0))
+        frame_id, picture_text = first_frames.get(asset.pk, (0, ""))
+        caption = captions.get(frame_id)
         reasons = reasons_of((why or {}).get(asset.pk, {}))
         words = matched.get(asset.pk, frozenset())
-        cards.append(Card(asset, caption.text if caption else "", reasons, words))
+        said = caption.text if caption else ""
+        cards.append(Card(asset, said, reasons, words, picture_text=picture_text))
     return cards
 
 
-def _first_frames(asset_ids: Sequence[int]) -> dict[int, int]:
-    """The frame that stands for each asset; those whose frames are not made yet are left out."""
+def _first_frames(asset_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """The frame that stands for each asset, and what is written in it; assets without frames yet are left out."""
     frames = Frame.objects.filter(asset_id__in=asset_ids).order_by("-number")
-    return dict(frames.values_list("asset_id", "pk"))
+    told = frames.values_list("asset_id", "pk", "picture_text__text")
+    return {asset_id: (frame_id, text or "") for asset_id, frame_id, text in told}
 
 
 def cards_of_matches(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from captioning.colours import frames_of_colour
@@ -89,6 +90,10 @@ def _colour(viewer: Viewer, value: str) -> Q:
     return Q(pk__in=frames_of_colour(value).values("frame__asset_id"))
 
 
+def _camera(viewer: Viewer, value: str) -> Q:
+    return Q(camera__icontains=value)
+
+
 def _by(viewer: Viewer, value: str) -> Q:
     if value.lower() == "me":
         return Q(pk__in=filtered(Asset.objects.all(), viewer, _MINE).values("pk"))
@@ -98,6 +103,8 @@ def _by(viewer: Viewer, value: str) -> Q:
 def _is(viewer: Viewer, value: str) -> Q:
     if value == "reviewed":
         return Q(pk__in=frames_reviewed().values("asset_id"))
+    if value == "unsafe":
+        return Q(unsafe_score__gte=settings.UNSAFE_MIN_SCORE)
     return Q(visibility=value)
 
 
@@ -110,6 +117,7 @@ _CONDITIONS: dict[str, Callable[[Viewer, str], Q]] = {
     "before": _before,
     "type": _type,
     "colour": _colour,
+    "camera": _camera,
     "by": _by,
     "is": _is,
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from core import backends
 from core.errors import ModelUnavailable
-from search.active import ActiveEmbedder, active_embedders
+from search.active import ActiveEmbedder, active_embedders, configured
 from search.embedders.base import Embedder
 from search.index.base import Vectors
 
@@ -19,6 +19,11 @@ _REMEMBERED_QUERIES = 256
 def embedder(space: str) -> Embedder:
     """The active embedder of a space."""
     return loaded(space, active_embedders()[space])
+
+
+def configured_embedder(space: str) -> Embedder:
+    """The embedder that the settings name, whatever was switched to since: it measures without a database."""
+    return loaded(space, configured(space))
 
 
 def loaded(space: str, model: ActiveEmbedder) -> Embedder:

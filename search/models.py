@@ -48,6 +48,8 @@ class IndexPosition(models.Model):
 class KeywordDocument(models.Model):
     """The words by which an asset is found, as `search.keywords.words` normalises them.
 
+    `description` also holds what is written in the picture: found by as much as by a person's description.
+
     The database's own full-text index follows this table: triggers on SQLite, a generated column on PostgreSQL
     (both in a migration). Written by `search.indexing` only.
     """

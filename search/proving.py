@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from library.selectors import Viewer, visible_assets
+from library.selectors import Viewer, listed_assets
 from search.ids import any_of
 from search.keywords import Term
 from search.models import SuggestedWords
@@ -58,7 +58,7 @@ def proved(viewer: Viewer, claims: Sequence[Claim]) -> set[int]:
         cursor.execute(" UNION ALL ".join(selects), parameters)
         proofs: list[tuple[int, int]] = cursor.fetchall()
     visible = set(
-        visible_assets(viewer)
+        listed_assets(viewer)
         .filter(pk__in=any_of({asset_id for _, asset_id in proofs}))
         .values_list("pk", flat=True)
     )

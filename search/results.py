@@ -31,6 +31,7 @@ class FoundAsset(Schema):
     width: int
     height: int
     blurhash: str
+    picture_text: str = Field(description="What is written in the picture, line by line")
 
 
 class Result(Schema):
@@ -41,7 +42,7 @@ class Result(Schema):
         description="Words of the photo's texts and tags that were looked for, in lower case without accents"
     )
     highlights: dict[str, list[tuple[int, int]]] = Field(
-        description="Where they stand in caption and title: start and end, in characters"
+        description="Where they stand in caption, title and picture_text: start and end, in characters"
     )
 
 
@@ -93,7 +94,7 @@ def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:
 
 
 def _highlights(card: Card) -> dict[str, list[tuple[int, int]]]:
-    texts = {"caption": card.caption, "title": card.asset.title}
+    texts = {"caption": card.caption, "title": card.asset.title, "picture_text": card.picture_text}
     return {name: found for name, text in texts.items() if (found := spans(text, card.matched))}
 
 
@@ -106,4 +107,5 @@ def _found_asset(card: Card) -> dict[str, Any]:
         "width": card.asset.width_px,
         "height": card.asset.height_px,
         "blurhash": card.asset.blurhash,
+        "picture_text": card.picture_text,
     }

@@ -8,6 +8,8 @@ reader of a test. Settings for a test run:
     CAPTIONER, CAPTIONER_MODEL_ID = "tests.fakes.FakeCaptioner", "fake-captioner"
     EMBEDDERS = {"image": "tests.fakes.FakeImageEmbedder", "caption": "tests.fakes.FakeCaptionEmbedder"}
     EMBEDDER_MODEL_IDS = {"image": "fake-image", "caption": "fake-caption"}
+    UNSAFE_SCORER = "tests.fakes.FakeUnsafeScorer"
+    TEXT_READER = "tests.fakes.FakeTextReader"
 """
 
 import re
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from captioning.captioners.base import CaptionDraft
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.tags import class_names
+from captioning.vision.text_reader import Line
 
 #: Name -> colour, and the ImageNet class that the fake backbone claims to see in such a picture.
 PALETTE: dict[str, tuple[tuple[int, int, int], str]] = {
@@ -137,6 +140,34 @@ class FakeCaptionEmbedder:
             for word in _words(text):
                 row[zlib.crc32(word.encode()) % self.dimension] += 1.0
         return _unit_rows(list(rows), self.dimension)
+
+
+class FakeUnsafeScorer:
+    """Takes offence at nothing but glaring magenta."""
+
+    model_id = "fake-scorer"
+    glaring = (255, 0, 255)
+
+    def score(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N,) for uint8 RGB (N, H, W, 3)."""
+        distances = np.abs(squares.mean(axis=(1, 2)) - self.glaring).max(axis=1)
+        return np.where(distances < 8, 0.95, 0.01).astype(np.float32)
+
+
+class FakeTextReader:
+    """Reads signs where pictures are white: a sharp line, one that nobody can be sure of, and a speck."""
+
+    model_id = "fake-reader"
+    lines: tuple[Line, ...] = (
+        Line("FRESH FISH", 0.98),
+        Line("and chips", 0.4),
+        Line("Open 24 hours", 0.9),
+        Line("7", 0.99),
+    )
+
+    def read(self, pixels: NDArray[np.uint8]) -> list[Line]:
+        """The lines of one picture, uint8 RGB (H, W, 3)."""
+        return list(self.lines) if pixels.mean() > 240 else []
 
 
 def _cell_colours(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

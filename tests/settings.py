@@ -20,6 +20,8 @@ _VALUES = {
     "CAPTIONER_MODEL_ID": "fake-captioner",
     "EMBEDDERS": "image=tests.fakes.FakeImageEmbedder,caption=tests.fakes.FakeCaptionEmbedder",
     "EMBEDDER_MODEL_IDS": "image=fake-image,caption=fake-caption",
+    "UNSAFE_SCORER": "tests.fakes.FakeUnsafeScorer",
+    "TEXT_READER": "tests.fakes.FakeTextReader",
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
 }

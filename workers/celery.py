@@ -66,8 +66,8 @@ app.conf.update(
             "schedule": crontab(hour=4, minute=30),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
         },
-        "forget_searches": {
-            "task": "workers.forget_searches",
+        "drop_outdated": {
+            "task": "workers.drop_outdated",
             "schedule": crontab(hour=4, minute=45),
             "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
         },

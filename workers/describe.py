@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -16,11 +16,12 @@ import library.selectors
 import search.embeddings
 import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
-from captioning.captioners.base import CaptionDraft, caption_in_styles, encode_for
+from captioning.captioners.base import CaptionDraft, caption_in_styles
 from captioning.captioners.styles import NORMAL
 from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
 from captioning.selectors import captions_of, settled_sentences
+from captioning.unsafe import Scored, record_unsafe, score_unsafe
 from captioning.vision.colours import dominant_colours
 from captioning.vision.context import context_of
 from captioning.vision.frames import FrameBatch
@@ -53,6 +54,7 @@ class Description:
     textures: NDArray[np.float32]
     backbone_id: str
     colours: Sequence[Mapping[str, float]]
+    unsafe: Scored | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def look_at(
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
-    batch = FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
+    batch = FrameBatch(pixels, backbone.encode(pixels), pictures, contexts)
     drafts = caption_in_styles(captioner, batch, styles or [NORMAL] * len(batch))
     texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
     vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
@@ -132,6 +134,7 @@ def look_at(
         textures(batch.features.grid),
         backbone.model_id,
         list(dominant_colours(pixels)),
+        score_unsafe(pixels),
     )
 
 
@@ -151,6 +154,9 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         for space, vectors in made.vectors.items():
             search.embeddings.record(space, made.embedders[space], ids, vectors[rows])
         search.embeddings.record(TEXTURES, made.backbone_id, ids, made.textures[rows])
+        # Assets after vectors: the index stage locks them in this order, too.
+        if made.unsafe is not None:
+            record_unsafe(ids, replace(made.unsafe, scores=[made.unsafe.scores[row] for row in rows]))
         _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
 
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -21,6 +21,8 @@ MAX_DELIVERIES = 3
 _PROGRESS_EVERY_S = 0.5
 #: A job may be silent while it verifies, but never longer than its task may run.
 _SILENCE = timedelta(seconds=JOB_TIME_LIMIT_S + 60)
+#: Other jobs are few, and somebody asked for them: they stay.
+_LEARNING_KEPT = timedelta(days=30)
 
 State = Job.State
 _log = logging.getLogger(__name__)
@@ -71,6 +73,12 @@ def start_due_learning() -> Job | None:
     """Learn from visitors where something was done since the last time, or is to be forgotten."""
     due = learned_behaviour.anything_to_learn() or interactions.any_outdated()
     return pipeline.start_job(Job.Kind.LEARN_BEHAVIOUR) if due else None
+
+
+def drop_outdated(now: datetime | None = None) -> int:
+    """Removes the jobs by which visitors are followed, of which a busy site makes a hundred a day; how many."""
+    before = (now or timezone.now()) - _LEARNING_KEPT
+    return Job.objects.filter(kind=Job.Kind.LEARN_BEHAVIOUR, finished_at__lt=before).delete()[0]
 
 
 def waiting() -> bool:

@@ -1,6 +1,6 @@
 """The order of the stages, written once, and the doors' way to set them going.
 
-    frames (cpu) -> describe (gpu; fresh single uploads: interactive) -> index (index, one writer)
+    frames (cpu) -> describe (gpu; fresh single uploads: interactive) -> index (index, one writer) -> text (enrich)
 
 Rows say what is to do: a stage's work is a query (`workers.selectors.todo`), so a message may be lost, come
 twice or come late, and nothing is lost, done twice or forgotten. Doors call these functions on commit.
@@ -52,7 +52,11 @@ class Stage:
 FRAMES = Stage("frames", queue="cpu", subject=Asset)
 DESCRIBE = Stage("describe", queue="gpu", subject=Frame, express_queue="interactive")
 INDEX = Stage("index", queue="index", subject=Frame)
+TEXT = Stage("text", queue="enrich", subject=Frame)
+#: The way of a photo until it can be searched.
 STAGES: tuple[Stage, ...] = (FRAMES, DESCRIBE, INDEX)
+#: And what costs too much to be waited for. A photo is done without it, and well though it fails.
+EVERY_STAGE: tuple[Stage, ...] = (*STAGES, TEXT)
 
 #: Every queue that some worker has to serve; `interactive` also answers searches by image and captions on demand.
 QUEUES: tuple[str, ...] = ("cpu", "gpu", "index", "interactive")
@@ -67,17 +71,17 @@ EXPRESS_PER_MINUTE = 12
 
 def stage_named(name: str) -> Stage:
     """The stage of that name; KeyError where there is none."""
-    return {stage.name: stage for stage in STAGES}[name]
+    return {stage.name: stage for stage in EVERY_STAGE}[name]
 
 
 def after(stage: Stage) -> Stage | None:
     """The stage that follows, if any."""
-    position = STAGES.index(stage)
-    return STAGES[position + 1] if position + 1 < len(STAGES) else None
+    position = EVERY_STAGE.index(stage)
+    return EVERY_STAGE[position + 1] if position + 1 < len(EVERY_STAGE) else None
 
 
 def wake(stage: Stage | str | None = None) -> bool:
-    """Tell the workers of a stage (None: of every stage) that rows are waiting.
+    """Tell the workers of a stage (None: of all that lead to searching) that rows are waiting.
 
     False where Redis is away: the rows are there, and the sweep finds them. Never raises, and takes a web
     request at most `messages.PATIENCE_S`.

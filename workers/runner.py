@@ -20,7 +20,7 @@ TIME_BUDGET_S = 45.0
 MAX_BATCH_S = 30.0
 
 _log = logging.getLogger(__name__)
-_looping: dict[str, threading.Lock] = {stage.name: threading.Lock() for stage in pipeline.STAGES}
+_looping: dict[str, threading.Lock] = {stage.name: threading.Lock() for stage in pipeline.EVERY_STAGE}
 
 
 @dataclass(frozen=True)

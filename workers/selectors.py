@@ -9,12 +9,13 @@ from django.utils import timezone
 
 import search.selectors
 from captioning.active import active_caption_model_id
+from captioning.picture_text import frames_without_text
 from captioning.selectors import frames_without_caption
 from core.errors import ModelUnavailable, NotFound
 from library.models import Asset, Frame
 from search.active import active_model_id, spaces
 from workers.models import Job, StageRun
-from workers.pipeline import DESCRIBE, FRAMES, STAGES, Stage
+from workers.pipeline import DESCRIBE, EVERY_STAGE, FRAMES, STAGES, TEXT, Stage
 
 State = StageRun.State
 DONE, WAITING = "done", "waiting"
@@ -31,6 +32,9 @@ def todo(stage: Stage) -> QuerySet[Any]:
         for space in spaces():
             lacking = lacking | search.selectors.frames_without_embedding(space, active_model_id(space))
         return lacking
+    if stage == TEXT:
+        # What searches know already: the words that stand in it must hold up nobody's finding it.
+        return frames_without_text().exclude(asset__keyword_document=None)
     return search.selectors.frames_to_index()
 
 
@@ -67,12 +71,12 @@ def queue_counts() -> dict[str, dict[str, int]]:
                 for state in (State.RUNNING, State.RETRY, State.FAILED, State.PARKED)
             },
         }
-        for stage in STAGES
+        for stage in EVERY_STAGE
     }
 
 
 def stages_of(asset: Asset) -> dict[str, str]:
-    """For each stage of one asset: done, waiting, running, retry, failed or parked."""
+    """For each stage until one asset can be searched: done, waiting, running, retry, failed or parked."""
     return stages_of_assets([asset])[asset.pk]
 
 

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from workers import claims, jobs, liveness, pipeline
 from workers.models import StageRun
-from workers.pipeline import STAGES
+from workers.pipeline import EVERY_STAGE
 
 
 def heal() -> int:
@@ -30,7 +30,7 @@ def retry(runs: QuerySet[StageRun]) -> int:
 def drop_orphaned_records() -> int:
     """Forget the run records of assets and frames that were deleted."""
     dropped = 0
-    for stage in STAGES:
+    for stage in EVERY_STAGE:
         subject = stage.subject.objects.filter(pk=OuterRef("subject_id"))
         gone = StageRun.objects.filter(~Exists(subject), stage=stage.name).exclude(
             state=StageRun.State.RUNNING

@@ -11,7 +11,7 @@ import library.frames
 import search.services
 from core.errors import ModelUnavailable
 from library.models import Asset, Frame
-from workers import claims, describe, errands, pipeline, selectors
+from workers import claims, describe, errands, pipeline, reading, selectors
 from workers.claims import Claim
 from workers.models import StageRun
 from workers.runner import Lane
@@ -20,6 +20,10 @@ _FRAMES_BATCH = 50
 _INDEX_BATCH = 500
 #: One web upload's worth: small enough that the next visitor's picture does not wait long behind it.
 _EXPRESS_BATCH = 4
+#: Each is a second or so of one processor.
+_TEXT_BATCH = 4
+#: Then whatever else its worker serves has its turn: describing loses a tenth of its pace at most.
+TEXT_BUDGET_S = 5.0
 #: How far bulk work steps back (of 19) for pages and fresh uploads that want the same processors.
 _NICENESS = 10
 
@@ -30,6 +34,8 @@ def lane_of(stage: pipeline.Stage, *, express: bool = False) -> Lane:
         return Lane(stage, _FRAMES_BATCH, _make_frames)
     if stage == pipeline.INDEX:
         return Lane(stage, _INDEX_BATCH, _index)
+    if stage == pipeline.TEXT:
+        return Lane(stage, _TEXT_BATCH, _read_texts)
     return Lane(
         stage,
         batch_size=min(_EXPRESS_BATCH, settings.DESCRIBE_BATCH_SIZE)
@@ -90,6 +96,12 @@ def _undescribed(frames: list[Frame]) -> list[int]:
         )
     except ModelUnavailable:  # nobody can hurry
         return []
+
+
+def _read_texts(claim: Claim, _: Any) -> None:
+    errors = reading.read_frames(claim.subject_ids)
+    claims.fail(claim.stage, errors)
+    claims.finish(claim.stage, set(claim.subject_ids) - set(errors))
 
 
 def _index(claim: Claim, _: Any) -> None:

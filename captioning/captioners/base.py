@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from captioning.captioners.styles import NORMAL, first_known
-from captioning.vision.frames import Features, FrameBatch, Pixels
+from captioning.vision.frames import FrameBatch
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,6 @@ class Captioner(Protocol):
 
         ModelUnavailable where weights are missing; InvalidInput names the styles that it knows.
         """
-
-
-def encode_for(captioner: Captioner, backbone: Any, pixels: Pixels) -> Features:
-    """What the backbone sees in N pictures, uint8 (N, 260, 260, 3), in one pass for all that read it.
-
-    A captioner with a last stage of its own says so in `reads_trunk`, and gets the map before that stage, too.
-    """
-    wanted = {"trunk": True} if getattr(captioner, "reads_trunk", False) else {}
-    features: Features = backbone.encode(pixels, **wanted)
-    return features
 
 
 def caption_in_styles(captioner: Captioner, frames: FrameBatch, styles: Sequence[str]) -> list[CaptionDraft]:

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 class Candidate(NamedTuple):
     """A sentence that the decoding kept. log_probability: of all its tokens together. agreement: in nats, how much
-    likelier than elsewhere its words are here; 0 without a concept head. rank: the highest is the best."""
+    likelier than elsewhere its words are here; 0 without a concept head. rank: the highest is the best. match: the
+    cosine of sentence and picture to a judge; 0 without one."""
 
     text: str
     log_probability: float
     tokens: float
     agreement: float
     rank: float
+    match: float = 0.0
 
     @property
     def confidence(self) -> float:
@@ -32,5 +34,6 @@ def evidence_of(candidates: Sequence[Candidate]) -> dict[str, float]:
         "log_probability": best.log_probability,
         "tokens": best.tokens,
         "agreement": best.agreement,
+        "match": best.match,
         "margin": best.rank - candidates[1].rank if len(candidates) > 1 else 0.0,
     }

@@ -23,7 +23,8 @@ class Decoding:
     """What is chosen; None leaves it as the captioner has it. InvalidInput names the key and its rule.
 
     num_beams: 1 is greedy. top_p, temperature: words are drawn, so no beams. no_repeat_ngram_size: no run of so many
-    tokens comes twice in a caption; 0 allows it.
+    tokens comes twice in a caption; 0 allows it. match_weight: of several sentences the one is taken whose own score
+    plus so many times its match with the picture, to the judge, is highest; 0 asks no judge.
     """
 
     num_beams: int | None = None
@@ -31,6 +32,7 @@ class Decoding:
     temperature: float | None = None
     max_new_tokens: int | None = None
     no_repeat_ngram_size: int | None = None
+    match_weight: float | None = None
 
     def __post_init__(self) -> None:
         _check("num_beams", self.num_beams, 1, 16)
@@ -38,6 +40,7 @@ class Decoding:
         _check("temperature", self.temperature, 0.05, 5.0)
         _check("max_new_tokens", self.max_new_tokens, 1, 256)
         _check("no_repeat_ngram_size", self.no_repeat_ngram_size, 0, 10)
+        _check("match_weight", self.match_weight, 0.0, 1000.0)
         if self.draws and (self.num_beams or 1) > 1:
             raise InvalidInput(
                 "top_p and temperature draw words, num_beams searches: choose one of them.", field="decoding"
@@ -66,13 +69,14 @@ class Decoding:
             for key in ("num_beams", "top_p", "top_k", "temperature"):
                 result.pop(key, None)
             if (self.num_beams or 1) == 1:
-                result.pop("concept_agreement", None)  # it ranks beams
+                for key in ("concept_agreement", "match_weight"):  # they rank beams
+                    result.pop(key, None)
         if self.draws:
             result |= {"do_sample": True, "top_k": 0, "top_p": self.top_p or 1.0}
             result |= {"temperature": self.temperature or 1.0}
         elif self.num_beams is not None:
             result |= {"do_sample": False, "num_beams": self.num_beams}
-        for key in ("max_new_tokens", "no_repeat_ngram_size"):
+        for key in ("max_new_tokens", "no_repeat_ngram_size", "match_weight"):
             if (value := getattr(self, key)) is not None:
                 result[key] = value
         return result
@@ -80,13 +84,14 @@ class Decoding:
 
 def name_of(arguments: Mapping[str, Any]) -> str:
     """What tells the captions of these arguments of `generate` from others: `beam3-agree0.1`, `nucleus0.9-max40`."""
-    agreement = arguments.get("concept_agreement", 0.0)
+    agreement, match = arguments.get("concept_agreement", 0.0), arguments.get("match_weight", 0.0)
     if arguments.get("do_sample"):
         name = f"nucleus{arguments.get('top_p', 1.0):g}"
         if (temperature := arguments.get("temperature", 1.0)) != 1.0:
             name += f"-t{temperature:g}"
     else:
         name = f"beam{arguments.get('num_beams', 1)}" + (f"-agree{agreement:g}" if agreement else "")
+        name += f"-match{match:g}" if match else ""
     if (longest := arguments.get("max_new_tokens", DEFAULT_MAX_NEW_TOKENS)) != DEFAULT_MAX_NEW_TOKENS:
         name += f"-max{longest}"
     if repeats := arguments.get("no_repeat_ngram_size", 0):
@@ -100,7 +105,7 @@ def spoken(arguments: Mapping[str, Any]) -> str:
     if kind == "beam1":
         kind = "greedy"
     kind = re.sub(r"(?<=[a-z])(?=\d)", " ", kind)
-    rest = "-".join(part for part in rest.split("-") if part and not part.startswith("agree"))
+    rest = "-".join(part for part in rest.split("-") if part and not part.startswith(("agree", "match")))
     return f"{kind} ({rest})" if rest else kind
 
 

@@ -23,9 +23,9 @@ from captioning.captioners.architecture import Architecture
 from captioning.captioners.concepts import ConceptHead, pooled_grid
 from captioning.captioners.projectors import Projector
 from captioning.captioners.styles import LEARNED, NORMAL, STYLES, checked_style
-from captioning.captioners.tuned_backbone import tuned_backbone
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.tags import class_names, top_classes
+from captioning.vision.tuned import TunedBackbone
 
 #: What the vectors of a style are before they learn: these words, over and over (Lester et al. 2021, 3.2).
 _STYLES_AT_FIRST = {"short": " Briefly:", "detailed": " In detail:"}
@@ -44,7 +44,7 @@ class VisualLanguageModel(nn.Module):
     """Projector, concept head, and a language model adapted as the architecture says; perhaps a backbone of its own.
 
     What it reads of N pictures is called `seen`: the grid of the shared backbone (N, 81, 1280), or what its own
-    part of the backbone makes that grid of (`captioning.captioners.tuned_backbone`).
+    part of the backbone makes that grid of (`captioning.vision.tuned`).
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class VisualLanguageModel(nn.Module):
         self.projector = Projector(
             architecture, embedding.shape[1], float(embedding.detach().float().std()), dropout
         )
-        self.vision = tuned_backbone(architecture)
+        tuned = architecture.backbone != "frozen"
+        self.vision = TunedBackbone(whole=architecture.backbone == "all") if tuned else None
         self.concepts = ConceptHead(len(architecture.concepts)) if architecture.concepts else None
         if self.concepts is not None:
             self.concepts.requires_grad_(requires_grad=False)  # taught by itself, before the language model

@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from captioning.alt_text import MAX_CHARS
-from captioning.captioners.base import CaptionDraft, Captioner, encode_for
+from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import spoken
 from captioning.captioners.styles import LEARNED, NORMAL, checked_style
 from captioning.evaluation.comparison import wording
@@ -72,7 +72,7 @@ def frame_batches(
             pixels, pictures = coming.result()
             coming = ahead.submit(decoded, start + batch) if start + batch < len(images) else None
             contexts = [image.context for image in images[start : start + batch]]
-            yield FrameBatch(pixels, encode_for(captioner, backbone, pixels), pictures, contexts)
+            yield FrameBatch(pixels, backbone.encode(pixels), pictures, contexts)
 
 
 def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _compute(paths: Sequence[Path], files: Mapping[str, Path], view: str, *, pro
         for start in starts:
             pixels = coming.result()
             coming = ahead.submit(decoded, start + _BATCH) if start + _BATCH < len(paths) else coming
-            features = backbone.encode(pixels, trunk="trunk" in arrays)
+            features = backbone.encode(pixels)
             for name, array in arrays.items():
                 array[start : start + len(pixels)] = getattr(features, name)
             bar.update(len(pixels))

@@ -22,8 +22,15 @@ from captioning.training.styles import in_style
 from captioning.vision.frames import Features
 from core.devices import flushed_denormals, keep_large_blocks
 
-#: How captions are decoded unless somebody says otherwise; arguments of `generate`. The agreement is chosen on calib.
-DECODING = {"num_beams": 3, "max_new_tokens": 24, "do_sample": False, "concept_agreement": 0.1}
+#: How captions are decoded unless somebody says otherwise; arguments of `generate`, and how much concepts and judge
+#: count, which was chosen on calib.
+DECODING = {
+    "num_beams": 5,
+    "max_new_tokens": 24,
+    "do_sample": False,
+    "concept_agreement": 0.1,
+    "match_weight": 20.0,
+}
 _SHOWN = 4
 _BATCH = 50
 

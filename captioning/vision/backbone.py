@@ -42,8 +42,8 @@ class EfficientNetLite2:
         self.trunk, self.last_stage, self.classifier = Trunk(net), LastStage(net), net._fc
 
     @torch.inference_mode()
-    def encode(self, pixels: NDArray[np.uint8], *, trunk: bool = False) -> Features:
-        """Features of N pictures given as uint8 RGB of shape (N, 260, 260, 3); with `trunk` also the map on the way."""
+    def encode(self, pixels: NDArray[np.uint8]) -> Features:
+        """Features of N pictures given as uint8 RGB of shape (N, 260, 260, 3)."""
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         before = self.trunk(normalised(batch, self.dtype))
         feature_map = self.last_stage(before)
@@ -51,7 +51,7 @@ class EfficientNetLite2:
         return Features(
             grid_of(feature_map).half().cpu().numpy(),
             logits.float().cpu().numpy(),
-            before.half().cpu().numpy() if trunk else None,
+            before.half().cpu().numpy(),
         )
 
     def class_weights(self) -> Tensor:

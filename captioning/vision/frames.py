@@ -15,7 +15,8 @@ class Features:
 
     grid: float16, (N, 81, 1280), rows of the 9x9 grid from top left to bottom right.
     logits: float32, (N, 1000), scores of the ImageNet-1k classes.
-    trunk: float16, (N, 208, 9, 9), the map before the backbone's last stage; there where a captioner asked for it.
+    trunk: float16, (N, 208, 9, 9), the map before the backbone's last stage, for models with a last stage of their own;
+    None of a backbone that has no such map, or where features come from a disk that kept none.
     """
 
     grid: NDArray[np.float16]

@@ -25,6 +25,14 @@ def fitted_pixels(image: Image.Image, longer_side_px: int) -> NDArray[np.uint8]:
     return np.asarray(upright)
 
 
+def enlarged_pixels(image: Image.Image, longer_side_px: int, at_most: int) -> NDArray[np.uint8]:
+    """The same picture in its own shape, uint8 RGB (H, W, 3), scaled to this side or `at_most` times its size."""
+    upright = _upright_rgb(image)
+    scale = min(longer_side_px / max(upright.size), at_most)
+    width, height = (max(1, round(side * scale)) for side in upright.size)
+    return np.asarray(upright.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
+
+
 def _upright_rgb(image: Image.Image) -> Image.Image:
     """A copy of the picture."""
     image = ImageOps.exif_transpose(image)

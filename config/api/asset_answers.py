@@ -9,9 +9,10 @@ from django.db.models import prefetch_related_objects
 from ninja import Field, Schema
 
 from captioning.models import AutoTag, Caption
+from captioning.picture_text import texts_of
 from captioning.selectors import auto_tags_of, captions_of
 from library.models import Asset
-from library.selectors import is_owner, original_url, thumbnail_url, thumbnail_urls
+from library.selectors import is_hidden, is_owner, original_url, thumbnail_url, thumbnail_urls
 from workers.selectors import stages_of
 
 Viewer = User | AnonymousUser
@@ -72,6 +73,11 @@ class AssetOut(AssetBrief):
     original: str = Field(description="The untouched file for its owner, for others a copy without metadata")
     caption_details: CaptionOut | None
     auto_tags: list[AutoTagOut] = Field(description="Machine-made, the surest first")
+    unsafe_score: float | None = Field(
+        description="How likely it is pornographic, from 0 to 1, as a model has it; null: not scored"
+    )
+    hidden: bool = Field(description="Whether lists and searches of others leave it out for that")
+    picture_text: str = Field(description="What is written in the picture, line by line, as a model read it")
     stages: dict[str, str] = Field(description="done, waiting, running, retry, failed or parked")
     updated_at: datetime
     original_name: str | None = Field(description="For the owner only")
@@ -101,6 +107,9 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
         "original": original_url(asset),
         "caption_details": caption,
         "auto_tags": _unique(tag for tags in auto_tags_of(frame_ids).values() for tag in tags),
+        "picture_text": "\n".join(texts_of(frame_ids).values()),
+        "unsafe_score": asset.unsafe_score,
+        "hidden": is_hidden(asset),
         "stages": stages_of(asset),
         "updated_at": asset.updated_at,
         "original_name": asset.original_name if owner else None,

@@ -32,8 +32,7 @@ def demo_site(owner: User, url: str) -> DemoSite:
     for old in live_site_keys(site).filter(kind=SiteKey.Kind.PUBLISHABLE):
         revoke_site_key(site, old.pk)
     lines = filled((FOLDER / "items.ndjson").read_text("utf-8"), {"demo": url}).encode()
-    report = put_lines(site, BytesIO(lines), len(lines))
-    refused = [line for line in report if line.status == REFUSED]
+    refused = [line for line in put_lines(site, BytesIO(lines)) if line.status == REFUSED]
     assert not refused, refused
     pipeline.wake_items()
     return DemoSite(site, create_site_key(site, kind=SiteKey.Kind.PUBLISHABLE, name="demo pages").token)

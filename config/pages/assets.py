@@ -20,8 +20,9 @@ from library import asset_store
 from library.access import require_session, viewer_of
 from library.forms import AssetForm, add_problem
 from library.models import Asset, Frame
-from library.selectors import AssetFilters, asset_for, editable_asset_for, frames_of, is_owner
+from library.selectors import AssetFilters, asset_for, editable_asset_for, frames_of, is_hidden, is_owner
 from search.cards import cards_of
+from search.language import term
 from workers import pipeline
 from workers.selectors import stages_of
 
@@ -116,7 +117,9 @@ def _told(request: HttpRequest, found: Asset, stages: Mapping[str, str]) -> dict
         "card": cards_of([found])[0],
         "caption": caption_of(frame) if frame else None,
         "is_owner": is_owner(viewer_of(request), found),
+        "hidden": is_hidden(found),
         "tags": found.tags.all(),
+        "camera_term": term("camera", found.camera),
         "auto_tags": auto_tags_of([frame.pk]).get(frame.pk, []) if frame else [],
         "stages": [_line(name, state) for name, state in stages.items()],
         "working": bool(states - {"done"} - _FAILED),

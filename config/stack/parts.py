@@ -23,7 +23,8 @@ def parts(*, host: str, port: int, var_dir: Path) -> list[Part]:
     """Web server, workers and beat. Only the model worker computes on all cores; the rest keep to one."""
     return [
         Part("web", _web(host, port), _threads(1)),
-        Part("worker-gpu", _worker("gpu"), _threads(os.cpu_count() or 1)),
+        # Text in pictures is read between the batches of an import: a worker of its own would take its processors.
+        Part("worker-gpu", _worker("gpu", "enrich"), _threads(os.cpu_count() or 1)),
         # Pictures sent as queries must not wait for a batch of an import to end.
         Part("worker-interactive", _worker("interactive"), _threads(1)),
         Part("worker-cpu", _worker("cpu"), _threads(1)),
@@ -52,9 +53,10 @@ def _web(host: str, port: int) -> list[str]:
     ]
 
 
-def _worker(queue: str) -> list[str]:
+def _worker(queue: str, *further: str) -> list[str]:
+    queues = ",".join((queue, *further))
     return [
-        *(*_celery(), "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", "1"),
+        *(*_celery(), "worker", "--queues", queues, "--hostname", f"{queue}@%h", "--concurrency", "1"),
         *("--pool", "prefork", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
     ]
 

@@ -26,10 +26,12 @@ class AltQuery(Schema):
 
 @router.get("/alt", response=AltAnswer, summary="Alternative text for a picture of the site")
 def alt(request: HttpRequest, asked: Query[AltQuery]) -> HttpResponse:
-    """Of pictures of the site's items, by the address that the site gave or the one that we serve. 404 for others."""
+    """Of pictures of the site's items, by the address that the site gave; of these and of public photos that the site
+    may show by the one that we serve, or by the SHA-256 that an address ends in. 404 for others.
+    """
     caller = doors.page_or_person(request)
     if caller is None:
         raise NotFound("Only a site's key is answered here.")
-    found = alternative_text(caller.site, asked.url)
+    found = alternative_text(caller.site, asked.url, request.get_host())
     answer: dict[str, Any] = {"alt": found.text, "source": found.source, "reviewed": found.reviewed}
     return answers.cached(request, answer, public=caller.is_page)

@@ -2,30 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from django.core import signing
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from ninja import Field, Schema
 
 from captioning.alt_text import alt_text
-from core.errors import InvalidInput
 from library.models import Asset
-from recommender import recommendation_ids
 from recommender.pictures import picture_url
-from recommender.recommendation_ids import Recommendation
 from recommender.related import Suggestion
-from recommender.related_things import Ref
+from recommender.related_lists import RelatedList
 
 #: How long a list may be old. A page that is read now, and again in a minute, need not ask twice.
 MAX_AGE_S = 60
 _THUMBNAIL_PX = 320
 _DECIMALS = 4
-#: So many things can be paged through; nobody reads further.
-_PAGED_MAX = 300
 #: Parts of an answer that say nothing of what is in it.
 _NEVER_THE_SAME = frozenset({"recommendation", "next"})
 
@@ -70,48 +64,28 @@ class RelatedAnswer(Schema):
     fallbacks: list[str] = Field(
         description="How the list was filled where too little is alike; usually empty"
     )
+    variant: str = Field("", description="Of the experiment that runs, for a visitor that is named")
     next: str | None = Field(None, description="Cursor of the page after; null on the last one")
 
 
-def told(
-    found: Sequence[Suggestion], about: Recommendation, *, limit: int, paged: Sequence[Ref] = ()
-) -> dict[str, Any]:
-    """A `RelatedAnswer`. paged: what was on the pages before."""
-    so_far = [*paged, *(one.thing.ref for one in found)]
-    more = len(found) == limit and len(so_far) < _PAGED_MAX
+def told(found: RelatedList) -> dict[str, Any]:
+    """A `RelatedAnswer`."""
     return {
-        "results": [_told(one) for one in found],
-        "recommendation": recommendation_ids.written(about),
-        "fallbacks": sorted({one.fallback for one in found if one.fallback}),
-        "next": cursor_after(so_far, about.about) if more else None,
+        "results": [_told(one) for one in found.suggestions],
+        "recommendation": found.recommendation,
+        "fallbacks": found.fallbacks,
+        "variant": found.variant,
+        "next": found.next,
     }
 
 
-def cursor_after(shown: Sequence[Ref], question: str) -> str:
-    """A page goes on without what was on those before it: the cursor holds it."""
-    return signing.dumps(
-        [[int(one.is_item), one.pk] for one in shown], salt=f"related.{question}", compress=True
-    )
-
-
-def shown_before(cursor: str | None, question: str) -> list[Ref]:
-    """InvalidInput for a cursor that was not given out for this question."""
-    if not cursor:
-        return []
-    try:
-        return [
-            Ref(bool(is_item), int(pk)) for is_item, pk in signing.loads(cursor, salt=f"related.{question}")
-        ]
-    except (signing.BadSignature, ValueError, TypeError) as error:
-        raise InvalidInput("cursor is not one that this list gave out.", field="cursor") from error
-
-
-def cached(request: HttpRequest, answer: Mapping[str, Any], *, public: bool) -> HttpResponse:
+def cached(request: HttpRequest, answer: Mapping[str, Any], *, public: bool, arm: str = "") -> HttpResponse:
     """With an ETag of what the list says, whatever its id; a list that says the same is a 304.
 
     public: shared caches may keep it, too. The list differs by who asks, so caches keep it for each apart.
+    arm: of an experiment, which the id names: the same list of another arm is another one.
     """
-    said = {name: value for name, value in answer.items() if name not in _NEVER_THE_SAME}
+    said = {name: value for name, value in answer.items() if name not in _NEVER_THE_SAME} | {"arm": arm}
     told_things = json.dumps(said, cls=DjangoJSONEncoder, sort_keys=True)
     etag = f'W/"{hashlib.sha256(told_things.encode()).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag=etag) or JsonResponse(dict(answer))

@@ -1,11 +1,10 @@
 """Items of a site over HTTP: stored one by one or many at once, read, listed and deleted."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 from typing import IO, Any, Literal, cast
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from captioning.alt_text import alt_text
@@ -13,7 +12,8 @@ from core import cursors
 from core.errors import InvalidInput, ModelUnavailable
 from recommender import items
 from recommender.api import doors
-from recommender.bulk import REFUSED, put_lines
+from recommender.api.bulk_reports import Report, as_lines, as_object
+from recommender.bulk import put_lines, received
 from recommender.item_cards import captions_of_items
 from recommender.item_content import FIELDS, checked_content, checked_external_id
 from recommender.item_vectors import embed_items
@@ -27,6 +27,7 @@ from workers import pipeline
 router = Router(tags=["Items"], auth=SiteAccess())
 _THUMBNAIL_PX = 320
 _MULTIPART = "multipart/form-data"
+_NDJSON = "application/x-ndjson"
 
 _CONTENT = {
     "type": "object",
@@ -48,9 +49,7 @@ _PUT_BODY = {
         "content": {"application/json": {"schema": _CONTENT}, _MULTIPART: {"schema": _WITH_PICTURE}},
     }
 }
-_BULK_BODY = {
-    "requestBody": {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
-}
+_BULK_BODY = {"requestBody": {"required": True, "content": {_NDJSON: {"schema": {"type": "string"}}}}}
 
 
 class ItemPicture(Schema):
@@ -134,18 +133,17 @@ def list_items(request: HttpRequest, site: str, asked: Query[ItemQuery]) -> dict
     summary="Store many items: NDJSON, a report for each line",
     openapi_extra=_BULK_BODY,
 )
-def put_many(request: HttpRequest, site: str) -> dict[str, Any]:
-    """Each line is an object with `external_id` and the fields of an item. Good lines are kept, whatever the others."""
+def put_many(request: HttpRequest, site: str) -> StreamingHttpResponse:
+    """Each line is an object with `external_id` and the fields of an item. Good lines are kept, whatever the others.
+
+    The body may come in chunks. The report is written while lines are stored, each on a line of its own; with
+    `Accept: application/x-ndjson` as nothing but these lines, and the totals on the last one.
+    """
     caller = doors.writer(request, site)
-    size_bytes = int(request.META.get("CONTENT_LENGTH") or 0)
-    lines = put_lines(caller.site, cast(IO[bytes], request), size_bytes)
-    pipeline.wake_items()
-    refused = sum(line.status == REFUSED for line in lines)
-    return {
-        "stored": len(lines) - refused,
-        "refused": refused,
-        "lines": [asdict(line) for line in lines],
-    }
+    lines = put_lines(caller.site, received(*_body(request)))
+    if _NDJSON in request.headers.get("Accept", ""):
+        return StreamingHttpResponse(Report(lines, as_lines), content_type=_NDJSON)
+    return StreamingHttpResponse(Report(lines, as_object), content_type="application/json")
 
 
 @router.put(
@@ -187,6 +185,20 @@ def delete_item(request: HttpRequest, site: str, external_id: str) -> Status[Non
     """With its picture, unless another item or the owner's gallery has it."""
     items.delete_item(doors.writer(request, site).site, external_id)
     return Status(204, None)
+
+
+def _body(request: HttpRequest) -> tuple[IO[bytes], int | None]:
+    """A body and its size in bytes; None of one in chunks, where the server passes these on.
+
+    Django reads no further than Content-Length says, and so nothing of a body in chunks: that is the server's to end.
+    """
+    announced = request.headers.get("Content-Length", "")
+    if announced.isdecimal():
+        return cast(IO[bytes], request), int(announced)
+    environ = getattr(request, "environ", {"wsgi.input_terminated": True, "wsgi.input": request})
+    if "Transfer-Encoding" in request.headers and environ.get("wsgi.input_terminated"):
+        return environ["wsgi.input"], None
+    return cast(IO[bytes], request), 0
 
 
 def _read(request: HttpRequest) -> tuple[dict[str, Any], IO[bytes] | None]:

@@ -8,6 +8,7 @@ from ninja import Field, Query, Router, Schema
 from core.errors import InvalidInput, NotAllowed, NotFound
 from library.models import Asset
 from recommender.api import doors
+from recommender.api.related_questions import Scenario
 from recommender.interactions import checked_visitor
 from recommender.item_cards import captions_of_assets
 from recommender.models import Item, Site
@@ -16,6 +17,7 @@ from recommender.recommending import LIMIT_MAX, Recommended, Wanted, recommend
 from recommender.site_access import SiteAccess
 from recommender.site_selectors import assets_shown_by, item_of
 from recommender.visitor_selectors import Subject
+from search.query import has_control
 from search.results import refuse_unknown
 
 router = Router(tags=["Recommendations"], auth=SiteAccess())
@@ -27,7 +29,7 @@ class RecommendationQuery(Schema):
     visitor: str = Field("", description="The id that your site gave the visitor; empty: a stranger")
     kind: Literal["item", "asset", "any"] = "item"
     limit: int = Field(10, ge=1, le=LIMIT_MAX)
-    scenario: str = Field("", max_length=64, description="Your name for the place on the page")
+    scenario: Scenario
     item: str = Field("", description="external_id of the item on whose page the visitor is")
     asset: int | None = Field(None, ge=1, description="id of the photo on whose page the visitor is")
     key: str = Field("", description="The site's publishable key, where no header is sent")
@@ -104,7 +106,8 @@ def _about(site: Site, asked: RecommendationQuery) -> Subject | None:
 
 
 def _excluded(site: Site, names: list[str]) -> frozenset[int]:
-    items = Item.objects.filter(site=site, external_id__in=names).values_list("pk", flat=True)
+    known = [name for name in names if not has_control(name)]  # which no database looks for
+    items = Item.objects.filter(site=site, external_id__in=known).values_list("pk", flat=True)
     photos = [name.removeprefix("asset:") for name in names if name.startswith("asset:")]
     return frozenset(items) | {-int(number) for number in photos if number.isdecimal()}
 

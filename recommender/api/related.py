@@ -2,13 +2,14 @@
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from core.errors import InvalidInput, NotFound
 from library.access import Anyone, viewer_of
 from library.models import Asset
-from library.selectors import asset_for, visible_assets
+from library.selectors import asset_for, listed_assets
 from recommender.api import answers, doors
 from recommender.api.answers import RelatedAnswer
 from recommender.api.related_questions import (
@@ -20,23 +21,19 @@ from recommender.api.related_questions import (
     RelatedQuestion,
     read_question,
 )
+from recommender.interactions import checked_visitor
 from recommender.models import Item, Site
-from recommender.recommendation_ids import Recommendation
-from recommender.related import (
-    ASSET,
-    DEFAULT_DIVERSITY,
-    ITEM,
-    Filters,
-    Wish,
-    suggestions,
-)
+from recommender.related import ASSET, ITEM, Wish, examples_of
+from recommender.related_lists import Place, related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
+from search.query import has_control
 from search.results import refuse_unknown
 
 router = Router(tags=["Related"])
+_ID_DIGITS_MAX = 19
 
 
 class AnyoneOrSite(Anyone):
@@ -97,34 +94,44 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         examples,
         *_candidates(request, site, question.kind),
         limit=question.limit,
-        filters=Filters(question.filters.tag, question.filters.language, question.filters.attributes),
+        filters=question.filters.as_filters(),
         exclude=_named(site, question.exclude),
         shown=things,
         diversity=_diversity(question.diversity, site),
     )
-    about = Recommendation(site.pk if site else 0, "related", question.scenario)
-    return answers.told(suggestions(wish), about, limit=question.limit) | {"next": None}
+    visitor = _visitor(question.visitor, question.diversity)
+    place = Place(site, scenario=question.scenario, visitor=visitor)
+    return answers.told(related_list(wish, place)) | {"next": None}
 
 
 def _beside(
     request: HttpRequest, seed: Thing, asked: RelatedQuery, *, kind: str, site: Site | None
 ) -> HttpResponse:
-    about = f"{'item' if seed.ref.is_item else 'asset'}:{seed.ref.pk}"
-    before = answers.shown_before(asked.cursor, about)
+    about = str(seed.ref)
+    before = shown_before(asked.cursor, about)
     caller = site_key_caller_of(request)
     wish = Wish(
-        [] if seed.known.is_empty else [Example(seed.known)],
+        examples_of(seed),
         *_candidates(request, site, kind),
         limit=asked.limit,
-        filters=Filters(asked.tag, asked.language),
-        exclude=frozenset(before) | _listed(site, asked.exclude, assets=kind == ASSET),
+        filters=asked.as_filters(),
+        exclude=_listed(site, asked.exclude, assets=kind == ASSET),
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )
-    recommendation = Recommendation(site.pk if site else 0, "related", asked.scenario, about)
-    answer = answers.told(suggestions(wish), recommendation, limit=asked.limit, paged=before)
+    place = Place(site, about, asked.scenario, _visitor(asked.visitor, asked.diversity))
+    found = related_list(wish, place, before)
     public = caller.is_page if caller else not viewer_of(request).is_authenticated
-    return answers.cached(request, answer, public=public)
+    # What one visitor is shown is nobody else's.
+    return answers.cached(
+        request, answers.told(found), public=public and not asked.visitor, arm=found.made.arm
+    )
+
+
+def _visitor(name: str, diversity: float | None) -> str:
+    """Who takes part in an experiment: nobody where the caller chose what an experiment would."""
+    visitor = checked_visitor(name) if name else ""
+    return visitor if diversity is None else ""
 
 
 def _candidates(request: HttpRequest, site: Site | None, kind: str) -> tuple[Any, Site | None]:
@@ -134,7 +141,7 @@ def _candidates(request: HttpRequest, site: Site | None, kind: str) -> tuple[Any
             "kind=item needs a site: send a site's key, or name a site of yours.", field="kind"
         )
     if site is None:
-        return visible_assets(viewer_of(request)), None
+        return listed_assets(viewer_of(request)), None
     return None if kind == ITEM else assets_shown_by(site), None if kind == ASSET else site
 
 
@@ -205,22 +212,31 @@ def _named(site: Site | None, named: list[Named]) -> frozenset[Ref]:
 
 def _listed(site: Site | None, text: str, *, assets: bool) -> frozenset[Ref]:
     """Of a list in an address: `asset:3`, `item:a-walk`, or the bare id of what is asked for alone."""
-    ids = [part.strip() for part in text.split(",") if part.strip()][:EXCLUDED_MAX]
+    ids = [part.strip() for part in text.split(",") if part.strip()]
+    if len(ids) > EXCLUDED_MAX:
+        raise InvalidInput(f"exclude names at most {EXCLUDED_MAX}.", field="exclude")
     bare = "asset:" if assets else "item:"
     named = [part if part.startswith(("asset:", "item:")) else bare + part for part in ids]
-    numbers = [part[6:] for part in named if part.startswith("asset:")]
-    photos = frozenset(Ref(False, int(one)) for one in numbers if one.isdecimal() and len(one) < 19)
+    photos = frozenset(Ref(False, _number(part[6:])) for part in named if part.startswith("asset:"))
     return photos | _items_named(site, [part[5:] for part in named if part.startswith("item:")])
 
 
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < _ID_DIGITS_MAX):
+        raise InvalidInput(f"exclude: {text[:40]!r} is not the id of a photo.", field="exclude")
+    return int(text)
+
+
 def _items_named(site: Site | None, external_ids: list[str]) -> frozenset[Ref]:
-    if site is None or not external_ids:
+    known = [one for one in external_ids if not has_control(one)]  # which no database looks for
+    if site is None or not known:
         return frozenset()
-    found = Item.objects.filter(site=site, external_id__in=external_ids).values_list("pk", flat=True)
+    found = Item.objects.filter(site=site, external_id__in=known).values_list("pk", flat=True)
     return frozenset(Ref(True, pk) for pk in found)
 
 
 def _diversity(asked: float | None, site: Site | None) -> float:
     if asked is not None:
         return asked
-    return site.diversity if site is not None else DEFAULT_DIVERSITY
+    usual: float = settings.RELATED_DIVERSITY
+    return usual if site is None else site.diversity

@@ -1,16 +1,20 @@
 """What may be asked for related things: in an address, or in a body with or without a picture."""
 
 import json
+from collections.abc import Callable
 from typing import IO, Annotated, Literal, cast
 
 from django.http import HttpRequest
 from ninja import Field, Schema
-from pydantic import ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidInput
 from library.transient import decode_transient
+from recommender.filters import Filters
+from recommender.item_content import LANGUAGE
 from recommender.scoring.relatedness import Vector
-from search.query import MAX_LIMIT
+from search.language import OPERATORS, TYPES
+from search.query import MAX_LIMIT, has_control
 from workers import pipeline
 
 EXCLUDED_MAX = 500
@@ -19,7 +23,6 @@ _EXAMPLES_MAX = 20
 _QUERY_PICTURE_PX = 260
 
 Kind = Literal["asset", "item", "any"]
-Scenario = Annotated[str, Field("", max_length=64, description="Your name for the place on the page")]
 Limit = Annotated[int, Field(12, ge=1, le=MAX_LIMIT)]
 Diversity = Annotated[
     float | None,
@@ -27,21 +30,105 @@ Diversity = Annotated[
 ]
 
 
-class RelatedQuery(Schema):
+def _plain(text: str) -> str:
+    if has_control(text):
+        raise ValueError("no control characters")
+    return text
+
+
+def _as(operator: str) -> Callable[[str], str]:
+    """In the normal form of an operator of the search box; empty stays empty."""
+
+    def normal(text: str) -> str:
+        return OPERATORS[operator].normal(_plain(text)) if text else ""
+
+    return normal
+
+
+def _language(text: str) -> str:
+    if text and not LANGUAGE.fullmatch(text):
+        raise ValueError("a language tag such as en or pt-BR")
+    return text
+
+
+def _attributes(text: str) -> str:
+    if text:
+        try:
+            _ATTRIBUTES.validate_json(text)
+        except ValidationError as error:
+            raise ValueError('a JSON object such as {"section": "outdoors"}') from error
+    return text
+
+
+Visitor = Annotated[
+    str,
+    Field(
+        "",
+        description="The id that your site gave the visitor, who then keeps their variant of an experiment; "
+        "who names diversity takes part in none",
+    ),
+]
+Attributes = dict[str, str | int | float | bool]
+_ATTRIBUTES = TypeAdapter(Attributes)
+Scenario = Annotated[
+    str, Field("", max_length=64, description="Your name for the place on the page"), AfterValidator(_plain)
+]
+
+
+class Narrowing(Schema):
+    """Which things; what is empty does not narrow. What is asked of photos alone lets no item through."""
+
+    tag: Annotated[str, Field(max_length=64), AfterValidator(_as("tag"))] = ""
+    after: Annotated[
+        str,
+        Field(description="A date such as 2024, 2024-05 or 2024-05-01: taken or published from then on"),
+        AfterValidator(_as("after")),
+    ] = ""
+    before: Annotated[str, Field(description="Until then"), AfterValidator(_as("before"))] = ""
+    owner: Annotated[
+        str, Field(max_length=150, description="Photos of this person"), AfterValidator(_as("by"))
+    ] = ""
+    type: Annotated[
+        str, Field(description=f"Photos of this kind: {', '.join(TYPES)}"), AfterValidator(_as("type"))
+    ] = ""
+    colour: Annotated[str, Field(description="Photos in this colour"), AfterValidator(_as("colour"))] = ""
+    language: Annotated[
+        str,
+        Field(max_length=35, description="Items in this language; en admits en-GB"),
+        AfterValidator(_language),
+    ] = ""
+
+    def filters_by(self, attributes: Attributes) -> Filters:
+        named = {name: getattr(self, name) for name in Narrowing.model_fields}
+        return Filters(**named, attributes=attributes)
+
+
+class RelatedQuery(Narrowing):
     limit: Limit
     kind: Kind | None = Field(None, description="asset: photos; item: what the site publishes; any: both")
     scenario: Scenario
-    tag: str = Field("", max_length=64)
-    language: str = Field("", max_length=35)
+    attributes: Annotated[
+        str,
+        Field(
+            "",
+            max_length=4000,
+            description='Items with these, as JSON: {"section": "outdoors"}; of a list, one of it',
+        ),
+        AfterValidator(_attributes),
+    ]
     exclude: str = Field(
         "",
         max_length=8000,
         description="What must not come, such as asset:3,item:a-walk; bare ids: what is asked for",
     )
     diversity: Diversity
+    visitor: Visitor
     cursor: str | None = Field(None, description="`next` of the page before")
     key: str = Field("", description="The site's publishable key, where no header is sent")
     site: str = Field("", description="For a site's owner: whose items to show")
+
+    def as_filters(self) -> Filters:
+        return self.filters_by(_ATTRIBUTES.validate_json(self.attributes) if self.attributes else {})
 
 
 class Named(Schema):
@@ -49,7 +136,7 @@ class Named(Schema):
 
     model_config = ConfigDict(extra="forbid")
     item: str | None = None
-    asset: int | None = None
+    asset: int | None = Field(None, ge=1, lt=2**63)
 
 
 class ExampleIn(Named):
@@ -57,10 +144,11 @@ class ExampleIn(Named):
     weight: float = Field(1.0, ge=0.01, le=100)
 
 
-class FiltersIn(Schema, extra="forbid"):
-    tag: Annotated[str, Field(max_length=64)] = ""
-    language: Annotated[str, Field(max_length=35)] = ""
-    attributes: dict[str, str | int | float | bool] = {}
+class FiltersIn(Narrowing, extra="forbid"):
+    attributes: Attributes = {}
+
+    def as_filters(self) -> Filters:
+        return self.filters_by(self.attributes)
 
 
 class RelatedQuestion(Schema, extra="forbid"):
@@ -75,6 +163,7 @@ class RelatedQuestion(Schema, extra="forbid"):
     limit: Limit
     scenario: Scenario
     diversity: Diversity
+    visitor: Visitor
     site: str = ""
 
 

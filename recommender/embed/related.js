@@ -136,7 +136,8 @@
       ? `api/v1/sites/${encodeURIComponent(slug)}/items/${encodeURIComponent(asked.item)}/related`
       : `api/v1/assets/${encodeURIComponent(asked.asset)}/related`;
     const { kind, scenario } = asked;
-    const answer = await get(address(path, { kind, scenario, limit: asked.limit || "4" }));
+    const visitor = /^[\w.~:-]{1,64}$/.test(asked.visitor) ? asked.visitor : ""; // else it is no name, and refused
+    const answer = await get(address(path, { kind, scenario, visitor, limit: asked.limit || "4" }));
     const cards = answer ? answer.results.map((one) => ((recommendation = answer.recommendation), card(one))) : [];
     const shown = cards.filter(Boolean);
     if (!shown.length) return;

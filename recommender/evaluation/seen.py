@@ -21,7 +21,7 @@ from captioning.vision.frames import FrameBatch
 from captioning.vision.texture import textures
 from recommender.evaluation.products import Products
 from search.embedders.base import Embedder
-from search.encoding import embedder
+from search.encoding import configured_embedder
 
 _BATCH = 32
 
@@ -41,9 +41,9 @@ class Seen:
 
 
 def seen(products: Products, cache_dir: Path) -> Seen:
-    """What the active models see and read. Batches that `cache_dir` holds already are not computed again."""
+    """What the models of the settings see and read. Batches that `cache_dir` holds already are not computed again."""
     held, model_id = _seen_in_pictures(products.pictures, cache_dir)
-    sentences, thresholds = embedder("caption"), _screen_of(model_id)
+    sentences, thresholds = configured_embedder("caption"), _screen_of(model_id)
     captions = tuple(str(text) for text in held["captions"])
     told = zip(captions, held["confidence"].tolist(), held["match"].tolist(), strict=True)
     return Seen(
@@ -58,7 +58,7 @@ def seen(products: Products, cache_dir: Path) -> Seen:
 
 def _seen_in_pictures(pictures: Sequence[Path], cache_dir: Path) -> tuple[dict[str, NDArray[Any]], str]:
     """All pictures' rows by name, and who wrote the captions."""
-    captioner, dual = captioner_named(None), embedder("image")
+    captioner, dual = captioner_named(None), configured_embedder("image")
     folder = cache_dir / _key(pictures, captioner.model_id, dual.model_id)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{start:06d}.npz" for start in range(0, len(pictures), _BATCH)]

@@ -25,6 +25,13 @@ _CROSSED: Mapping[str, Measure] = {
     PICTURED: Measure(weight=0.5, usual=0.05, spread=0.06),
     TAGS: Measure(weight=0.3, usual=0.0, spread=0.35),
 }
+#: What signals are about, in words that people use: each aspect may be made to count more or less.
+ASPECTS: Mapping[str, str] = {
+    **dict.fromkeys((blend.LOOK, blend.TEXTURE, PICTURED), "look"),
+    **dict.fromkeys((blend.CAPTION, blend.CAPTION_WORDS, SAID), "caption"),
+    **dict.fromkeys((blend.TEXT, blend.TEXT_WORDS), "text"),
+    TAGS: "tags",
+}
 #: What an example that is not wanted takes away, of what a wanted one of the same weight gives.
 _AGAINST = 0.5
 
@@ -73,14 +80,20 @@ class Related:
     worths: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def related(examples: Sequence[Example], candidates: Sequence[Known]) -> Related:
-    """How like the wanted examples, and how unlike the others, each candidate is: a weighted mean over the examples."""
+def related(
+    examples: Sequence[Example], candidates: Sequence[Known], emphasis: Mapping[str, float] | None = None
+) -> Related:
+    """How like the wanted examples, and how unlike the others, each candidate is: a weighted mean over the examples.
+
+    emphasis: how many times as much an aspect (of `ASPECTS`) counts as it usually does.
+    """
     total = sum(abs(one.weight) for one in examples) or 1.0
     worths: dict[str, NDArray[np.float32]] = {}
     for example in examples:
         share = example.weight / total * (1.0 if example.weight > 0 else _AGAINST)
         for name, values in _worths(example.known, candidates).items():
-            worths[name] = worths.get(name, np.float32(0.0)) + np.float32(share) * values
+            counts = share * (emphasis or {}).get(ASPECTS[name], 1.0)
+            worths[name] = worths.get(name, np.float32(0.0)) + np.float32(counts) * values
     scores = np.sum(list(worths.values()), axis=0, dtype=np.float32) if worths else np.zeros(len(candidates))
     return Related(np.asarray(scores, dtype=np.float32), worths)
 

@@ -20,11 +20,11 @@ from core.devices import best_device
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
 from search.embedders import minilm
+from search.embedders.narrowing import narrowed, widened
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "chinese"
 WEIGHTS, MANIFEST, CHARACTERS = "weights.safetensors", "model.json", "characters.json"
 UNKNOWN = 0
-_SCALES = ".scales"
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,7 @@ def save_network(
 ) -> str:
     """Write weights (8 bits each, a scale for each row), characters and manifest; returns the model id."""
     folder.mkdir(parents=True, exist_ok=True)
-    stored: dict[str, Tensor] = {}
-    for name, weight in network.state_dict().items():
-        stored |= _narrowed(name, weight.detach().float().cpu())
-    save_file(stored, folder / WEIGHTS)
+    save_file(narrowed(network.state_dict()), folder / WEIGHTS)
     (folder / CHARACTERS).write_text(json.dumps(dict(ids), ensure_ascii=False) + "\n", "utf-8")
     weights_sha256 = file_sha256(folder / WEIGHTS)
     manifest = {
@@ -148,25 +145,9 @@ def load_network(folder: Path) -> tuple[dict[str, Any], dict[str, int], Characte
             f"{folder} learned from another sentence encoder than the installed package holds."
         )
     try:
-        network.load_state_dict(_widened(load_file(folder / WEIGHTS)))
+        network.load_state_dict(widened(load_file(folder / WEIGHTS)))
     except RuntimeError as error:
         raise ModelUnavailable(
             f"The weights in {folder} do not fit this version's network: train anew."
         ) from error
     return manifest, ids, network
-
-
-def _narrowed(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """A matrix as whole numbers of 8 bits with a scale for each row (a few thousandths off); vectors as they are."""
-    if weight.dim() < 2:
-        return {name: weight.half()}
-    scales = weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127
-    return {name: (weight / scales).round().to(torch.int8), name + _SCALES: scales.half()}
-
-
-def _widened(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: weight.float() * stored[name + _SCALES].float() if name + _SCALES in stored else weight.float()
-        for name, weight in stored.items()
-        if not name.endswith(_SCALES)
-    }

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from captioning.vision import backbone
 from captioning.vision.frames import FrameBatch
-from core.devices import best_device
+from core.devices import best_device, inference_dtype
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
 from search.embedders import minilm, multilingual
+from search.embedders.narrowing import narrowed, widened
 from search.embedders.towers import DualTowers, TowerShape
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "image"
@@ -24,7 +25,7 @@ WEIGHTS, MANIFEST = "weights.safetensors", "model.json"
 
 
 class DualEncoder:
-    """Two small trained towers over the frozen backbone and the frozen sentence encoder."""
+    """Two small trained towers over the frozen sentence encoder and the backbone, whose last stage may be their own."""
 
     space = "image"
 
@@ -36,14 +37,27 @@ class DualEncoder:
         self.device = best_device(device)
         self.encoder = multilingual.shared(device)
         self.towers = towers.to(self.device).eval()
+        if towers.last_stage is not None:
+            towers.last_stage.to(inference_dtype(self.device))
 
     @torch.inference_mode()
     def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
         """(N, dimension), one row per picture; the captions are not read."""
-        grid = torch.from_numpy(frames.features.grid).float().to(self.device)
+        own = self.towers.last_stage
+        seen = torch.from_numpy(frames.features.grid if own is None else own.read(frames)).float()
         logits = torch.from_numpy(frames.features.logits).to(self.device)
-        vectors: NDArray[np.float32] = self.towers.images(grid, logits).cpu().numpy()
+        vectors: NDArray[np.float32] = self.towers.images(seen.to(self.device), logits).cpu().numpy()
         return vectors
+
+    def match(self, frames: FrameBatch, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        """As `captioning.captioners.judging.Judge`: of each frame the cosines of its sentences."""
+        told = list(dict.fromkeys(text for of_one in sentences for text in of_one))
+        rows = dict(zip(told, self.embed_queries(told), strict=True))
+        pictures = self.embed_frames(frames, [""] * len(frames))
+        return [
+            np.array([rows[text] @ picture for text in of_one], dtype=np.float32)
+            for of_one, picture in zip(sentences, pictures, strict=True)
+        ]
 
     @torch.inference_mode()
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -57,13 +71,10 @@ class DualEncoder:
 
 
 def save_towers(folder: Path, towers: DualTowers, shape: TowerShape) -> str:
-    """Write weights (float16) and manifest; returns the model id."""
+    """Write weights (8 bits each, a scale for each row) and manifest; returns the model id."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / WEIGHTS
-    save_file(
-        {name: weight.detach().cpu().half().contiguous() for name, weight in towers.state_dict().items()},
-        file,
-    )
+    save_file(narrowed(towers.state_dict()), file)
     weights_sha256 = file_sha256(file)
     manifest = {
         "model_id": f"dual-lite2-minilm-{weights_sha256[:8]}",
@@ -94,7 +105,7 @@ def load_towers(folder: Path) -> tuple[dict[str, Any], DualTowers]:
             f"{folder} was trained on other base weights than the installed packages hold."
         )
     try:
-        towers.load_state_dict({name: weight.float() for name, weight in load_file(folder / WEIGHTS).items()})
+        towers.load_state_dict(widened(load_file(folder / WEIGHTS)))
     except RuntimeError as error:
         raise ModelUnavailable(
             f"The weights in {folder} do not fit this version's towers: train anew."

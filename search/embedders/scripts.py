@@ -4,8 +4,8 @@ import re
 from itertools import groupby
 from typing import NamedTuple
 
-#: Chinese characters with the punctuation that stands between them.
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+#: What belongs to whatever it stands between: punctuation of full width, spaces, digits.
 _BETWEEN = re.compile("[\u3001-\u3003\u3008-\u3011\uff01-\uff0f\uff1a-\uff1f\\s\\d]")
 #: Japanese is written with Chinese characters, too; these tell it apart.
 _KANA = re.compile("[\u3040-\u30ff]")

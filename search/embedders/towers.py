@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
+from captioning.vision.tuned import TunedBackbone
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
 from search.embedders.querybank import Querybank
 from search.embedders.zero_shot import ZeroShot
@@ -26,6 +27,8 @@ class TowerShape:
     zero_shot_share: float = 0.2
     querybank_sentences: int = 2000
     querybank_axes: int = 64
+    #: frozen, or last_stage: the pictures' towers read a last stage of the backbone that was trained with them.
+    backbone: str = "frozen"
 
     @property
     def joint_dimension(self) -> int:
@@ -72,12 +75,20 @@ class DualTowers(nn.Module):
         super().__init__()
         self.image_towers = nn.ModuleList(ImageTower(shape) for _ in range(shape.members))
         self.text_towers = nn.ModuleList(TextTower(shape) for _ in range(shape.members))
+        self.last_stage = TunedBackbone(whole=False) if shape.backbone == "last_stage" else None
         self.zero_shot = ZeroShot()
         self.querybank = Querybank(shape.querybank_sentences, shape.querybank_axes, shape.joint_dimension)
         self.share = shape.zero_shot_share
 
-    def images(self, grid: Tensor, logits: Tensor) -> Tensor:
-        """Grid (N, 81, 1280) and class scores (N, 1000) -> unit vectors (N, dimension)."""
+    def grid(self, seen: Tensor) -> Tensor:
+        """What the towers of the pictures read, (N, 81, 1280): of the shared backbone's grid just that, of the map
+        before its last stage (N, 208, 9, 9) what their own makes of it.
+        """
+        return seen if self.last_stage is None else self.last_stage(seen).float()
+
+    def images(self, seen: Tensor, logits: Tensor) -> Tensor:
+        """What `grid` reads, and class scores (N, 1000) -> unit vectors (N, dimension)."""
+        grid = self.grid(seen)
         joint = self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
         return self.querybank.images(joint)
 

@@ -22,7 +22,7 @@ from captioning.training.arms import Arm, checkpoint_of, run_of, stages
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from core.errors import Conflict
-from search.encoding import embedder
+from search.encoding import configured_embedder
 
 _BATCH = 32
 #: So many arms get the full budget.
@@ -119,7 +119,11 @@ def measured(
     training: Training | None = None,
 ) -> Row:
     """One captioner's row: what it writes of the pictures, how good that is, how fast it was, what it cost."""
-    loaded, backbone, dual = captioning.captioner_named(captioner), captioning.backbone(), embedder("image")
+    loaded, backbone, dual = (
+        captioning.captioner_named(captioner),
+        captioning.backbone(),
+        configured_embedder("image"),
+    )
     drafts: list[CaptionDraft] = []
     cosines: list[float] = []
     seconds = 0.0

@@ -18,7 +18,7 @@ from captioning.screening import Thresholds
 from captioning.services import backbone
 from captioning.training.dataset import CaptionedImage
 from core.errors import InvalidInput
-from search.encoding import embedder
+from search.encoding import configured_embedder
 
 _BATCH = 32
 _DECIMALS = 4
@@ -66,7 +66,7 @@ def observed(images: Sequence[CaptionedImage], captioner: Captioner) -> Observed
     """
     drafts: list[CaptionDraft] = []
     matches: list[float] = []
-    dual, total = embedder("image"), -(-len(images) // _BATCH)
+    dual, total = configured_embedder("image"), -(-len(images) // _BATCH)
     for frames in tqdm(frame_batches(images, backbone(), captioner, _BATCH), total=total, desc="captions"):
         written = captioner.caption(frames)
         texts = [draft.text for draft in written]

@@ -14,7 +14,7 @@ from search.keywords.words import STOP_WORDS, words_of
 #: The columns of a document, and the weight by which PostgreSQL tells them apart.
 _LABELS = {"names": "A", "captions": "B", "auto_tags": "C", "description": "D"}
 EVERYWHERE = tuple(_LABELS)
-#: What was written about a photo: by people, and by the captioner.
+#: What was written about a photo, by people and by the captioner, and in it.
 WRITTEN = ("names", "captions", "description")
 _TABLE = "search_keyworddocument"
 

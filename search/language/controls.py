@@ -11,7 +11,7 @@ from search.language.parsing import Condition, Query, parse_optional
 from search.language.writing import edited, term
 
 #: Controls that hold several values, between commas; the others hold one.
-LISTS = ("phrase", "without", "tag", "text", "colour", "by")
+LISTS = ("phrase", "without", "tag", "text", "colour", "camera", "by")
 SINGLE = ("after", "before", "type", "is")
 CONTROLS = (*LISTS, *SINGLE)
 

@@ -11,6 +11,7 @@ from search.language.dates import normal_date
 WORD, PHRASE = "word", "phrase"
 _NAME_MAX_CHARS = 150
 _TAG_MAX_CHARS = 64
+_CAMERA_MAX_CHARS = 120
 
 #: What may stand behind type:, and the kind of asset or the type of file that it means.
 TYPES = {
@@ -28,7 +29,7 @@ TYPES = {
     "bmp": "image/bmp",
 }
 #: What may stand behind is:.
-STATES = ("reviewed", "public", "private")
+STATES = ("reviewed", "public", "private", "unsafe")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ def _line(text: str, max_chars: int) -> str:
 
 def _tag(text: str) -> str:
     return _line(text, _TAG_MAX_CHARS)
+
+
+def _camera(text: str) -> str:
+    return _line(text, _CAMERA_MAX_CHARS)
 
 
 def _username(text: str) -> str:
@@ -83,11 +88,14 @@ OPERATORS = {
     operator.name: operator
     for operator in (
         Operator("tag", "a tag that people gave", _tag),
-        Operator("text", "words in caption, title, tags, description or file name", words),
+        Operator(
+            "text", "words in caption, title, tags, description, file name or in the picture itself", words
+        ),
         Operator("after", "a date: from its beginning on", normal_date, _DATES),
         Operator("before", "a date: until its beginning", normal_date, _DATES),
         Operator("type", "a kind of file", _one_of(tuple(TYPES)), tuple(TYPES), single=True),
         Operator("colour", "a colour", _one_of(COLOURS), COLOURS),
+        Operator("camera", "a part of a camera's name, such as its maker", _camera),
         Operator("by", "an owner's username, or me", _username, single=True),
         Operator("is", "a state", _one_of(STATES), STATES),
     )

@@ -49,9 +49,9 @@ class AveragedTraining(Generic[N]):
         self.best: dict[str, float] = {}
 
     def update(self, loss: Tensor) -> None:
-        """One step."""
+        """One step. A group of the optimizer that has a `share` learns at this share of the pace."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.pace.rate_at(self.step)
+            group["lr"] = self.pace.rate_at(self.step) * group.get("share", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.pace.clip)

@@ -1,37 +1,39 @@
 """Training of the dual encoder on cached features: minutes on two CPU cores."""
 
-import itertools
 import json
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from captioning.training.dataset import CaptionDataset, CaptionedImage
-from captioning.training.features import cached_features
+from captioning.training.dataset import CaptionDataset
 from captioning.training.stopping import StopOnSignal
+from captioning.vision.backbone import GRID_SIDE
 from core.devices import best_device, inference_dtype
 from search.embedders import minilm
-from search.embedders.dual import save_towers
+from search.embedders.dual import load_towers, save_towers
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at
+from search.training.splits import Split, TokenStates, read_split
 
 STATE = "state.pt"
 
 
 @dataclass(frozen=True)
 class DualConfig:
-    """Configuration of one run; saved beside its weights."""
+    """Configuration of one run; saved beside its weights.
+
+    start_from: a folder with towers to go on from. backbone_learning_rate: of a last stage of their own.
+    """
 
     shape: TowerShape = field(default_factory=TowerShape)
     epochs: int = 12
@@ -45,48 +47,37 @@ class DualConfig:
     word_dropout: float = 0.1
     softness: float = 0.1
     views: tuple[str, ...] = ("plain", "mirror", "crop")
+    start_from: str = ""
+    backbone_learning_rate: float = 1e-4
+    backbone_weight_decay: float = 0.01
+    #: By what cosines are multiplied before the softmax, until it is learned.
+    first_scale: float = 20.0
     seed: int = 0
     device: str = "auto"
 
+    @classmethod
+    def with_last_stage(cls, start_from: Path) -> "DualConfig":
+        """To go on from trained towers with a last stage of the backbone of their own.
 
-@dataclass
-class Split:
-    """One split as the towers read it.
-
-    grids: per view (N, 81, 1280). logits: (N, 1000). captions: for each image its rows of `words`.
-    """
-
-    grids: dict[str, NDArray[np.float16]]
-    logits: NDArray[np.float32]
-    captions: list[list[int]]
-    words: "TokenStates"
-
-    def pictures(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Grids and logits of some images as they are."""
-        at = list(chosen)
-        return torch.from_numpy(self.grids["plain"][at]).float(), torch.from_numpy(self.logits[at])
-
-
-@dataclass
-class TokenStates:
-    """States of the tokens of many captions, padded to the longest: float16 (M, T, 384), and lengths (M,)."""
-
-    states: Tensor
-    lengths: Tensor
-
-    def rows(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """States and mask of some captions, no longer than the longest of them."""
-        lengths = self.lengths[list(chosen)]
-        longest = int(lengths.max())
-        mask = torch.arange(longest)[None] < lengths[:, None]
-        return self.states[list(chosen), :longest].float(), mask
-
-    def center(self, batch: int = 1000) -> Tensor:
-        """Mean of the captions' sentence vectors, (384,)."""
-        parts = [range(at, min(at + batch, len(self.lengths))) for at in range(0, len(self.lengths), batch)]
-        return sum((sentence_means(*self.rows(part)).sum(dim=0) for part in parts), torch.zeros(1)) / len(
-            self.lengths
+        ModelUnavailable where there are no towers.
+        """
+        manifest, _ = load_towers(start_from)
+        return cls(
+            shape=replace(TowerShape(**manifest["shape"]), backbone="last_stage"),
+            epochs=8,
+            learning_rate=2e-4,
+            warmup_steps=20,
+            kept_cells=GRID_SIDE**2,
+            word_dropout=0.05,
+            softness=0.0,
+            first_scale=30.0,
+            start_from=str(start_from),
         )
+
+    @property
+    def reads_trunk(self) -> bool:
+        """Whether pictures are read before the backbone's last stage."""
+        return self.shape.backbone != "frozen"
 
 
 def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir: Path) -> dict[str, float]:
@@ -98,11 +89,10 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
     device = best_device(config.device)
-    learn = read_split(dataset.split("train"), config.views, cache_dir)
-    check = read_split(dataset.split("calib" if "calib" in dataset.splits else "dev"), ("plain",), cache_dir)
-    torch.manual_seed(config.seed)
-    towers = DualTowers(config.shape)
-    towers.zero_shot.build(minilm.shared(), learn.words.center())
+    chosen_by = "calib" if "calib" in dataset.splits else "dev"
+    learn = read_split(dataset.split("train"), config.views, cache_dir, trunk=config.reads_trunk)
+    check = read_split(dataset.split(chosen_by), ("plain",), cache_dir, trunk=config.reads_trunk)
+    towers = _towers_to_train(config, learn.words)
     run = _Run(towers, config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
     run.resume(run_dir / STATE)
     learning = run.learning
@@ -123,33 +113,6 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
                 tqdm.write(f"Stopped; state in {run_dir}. The same command goes on from it.")
                 break
     return learning.best
-
-
-def read_split(images: Sequence[CaptionedImage], views: Sequence[str], cache_dir: Path) -> Split:
-    """Features (cached on disk) and token states (computed now) of some captioned images."""
-    paths = [image.path for image in images]
-    features = {view: cached_features(paths, cache_dir / "features", view=view) for view in views}
-    texts = [caption for image in images for caption in image.captions]
-    starts = np.cumsum([0, *(len(image.captions) for image in images)])
-    captions = [list(range(a, b)) for a, b in itertools.pairwise(starts)]
-    grids = {view: seen.grid for view, seen in features.items()}
-    return Split(grids, features["plain"].logits, captions, token_states(texts))
-
-
-def token_states(texts: Sequence[str], batch: int = 256) -> TokenStates:
-    """The sentence encoder's token states of M texts."""
-    encoder = minilm.shared()
-    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    pieces: dict[int, Tensor] = {}
-    for start in tqdm(range(0, len(order), batch), desc="token states", leave=False):
-        chosen = order[start : start + batch]
-        states, mask = encoder.tokens([texts[at] for at in chosen])
-        for at, row, kept in zip(chosen, states.half().cpu(), mask.sum(1).tolist(), strict=True):
-            pieces[at] = row[:kept]
-    rows = [pieces[at] for at in range(len(texts))]
-    return TokenStates(
-        nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
-    )
 
 
 @torch.no_grad()
@@ -187,16 +150,35 @@ def evaluate(towers: DualTowers, split: Split, device: torch.device) -> dict[str
     return recall_at((texts @ images.T).cpu().numpy(), owners.numpy())
 
 
+def _towers_to_train(config: DualConfig, words: TokenStates) -> DualTowers:
+    """Those to go on from, or new ones with class names in the space of these captions."""
+    torch.manual_seed(config.seed)
+    towers = DualTowers(config.shape)
+    if config.start_from:
+        _, start = load_towers(Path(config.start_from))
+        towers.load_state_dict(start.state_dict(), strict=False)  # a last stage may be all that is missing
+    else:
+        towers.zero_shot.build(minilm.shared(), words.center())
+    return towers
+
+
 class _Run:
     def __init__(
         self, towers: DualTowers, config: DualConfig, device: torch.device, steps_per_epoch: int
     ) -> None:
         self.config, self.device = config, device
         towers = towers.to(device)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.first_scale), device=device))
+        own = [] if towers.last_stage is None else list(towers.last_stage.parameters())
+        others = [weight for weight in towers.parameters() if all(weight is not one for one in own)]
         groups: list[dict[str, Any]] = [
-            {"params": list(towers.parameters())},
+            {"params": others},
             {"params": [self.log_scale], "weight_decay": 0.0},
+            {
+                "params": own,
+                "weight_decay": config.backbone_weight_decay,
+                "share": config.backbone_learning_rate / config.learning_rate,
+            },
         ]
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
         total, clip = steps_per_epoch * config.epochs, float(config.shape.members)
@@ -208,11 +190,11 @@ class _Run:
         towers = self.learning.network.train()
         batches = list(_batches(len(split.captions), self.config, self.learning.epoch))
         for chosen, choose in tqdm(batches, desc=f"epoch {self.learning.epoch + 1}", leave=False):
-            grid = _grids(split, chosen, choose).to(self.device)
+            seen = _seen(split, chosen, choose).to(self.device)
             picked = [choose.sample(split.captions[at], self.config.captions_per_image) for at in chosen]
             losses = []
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-                cells = _some_cells(grid, self.config.kept_cells)
+                cells = _some_cells(towers.grid(seen), self.config.kept_cells)
                 images = [tower(*cells) for tower in towers.image_towers]
                 for number in range(self.config.captions_per_image):
                     states, mask = (
@@ -272,6 +254,7 @@ def _batches(count: int, config: DualConfig, epoch: int) -> Iterator[tuple[list[
         yield order[start : start + config.batch_size], random.Random(f"{config.seed}:{epoch}:{start}")
 
 
-def _grids(split: Split, chosen: Sequence[int], choose: random.Random) -> Tensor:
-    views = list(split.grids)
-    return torch.from_numpy(np.stack([split.grids[choose.choice(views)][at] for at in chosen])).float()
+def _seen(split: Split, chosen: Sequence[int], choose: random.Random) -> Tensor:
+    """Of each picture one of its views."""
+    views = list(split.seen)
+    return torch.from_numpy(np.stack([split.seen[choose.choice(views)][at] for at in chosen])).float()

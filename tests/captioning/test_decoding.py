@@ -41,6 +41,7 @@ def test_what_may_be_said(text: str, expected: Decoding) -> None:
         ("max_new_tokens=0", "max_new_tokens must be from 1 to 256"),
         ("beam3,nucleus0.9", "choose one"),
         ("beam3,num_beams=4", "num_beams is said twice"),
+        ("match_weight=-1", "match_weight must be from 0"),
         ("do_sample=1", "is no decoding"),
     ],
 )
@@ -60,6 +61,12 @@ def test_what_is_refused_and_how(text: str, rule: str) -> None:
             {"do_sample": True, "top_k": 0, "top_p": 0.9, "temperature": 0.7, "max_new_tokens": 24},
             "nucleus0.9-t0.7",
             "nucleus 0.9 (t0.7)",
+        ),
+        (
+            "beam4,match_weight=20",
+            SHIPPED | {"num_beams": 4, "match_weight": 20.0},
+            "beam4-agree0.1-match20",
+            "beam 4",
         ),
         (
             "max_new_tokens=40,no_repeat_ngram_size=3",

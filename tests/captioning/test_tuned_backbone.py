@@ -1,8 +1,6 @@
 """A captioner that trains part of the vision backbone for itself, beside the one that everything else reads."""
 
 import random
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from captioning import on_demand, services
 from captioning.active import SHIPPED_CHECKPOINT
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.base import CaptionDraft, encode_for
 from captioning.captioners.checkpoint import read_manifest, save_checkpoint
 from captioning.captioners.export import export
 from captioning.captioners.visual import VisualCaptioner
@@ -32,8 +28,6 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import Features, FrameBatch
 from core.errors import InvalidInput, ModelUnavailable
 from tests.captioning.tiny import SENTENCES, save_tiny_lm
-from tests.fakes import FakeBackbone, FakeCaptioner
-from workers import describe
 
 pytestmark = pytest.mark.models
 
@@ -67,7 +61,7 @@ def pixels(images: list[CaptionedImage]) -> Any:
 
 @pytest.fixture(scope="module")
 def features(backbone: EfficientNetLite2, pixels: Any) -> Features:
-    return backbone.encode(pixels, trunk=True)
+    return backbone.encode(pixels)
 
 
 def config_of(base: str, kind: str, *overrides: str) -> FinetuneConfig:
@@ -143,11 +137,10 @@ def test_it_captions_with_its_own_eyes_after_one_pass_of_the_shared_backbone(
     captioner = VisualCaptioner(str(saved(model, base, tmp_path / "tuned")), str(tmp_path), device="cpu")
     passes: list[int] = []
     counted = backbone.trunk.register_forward_hook(lambda *_: passes.append(1))
-    frames = FrameBatch(pixels, encode_for(captioner, backbone, pixels))
+    frames = FrameBatch(pixels, backbone.encode(pixels))
     drafts = captioner.caption(frames)
     counted.remove()
     assert len(passes) == 1
-    assert (frames.features.trunk is not None) == (kind == "last_stage")
 
     own, shared = captioner.model, model.eval()
     assert own.vision is not None
@@ -167,35 +160,6 @@ def test_a_backbone_that_gives_no_map_on_the_way_is_named(base: str, tmp_path: P
         model.read_of(FrameBatch(pixels, features))
 
 
-class GivesTrunk(FakeBackbone):
-    """Says of the map before the last stage only that it was asked for."""
-
-    def encode(self, pixels: Any, *, trunk: bool = False) -> Features:
-        features = super().encode(pixels)
-        return replace(features, trunk=np.zeros((len(pixels), 208, 9, 9), np.float16)) if trunk else features
-
-
-class ReadsTrunk(FakeCaptioner):
-    """Can't do without it."""
-
-    reads_trunk = True
-
-    def caption(self, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
-        assert frames.features.trunk is not None
-        return super().caption(frames, style)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("ask", [on_demand.look_at, lambda square: describe.look_at(square[None], [None])])
-def test_whoever_asks_for_a_caption_hands_over_the_map_on_the_way(
-    ask: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, pixels: Any
-) -> None:
-    for room in (on_demand, services):
-        monkeypatch.setattr(room, "backbone", GivesTrunk)
-        monkeypatch.setattr(room, "captioner", ReadsTrunk)
-    assert ask(pixels[0])
-
-
 @pytest.mark.parametrize("kind", TUNED)
 def test_the_exported_captioner_sees_the_same(
     kind: str, base: str, tmp_path: Path, backbone: EfficientNetLite2, pixels: Any
@@ -207,7 +171,7 @@ def test_the_exported_captioner_sees_the_same(
     for folder in (trained, tmp_path / "out"):
         captioner = VisualCaptioner(str(folder), str(tmp_path), device="cpu")
         captioner.model.to(torch.float32)
-        frames = FrameBatch(pixels, encode_for(captioner, backbone, pixels))
+        frames = FrameBatch(pixels, backbone.encode(pixels))
         said.append([draft.text for draft in captioner.caption(frames)])
     assert said[0] == said[1]
     assert any(said[0])

@@ -1,12 +1,15 @@
 """Our own captioner keeps what every captioner promises, here with a tiny language model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from numpy.typing import NDArray
 
 from captioning.active import active_caption_model_id
 from captioning.captioners.architecture import Architecture
@@ -17,6 +20,7 @@ from captioning.captioners.language_model import load_base
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.services import captioner as active_captioner
+from captioning.vision.frames import FrameBatch
 from core import backends
 from tests.captioning.captioner_contract import CaptionerContract, batch_of
 from tests.captioning.tiny import save_tiny_lm
@@ -29,7 +33,16 @@ ARCHITECTURE = Architecture(
     concepts=("dog", "beach", "ball"),
     concepts_in_prompt=1,
 )
+JUDGE = "tests.captioning.test_visual.Contrary"
 DECODING = {"num_beams": 3, "max_new_tokens": 6, "concept_agreement": 0.1}
+
+
+class Contrary:
+    """A judge whose favourite is the sentence that the captioner likes least."""
+
+    def match(self, frames: FrameBatch, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        assert len(sentences) == len(frames)
+        return [np.linspace(0, 1, len(of_one), dtype=np.float32) for of_one in sentences]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +65,7 @@ class TestVisualCaptioner(CaptionerContract):
         {"decoding": Decoding(top_p=0.9, temperature=0.5)},
         {"decoding": Decoding(max_new_tokens=5)},
         {"decoding": Decoding(no_repeat_ngram_size=2)},
+        {"decoding": Decoding(match_weight=50.0), "judge": JUDGE},
     )
 
     @pytest.fixture(autouse=True)
@@ -60,6 +74,25 @@ class TestVisualCaptioner(CaptionerContract):
 
     def build(self, **changed: Any) -> Captioner:
         return VisualCaptioner(str(self.checkpoint), str(self.checkpoint), "cpu", **changed)
+
+    def test_of_what_it_keeps_it_says_what_the_judge_prefers(self) -> None:
+        frames = batch_of(3)
+        plain = self.build().caption(frames)
+        asked = self.build(decoding=Decoding(match_weight=50.0), judge=JUDGE)
+        for own, chosen in zip(plain, asked.caption(frames), strict=True):
+            assert own.alternatives, "nothing to choose from"
+            assert chosen.text == own.alternatives[-1]
+            assert set(chosen.alternatives) == {own.text, *own.alternatives[:-1]}
+            assert chosen.evidence["match"] == 1.0
+            assert own.evidence["match"] == 0.0
+        assert asked.model_id.endswith("-beam3-agree0.1-match50-max6")
+
+    def test_without_a_judge_the_weight_of_its_word_is_nothing_and_the_name_says_so(self) -> None:
+        alone = self.build(decoding=Decoding(match_weight=50.0))
+        assert alone.model_id == self.build().model_id
+        assert [each.text for each in alone.caption(batch_of(2))] == [
+            each.text for each in self.build().caption(batch_of(2))
+        ]
 
     @pytest.mark.parametrize(("size", "again"), [(0, True), (1, False)])
     def test_no_run_of_tokens_comes_twice_where_that_is_asked_for(

@@ -16,9 +16,11 @@ import pytest
 from config.demo import photos
 from config.stack import preparation, redis_server
 from config.stack.errors import StackError
+from config.stack.parts import parts
 from config.stack.ports import free_port, require_free
 from config.stack.processes import start, stop
 from config.stack.stack import Stack
+from workers import pipeline
 
 FOREVER = "import time; time.sleep(600)"
 STUBBORN_FAMILY = """
@@ -166,3 +168,14 @@ def test_the_demo_has_photos_whose_names_tell_nothing(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     photos.demo_photos(folder)
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+
+
+def test_some_worker_serves_the_queue_of_every_stage(tmp_path: Path) -> None:
+    commands = [part.command for part in parts(host="127.0.0.1", port=1, var_dir=tmp_path)]
+    served = {
+        queue
+        for command in commands
+        if "--queues" in command
+        for queue in command[command.index("--queues") + 1].split(",")
+    }
+    assert served >= {*pipeline.QUEUES, *(stage.queue for stage in pipeline.EVERY_STAGE)}

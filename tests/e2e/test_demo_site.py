@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -125,6 +125,21 @@ def test_slow_the_page_is_read_meanwhile_and_nothing_moves(weekly: str, reader: 
     held[0].continue_()
     expect(region.get_by_role("listitem")).to_have_count(4)
     assert shifted(reader) == 0
+
+
+def test_the_list_is_the_named_visitor_s_and_what_is_no_name_costs_nobody_a_list(
+    weekly: str, reader: Page, folder: Path
+) -> None:
+    told(reader)
+    page = folder / "coffee.html"
+    plain = page.read_text("utf-8")
+    for name, asked in [("v-1", "v-1"), ("no name", None)]:
+        page.write_text(plain.replace("data-site=", f'data-visitor="{name}" data-site='), "utf-8")
+        with reader.expect_request("**/items/coffee/related*") as request:
+            reader.goto(f"{weekly}/coffee.html")
+        query = dict(parse_qsl(urlsplit(request.value.url).query))
+        assert query.get("visitor") == asked
+        expect(reader.get_by_role("region", name="Read and see").get_by_role("listitem")).to_have_count(4)
 
 
 @pytest.mark.parametrize("away", ["**/embed/related.js", "**/api/v1/**"])

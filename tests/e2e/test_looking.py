@@ -24,18 +24,17 @@ def first_photo(page: Page) -> str | None:
 
 
 def test_words_find_a_photo_and_its_page_shows_related_ones(searchable: Photo, page: Page) -> None:
-    red, second = searchable("red", title="Poppies"), searchable("red")
-    searchable("blue")
+    red, blue = searchable("red", title="Poppies"), searchable("blue")
     page.goto("/")
     search(page, "a red picture")
-    assert first_photo(page) in {str(red.pk), str(second.pk)}
+    assert first_photo(page) == str(red.pk)
     assert "q=a+red+picture" in page.url or "q=a%20red%20picture" in page.url
 
     page.locator(f"[data-photo='{red.pk}'] a").click()
     expect(page.get_by_role("heading", name="Poppies")).to_be_visible()
     expect(page.get_by_role("img", name="A red picture").first).to_be_visible()
     related = page.locator("#related-photos .photo")
-    expect(related.first).to_have_attribute("data-photo", str(second.pk))
+    expect(related.first).to_have_attribute("data-photo", str(blue.pk))
 
     page.go_back()
     expect(page.get_by_role("searchbox")).to_have_value("a red picture")

@@ -174,9 +174,9 @@ def test_deleting_asks_first_and_then_deletes(searchable: Photo, as_alice: Clien
 
 
 def test_related_photos_are_others_that_are_like_it(searchable: Photo, as_alice: Client) -> None:
-    red, second = searchable("red"), searchable("red")
+    red, blue = searchable("red"), searchable("blue")
     html = as_alice.get(f"/assets/{red.pk}/related/").content.decode()
-    assert f'data-photo="{second.pk}"' in html
+    assert f'data-photo="{blue.pk}"' in html
     assert f'data-photo="{red.pk}"' not in html
 
 
@@ -186,7 +186,7 @@ def test_an_engine_that_is_away_is_said_beside_the_photo(
     def away(*args: object, **kwargs: object) -> None:
         raise EngineUnavailable("The index can't answer right now.")
 
-    monkeypatch.setattr("recommender.views.related_assets", away)
+    monkeypatch.setattr("recommender.views.related_list", away)
     asset = searchable("red")
     response = as_alice.get(f"/assets/{asset.pk}/related/")
     assert response.status_code == 503
@@ -214,3 +214,13 @@ def test_what_people_write_is_shown_as_text_and_never_as_markup(
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     assert "alert(1)" in html, "the test looks where the words are"
+
+
+def test_its_camera_leads_to_what_else_was_taken_with_it(searchable: Photo, as_alice: Client) -> None:
+    asset, other = searchable("red"), searchable("blue")
+    Asset.objects.filter(pk=asset.pk).update(camera="Canon EOS 5D")
+    html = as_alice.get(f"/assets/{asset.pk}/").content.decode()
+    link = unescape(re.findall(r'<dt>Camera</dt><dd><a href="([^"]+)"', html)[0])
+    found = as_alice.get(link).content.decode()
+    assert f'data-photo="{asset.pk}"' in found
+    assert f'data-photo="{other.pk}"' not in found

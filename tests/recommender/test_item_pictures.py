@@ -16,7 +16,7 @@ from captioning.models import Caption
 from library.models import Asset
 from recommender import picture_fetch, webhooks
 from recommender.item_content import checked_content
-from recommender.items import put_item
+from recommender.items import delete_item, put_item
 from recommender.models import Item, Site, WebhookMessage
 from recommender.sites import change_site
 from tests.library.pictures import picture
@@ -266,6 +266,38 @@ class TestWebhooks:
         settings.OUTBOUND_ALLOWED_NETWORKS = []
         errands.call_webhooks()
         assert WebhookMessage.objects.get().state == "given_up"
+
+    def test_old_messages_go_but_for_the_last_sentence_of_each_item(self, shop: Site, serve: Serve) -> None:
+        change_site(shop, webhook_url=serve(said(status=200)))
+        shop.refresh_from_db()
+        made = item(shop, serve(said(picture())))
+        errands.fetch_pictures()
+        made.refresh_from_db()
+        assert made.asset is not None
+        for sentence in ("a dog", "a cat", "a fox"):
+            captioned(made.asset, sentence)
+            errands.call_webhooks()
+        other = item(shop, serve(said(status=404)), "other")
+        errands.fetch_pictures()
+        errands.call_webhooks()
+        captioned(made.asset, "an owl")  # waits
+        assert WebhookMessage.objects.count() == 5
+        now = timezone.now()
+        assert webhooks.drop_outdated(now + timedelta(days=29)) == 0
+        assert webhooks.drop_outdated(now + timedelta(days=31)) == 4
+        left = WebhookMessage.objects.get()
+        assert (left.state, left.body["caption"]) == ("waiting", "an owl")
+        errands.call_webhooks()
+        assert webhooks.drop_outdated(now + timedelta(days=99)) == 0
+        captioned(made.asset, "an owl")
+        assert WebhookMessage.objects.count() == 1, "the site knows that"
+        captioned(made.asset, "a hen")
+        assert WebhookMessage.objects.latest("pk").event == "caption.corrected"
+        WebhookMessage.objects.update(state="given_up", delivered_at=None)
+        delete_item(shop, made.external_id)
+        delete_item(shop, other.external_id)
+        assert webhooks.drop_outdated(now + timedelta(days=31)) == 2
+        assert not WebhookMessage.objects.exists()
 
     def test_a_site_without_webhook_is_told_nothing(self, shop: Site, serve: Serve) -> None:
         made = item(shop, serve(said(picture())))

@@ -98,6 +98,22 @@ def test_the_index_follows_what_is_written_by_others(shop: Site) -> None:
     assert nearest(shop, "sea") == ["a"]
 
 
+def test_what_is_outdated_or_deleted_does_not_stay_in_memory(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.item_index._FIRST_CAPACITY", 4)
+    put(shop, a="red roses", **{f"n{at}": "the sea" for at in range(10)})
+    errands.encode_items()
+    assert nearest(shop, "red roses", k=1) == ["a"]
+    for at in range(40):
+        put(shop, a=f"red roses {at}", passing="blue hills")
+        errands.encode_items()
+        assert nearest(shop, f"red roses {at}", k=1) == ["a"]
+        delete_item(shop, "passing")
+    view = item_index("caption")._refreshed()
+    assert len(view) <= 2 * ItemVector.objects.filter(space="caption").count() + 8
+
+
 def test_the_index_is_exact(shop: Site) -> None:
     rng = np.random.default_rng(7)
     put(

@@ -113,6 +113,38 @@ class TestAlternativeTexts:
         public = photo(shop.owner, "a lake")
         assert self.ask(shop, picture_url(public, 320)).json()["alt"] == "a lake"
 
+    def test_of_a_public_photo_that_the_site_may_show(self, shop: Site, bob: User) -> None:
+        theirs = photo(bob, "a lake", sha256="ab" * 32)
+        ours = f"https://testserver/media/asset/{theirs.pk}"
+        known = [
+            *(f"{ours}/thumbnail/320", f"{ours}/original", f"/media/asset/{theirs.pk}/original"),
+            *(f"https://cdn.example/{'AB' * 32}.jpg?w=300", f"https://cdn.example/x/{'ab' * 32}"),
+        ]
+        strange = [
+            *(f"https://elsewhere.example/media/asset/{theirs.pk}/original", f"{ours}/elsewhere"),
+            *(f"https://cdn.example/{'ab' * 31}.jpg", f"https://cdn.example/{'ab' * 33}.jpg", "https://[/x"),
+        ]
+        assert [self.ask(shop, url).status_code for url in known] == [200] * 5
+        assert [self.ask(shop, url).status_code for url in strange] == [404] * 5
+        shop.shows_assets = Site.Assets.OWN
+        shop.save()
+        assert {self.ask(shop, url).status_code for url in known} == {404}
+        theirs.visibility = "private"
+        theirs.save()
+        shop.shows_assets = Site.Assets.PUBLIC
+        shop.save()
+        assert {self.ask(shop, url).status_code for url in known} == {404}
+
+    def test_of_a_private_picture_by_its_content_for_the_site_of_its_item_alone(
+        self, shop: Site, bob: User
+    ) -> None:
+        item = self.described(shop)
+        assert item.asset is not None
+        url = f"https://cdn.example/{item.asset.sha256}.jpg"
+        assert self.ask(shop, url).status_code == 200
+        rival = site(bob, "rival", origins=[ORIGIN])
+        assert self.ask(rival, url).status_code == 404
+
     def test_what_a_person_stands_behind_is_not_called_a_machine_s(self, shop: Site) -> None:
         self.described(shop, state=Caption.State.ACCEPTED)
         assert self.ask(shop, f"{ORIGIN}/a.jpg").json()["reviewed"] is True

@@ -163,8 +163,33 @@ class TestItems:
         )
         assert names(beside(shop, "a", tag="travel")) == ["b"]
         assert names(beside(shop, "a", language="en")) == ["b"]
-        asked = {"examples": [{"item": "a"}], "filters": {"attributes": {"price": 3, "in": "y"}}}
+        wanted = {"price": 3, "in": "y"}
+        assert names(beside(shop, "a", attributes=json.dumps(wanted))) == ["b"]
+        asked = {"examples": [{"item": "a"}], "filters": {"attributes": wanted}}
         assert names(ask(asked, secret(shop)).json()) == ["b"]
+        assert names(beside(shop, "a", attributes='{"price": "3"}')) == []
+
+    def test_days_of_items_are_those_of_their_publication_or_else_of_their_coming(self, shop: Site) -> None:
+        put(shop, a="walks", b={"title": "walks b", "published_at": "2020-05-01"}, c="walks c")
+        assert names(beside(shop, "a", before="2021")) == ["b"]
+        assert names(beside(shop, "a", after="2021")) == ["c"]
+        asked = {"examples": [{"item": "a"}], "filters": {"after": "2020-05", "before": "2020-06"}}
+        assert names(ask(asked, secret(shop)).json()) == ["b"]
+
+    def test_what_is_asked_of_photos_lets_no_item_through(self, shop: Site, alice: User) -> None:
+        put(shop, a="walks", b="walks b")
+        with_picture(shop, "c", "walks c", caption="a walk", looks="red")
+        public = photo(alice, "walks")
+        assert names(beside(shop, "a", kind="any", owner="alice")) == [public.pk]
+        assert names(beside(shop, "a", kind="item", owner="alice")) == []
+
+    def test_a_picture_of_an_item_is_no_photo_that_a_filter_keeps(self, shop: Site, alice: User) -> None:
+        put(shop, a="walks")
+        item = with_picture(shop, "b", "walks b", caption="a walk", looks="red")
+        assert item.asset is not None
+        item.asset.visibility = "public"
+        item.asset.save()
+        assert names(beside(shop, "a", kind="any", tag="sea")) == []
 
     def test_a_narrow_filter_still_finds_all_there_is(self, shop: Site) -> None:
         put(shop, **{f"n{at}": f"walks {at}" for at in range(400)})
@@ -220,6 +245,25 @@ class TestItems:
         (result,) = beside(shop, "a")["results"]
         assert result["item"]["alt_text"] == "a dog"
 
+    def test_names_that_no_database_takes_are_names_of_nothing(self, shop: Site, alice: User) -> None:
+        put(shop, a="walks", b="walks b")
+        headers = secret(shop)
+        page = Client(headers=headers)
+        assert names(beside(shop, "a", exclude="item:\0")) == ["b"]
+        assert page.get("/api/v1/sites/shop/items/%00/related").status_code == 404
+        assert ask({"examples": [{"item": "\0"}]}, headers).status_code == 404
+        assert page.get("/api/v1/recommendations?exclude=%00&exclude=b").status_code == 200
+        assert page.get("/api/v1/recommendations?scenario=%00").status_code == 400
+        told = page.post(
+            "/api/v1/interactions",
+            {"visitor": "v", "kind": "view", "item": "\0"},
+            content_type="application/json",
+        )
+        assert [one["field"] for one in told.json()["refused"]] == ["item"]
+        owner = Client()
+        owner.force_login(alice)
+        assert owner.get("/api/v1/sites/%00/items").status_code == 404
+
 
 class TestQuestions:
     def test_a_text(self, shop: Site) -> None:
@@ -269,6 +313,11 @@ class TestQuestions:
             ({"examples": [{"text": " "}]}, "examples"),
             ({"examples": [{"text": "a", "weight": -1}]}, "examples"),
             ({"negatives": [{"text": "a"}]}, "text"),
+            ({"text": "a", "filters": {"after": "soon"}}, "filters"),
+            ({"text": "a", "filters": {"flavour": "sweet"}}, "filters"),
+            ({"text": "a", "scenario": "\0"}, "scenario"),
+            ({"text": "a", "exclude": [{"asset": 10**30}]}, "exclude"),
+            ({"examples": [{"asset": 0}]}, "examples"),
             ([], "question"),
         ],
     )

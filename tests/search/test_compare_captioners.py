@@ -91,7 +91,6 @@ def test_every_arm_stays_within_its_budget(dataset: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.models
-@pytest.mark.django_db
 def test_the_command_trains_measures_and_goes_on_where_it_was(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

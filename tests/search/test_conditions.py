@@ -222,3 +222,12 @@ def test_what_looks_like_another_language_is_a_value(alice: User, value: str) ->
             continue
         assert found(alice, f'{operator}:"{value}"') == []
     assert found(alice, f'-tag:"{value}" red')
+
+
+def test_a_camera_is_found_by_a_part_of_its_name_in_any_case(alice: User) -> None:
+    canon = photo(alice, "a red picture", camera="Canon EOS 5D")
+    pixel = photo(alice, "a red picture", camera="Google Pixel 8")
+    unknown = photo(alice, "a red picture")
+    assert found(alice, "red camera:canon") == [canon.pk]
+    assert found(alice, 'camera:"PIXEL 8"') == [pixel.pk]
+    assert set(found(alice, "red -camera:canon")) == {pixel.pk, unknown.pk}

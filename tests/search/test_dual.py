@@ -1,19 +1,25 @@
 """The towers and their training, at toy size."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from captioning.training.dataset import read_dataset
+from captioning.vision.backbone import EfficientNetLite2
+from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from search.embedders import dual
+from search.embedders.narrowing import narrowed, widened
 from search.embedders.querybank import Querybank
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.embedders.zero_shot import ZeroShot
 from search.evaluation.fitting import fitted, fused_matrix
-from search.training.dual import contrastive_loss, soft_targets
+from search.training.dual import DualConfig, contrastive_loss, soft_targets, train
 from search.training.recall import recall_at
 
 SHAPE = TowerShape(
@@ -118,11 +124,96 @@ def test_towers_come_back_as_they_were_saved(
     manifest, again = dual.load_towers(tmp_path)
     assert (manifest["model_id"], manifest["dimension"]) == (model_id, SHAPE.dimension)
     for name, weight in towers.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-3)
+        step = weight.abs().max() / 127
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=float(step))
+    grid, logits = torch.randn(3, 81, 1280), torch.randn(3, 1000)
+    torch.testing.assert_close(
+        again.eval().images(grid, logits), towers.images(grid, logits), rtol=0, atol=0.01
+    )
 
     monkeypatch.setattr("search.embedders.minilm.weights_sha256", lambda: "another")
     with pytest.raises(ModelUnavailable, match="other base weights"):
         dual.load_towers(tmp_path)
+
+
+def test_stored_weights_are_off_by_half_a_step_of_their_row_at_most() -> None:
+    torch.manual_seed(0)
+    state = {
+        "kernel": torch.randn(6, 2, 3, 3),
+        "matrix": torch.randn(5, 7) * torch.logspace(-4, 2, 5)[:, None],
+    }
+    state |= {"vector": torch.randn(9), "nothing": torch.zeros(2, 4)}
+    stored = narrowed(state)
+    assert stored["matrix"].dtype == torch.int8
+    for name, weight in widened(stored).items():
+        rows = state[name].flatten(1) if state[name].dim() > 1 else state[name][:, None]
+        step = rows.abs().amax(dim=1) / 127
+        off = (weight - state[name]).abs().reshape(len(rows), -1).amax(dim=1)
+        assert bool((off <= 0.51 * step + 1e-3 * rows.abs().amax(dim=1) + 1e-12).all()), name
+
+
+@pytest.mark.models
+@torch.no_grad()
+def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbone_sees(
+    tmp_path: Path,
+) -> None:
+    shape = replace(SHAPE, backbone="last_stage")
+    towers = DualTowers(shape).eval()
+    backbone = EfficientNetLite2("cpu")
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 260, 260, 3), dtype=np.uint8)
+    features = backbone.encode(pixels)
+    assert features.trunk is not None
+    grid = towers.grid(torch.from_numpy(features.trunk))
+    alike = torch.cosine_similarity(grid.flatten(1), torch.from_numpy(features.grid).float().flatten(1))
+    assert bool((alike > 0.999).all())
+
+    assert towers.last_stage is not None
+    for weight in towers.last_stage.parameters():
+        weight.mul_(1.05)  # learned
+    dual.save_towers(tmp_path, towers, shape)
+    encoder = dual.DualEncoder(str(tmp_path), device="cpu")
+    vectors = encoder.embed_frames(FrameBatch(pixels, features), ["", ""])
+    expected = towers.images(torch.from_numpy(features.trunk), torch.from_numpy(features.logits))
+    assert (vectors * expected.numpy()).sum(axis=1) == pytest.approx(1.0, abs=0.01)
+    sentences = [["a dog", "noise"], ["a dog"]]
+    one, other = encoder.match(FrameBatch(pixels, features), sentences)
+    np.testing.assert_allclose(one, encoder.embed_queries(["a dog", "noise"]) @ vectors[0], atol=1e-3)
+    np.testing.assert_allclose(other, encoder.embed_queries(["a dog"]) @ vectors[1], atol=1e-3)
+    with pytest.raises(ModelUnavailable, match="BACKBONE"):
+        encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), ["", ""])
+
+
+@pytest.mark.models
+def test_training_goes_on_with_a_last_stage_of_its_own_and_from_where_it_stopped(tmp_path: Path) -> None:
+    folder, noise = tmp_path / "photos", np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    rows = ["image,split,caption"]
+    for number in range(6):
+        picture = Image.fromarray(noise.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize((64, 64))
+        picture.save(folder / "images" / f"{number}.png")
+        split = "calib" if number > 3 else "train"
+        rows += [f"{number}.png,{split},picture {number}", f"{number}.png,{split},number {number} again"]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    dataset = read_dataset(folder)
+    first = DualConfig(shape=SHAPE, epochs=1, views=("plain",), device="cpu")
+    train(dataset, first, tmp_path / "first", tmp_path)
+
+    config = DualConfig.with_last_stage(tmp_path / "first" / "best")
+    config = replace(config, epochs=2, views=("plain", "mirror"), warmup_steps=1, device="cpu")
+    train(dataset, replace(config, epochs=1), tmp_path / "run", tmp_path)
+    best = train(dataset, config, tmp_path / "run", tmp_path)
+    assert set(best) == {"r1", "r5", "r10", "mrr"}
+    manifest, towers = dual.load_towers(tmp_path / "run" / "best")
+    assert manifest["shape"]["backbone"] == "last_stage"
+    assert towers.last_stage is not None
+    begun = DualTowers(config.shape).last_stage
+    assert begun is not None
+    moved = [
+        (a - b).abs().max() for a, b in zip(towers.last_stage.parameters(), begun.parameters(), strict=True)
+    ]
+    assert max(moved) > 0
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert state["epoch"] == 2
 
 
 def test_fitting_trusts_the_signal_that_knows_and_ignores_noise() -> None:

@@ -205,6 +205,7 @@ class TestControls:
             "tag": "sea, lake",
             "text": "",
             "colour": "",
+            "camera": "",
             "by": "ann, bob",
             "after": "2024",
             "before": "",

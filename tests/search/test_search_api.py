@@ -92,6 +92,7 @@ def test_the_shape_of_an_answer(client: Client, alice: User) -> None:
         "width": 400,
         "height": 300,
         "blurhash": "",
+        "picture_text": "",
     }
     assert set(result["why"]) == {"image", "caption", "keyword"}
     assert result["score"] == pytest.approx(sum(result["why"].values()), abs=0.001)

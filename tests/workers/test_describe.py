@@ -1,6 +1,5 @@
 """The stages in this process, with the fake models: what is written, by whom, and what is left alone."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,19 +22,12 @@ from search.active import TEXTURES
 from search.models import Embedding
 from search.services import search_text
 from tests import fakes
-from tests.workers.conftest import MakeAssets
+from tests.workers.conftest import MakeAssets, run_all
 from workers import describe, messages, pipeline, runner, stages
 from workers.models import StageRun
 from workers.selectors import stages_of
-from workers.tasks import stages as tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def run_all() -> None:
-    """Every stage once, in order, as their tasks do."""
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
 
 
 def everything() -> dict[str, Any]:
@@ -253,117 +245,6 @@ def test_without_a_model_pictures_wait_and_the_loop_stops(
     assert all(stages_of(asset)["describe"] == "done" for asset in assets)
 
 
-def test_one_bad_apple_in_a_batch_fails_alone(
-    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The captioner raises at a purple picture: nobody can say beforehand which of the batch it is."""
-    purple, *others = make_assets("purple", "red", "blue", "green")
-    look_at = describe.look_at
-
-    def allergic(pixels: Any, spoken: Any, **shown: Any) -> Any:
-        if any("purple" in draft.text for draft in drafts_of(pixels)):
-            raise ZeroDivisionError("purple")
-        return look_at(pixels, spoken, **shown)
-
-    monkeypatch.setattr(describe, "look_at", allergic)
-    run_all()
-    assert all(stages_of(asset)["describe"] == "done" for asset in others)
-    assert stages_of(purple)["describe"] == "retry"
-    assert "ZeroDivisionError" in StageRun.objects.get(subject_id=purple.frames.get().pk).error
-
-
-def test_the_models_see_batches_and_the_next_one_is_claimed_meanwhile(
-    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    settings.DESCRIBE_BATCH_SIZE = 4
-    make_assets(*["red"] * 10)
-    runner.drain(stages.lane_of(pipeline.FRAMES))
-    sizes: list[int] = []
-    in_hand: list[int] = []
-    look_at = describe.look_at
-
-    def counting(pixels: Any, spoken: Any, **shown: Any) -> Any:
-        sizes.append(len(pixels))
-        in_hand.append(StageRun.objects.filter(state="running").count())
-        return look_at(pixels, spoken, **shown)
-
-    monkeypatch.setattr(describe, "look_at", counting)
-    runner.drain(stages.lane_of(pipeline.DESCRIBE))
-    assert sizes == [4, 4, 2]
-    assert in_hand == [8, 6, 2]
-
-
-def test_a_suspect_is_never_in_hand_beside_others(
-    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_assets("red", "blue", "green", "white")
-    runner.drain(stages.lane_of(pipeline.FRAMES))
-    for frame in Frame.objects.order_by("pk")[:2]:
-        StageRun.objects.create(stage="describe", subject_id=frame.pk, state="retry", alone=True)
-    in_hand: list[int] = []
-    look_at = describe.look_at
-
-    def counting(pixels: Any, spoken: Any, **shown: Any) -> Any:
-        in_hand.append(StageRun.objects.filter(state="running").count())
-        return look_at(pixels, spoken, **shown)
-
-    monkeypatch.setattr(describe, "look_at", counting)
-    runner.drain(stages.lane_of(pipeline.DESCRIBE))
-    assert in_hand == [1, 1, 2]
-
-
-def test_batches_shrink_where_a_batch_takes_too_long(
-    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    settings.DESCRIBE_BATCH_SIZE = 8
-    make_assets(*["red"] * 24)
-    runner.drain(stages.lane_of(pipeline.FRAMES))
-    monkeypatch.setattr(runner, "MAX_BATCH_S", 0.5)
-    sizes: list[int] = []
-    look_at = describe.look_at
-
-    def slow(pixels: Any, spoken: Any, **shown: Any) -> Any:
-        sizes.append(len(pixels))
-        time.sleep(0.2 * len(pixels))
-        return look_at(pixels, spoken, **shown)
-
-    monkeypatch.setattr(describe, "look_at", slow)
-    runner.drain(stages.lane_of(pipeline.DESCRIBE))
-    assert sizes[:2] == [8, 8], "the second was claimed while the first was at work"
-    assert set(sizes[2:]) <= {1, 2}
-    assert sum(sizes) == 24
-
-
-def test_a_task_ends_when_its_time_is_over_and_queues_itself_again(
-    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, settings: Any, redis: Any
-) -> None:
-    settings.DESCRIBE_BATCH_SIZE = 1
-    make_assets("red", "blue", "green")
-    runner.drain(stages.lane_of(pipeline.FRAMES))
-    redis.flushdb()
-    monkeypatch.setattr(runner, "TIME_BUDGET_S", -1.0)
-    assert runner.drain(stages.lane_of(pipeline.DESCRIBE), budget_s=-1.0) == 1
-    assert redis.llen("gpu") == 1
-    assert not StageRun.objects.exists(), "nothing stays claimed behind it"
-
-
-def test_a_fresh_upload_overtakes_through_both_stages(make_assets: MakeAssets, redis: Any) -> None:
-    bulk = make_assets("red", "red", "red")
-    (fresh,) = make_assets("blue")
-    pipeline.added([fresh])
-    tasks.frames()
-    assert redis.llen("interactive") == 1
-    tasks.describe_express()
-    assert stages_of(fresh)["describe"] == "done"
-    assert {stages_of(asset)["describe"] for asset in bulk} == {"waiting"}
-
-
-def test_a_flood_of_uploads_does_not_overtake(make_assets: MakeAssets, redis: Any) -> None:
-    for _ in range(10):
-        pipeline.added(make_assets("red", "blue", "green"))
-    assert StageRun.objects.filter(express=True).count() == pipeline.EXPRESS_PER_MINUTE
-
-
 def test_uploads_are_accepted_while_redis_is_down(make_assets: MakeAssets) -> None:
     pipeline.added(make_assets("red"))
     assert not StageRun.objects.exists()
@@ -386,11 +267,6 @@ def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
 
     monkeypatch.setattr(describe, "look_at", look_and_act)
     return looks
-
-
-def drafts_of(pixels: Any) -> Any:
-    features = fakes.FakeBackbone().encode(pixels)
-    return fakes.FakeCaptioner().caption(FrameBatch(pixels, features))
 
 
 def vector_of(frame: Frame, space: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from captioning.models import Caption
+from captioning.models import Caption, FrameText
 from config.stack.processes import Child, start, stop
 from config.stack.redis_server import start_redis
 from library.models import Asset, Frame
@@ -76,13 +76,15 @@ def test_a_child_killed_in_the_middle_of_a_batch_costs_nothing(
     redis: Any, start_worker: StartWorker, make_assets: MakeAssets
 ) -> None:
     make_assets(*["red", "blue", "green", "white"] * 6)
-    worker = start_worker(*QUEUES, env=SLOW)
+    worker = start_worker(*QUEUES, pipeline.TEXT.queue, env=SLOW)
     pipeline.wake()
     wait_for_claim()
     time.sleep(0.1)
     busy_child(worker).send_signal(signal.SIGKILL)
     until(all_done, meanwhile=pipeline.wake)
+    until(lambda: FrameText.objects.count() == 24 and not StageRun.objects.exists())
     assert_each_exactly_once(24)
+    assert FrameText.objects.exclude(text="").count() == 6
 
 
 def test_a_worker_killed_with_all_its_processes_is_healed_by_another_s_sweep(

@@ -1,10 +1,12 @@
 """The sweep finds what no message told of, and the records tell where everything is."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from core.errors import ModelUnavailable, NotFound
 from library import storage
@@ -13,7 +15,7 @@ from library.models import Asset
 from tests.workers.conftest import MakeAssets, MakeFrames
 from workers import claims, pipeline, selectors, services
 from workers.celery import app
-from workers.models import StageRun
+from workers.models import Job, StageRun
 from workers.tasks import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,10 +120,18 @@ def test_every_night_the_files_of_a_deleted_account_go(make_pictures: MakeFrames
     assert app.conf.beat_schedule["clean_storage"]["task"] == upkeep.clean_storage.name
 
 
-def test_every_night_suggestions_are_counted_and_old_searches_forgotten(make_pictures: MakeFrames) -> None:
+def test_every_night_suggestions_are_counted_and_what_is_old_goes(make_pictures: MakeFrames) -> None:
     make_pictures("red")
     upkeep.count_suggestions()
-    upkeep.forget_searches()
+    long_ago = timezone.now() - timedelta(days=31)
+    kinds = [Job.Kind.LEARN_BEHAVIOUR, Job.Kind.REBUILD_INDEX]
+    for kind in kinds:
+        Job.objects.create(kind=kind, state=Job.State.DONE, finished_at=long_ago)
+    Job.objects.create(kind=Job.Kind.LEARN_BEHAVIOUR, state=Job.State.DONE, finished_at=timezone.now())
+    Job.objects.create(kind=Job.Kind.LEARN_BEHAVIOUR)
+    upkeep.drop_outdated()
+    assert Job.objects.filter(kind=Job.Kind.REBUILD_INDEX).count() == 1
+    assert Job.objects.filter(kind=Job.Kind.LEARN_BEHAVIOUR).count() == 2
     known = {entry["task"] for entry in app.conf.beat_schedule.values()}
-    assert {upkeep.count_suggestions.name, upkeep.forget_searches.name} <= known
+    assert {upkeep.count_suggestions.name, upkeep.drop_outdated.name} <= known
     assert known <= set(app.tasks)

@@ -32,6 +32,13 @@ def index() -> int:
     return _drain(pipeline.INDEX)
 
 
-def _drain(stage: pipeline.Stage) -> int:
+@app.task(name=pipeline.TEXT.task)
+def text() -> int:
+    """Read what is written in photos that can be searched already."""
+    stages.step_back()
+    return _drain(pipeline.TEXT, budget_s=stages.TEXT_BUDGET_S)
+
+
+def _drain(stage: pipeline.Stage, *, budget_s: float = runner.TIME_BUDGET_S) -> int:
     messages.begun(stage.task)
-    return runner.drain(stages.lane_of(stage))
+    return runner.drain(stages.lane_of(stage), budget_s=budget_s)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from recommender import experiments
+from recommender import experiments, webhooks
 from search import recording, suggesting
 from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, app
@@ -19,7 +19,7 @@ def sweep() -> None:
     services.heal()
     services.drop_orphaned_records()
     recaptions.follow()
-    for stage in pipeline.STAGES:
+    for stage in pipeline.EVERY_STAGE:
         try:
             if selectors.express_due(stage):
                 pipeline.wake_express(stage)
@@ -57,10 +57,15 @@ def count_suggestions() -> None:
     _log.info("Counted %d words and tags to suggest.", suggesting.recount())
 
 
-@app.task(name="workers.forget_searches")
-def forget_searches() -> None:
-    """Every night: forget recorded searches that are older than the settings allow."""
-    _log.info("Forgot %d searches.", recording.forget_old())
+@app.task(name="workers.drop_outdated", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
+def drop_outdated() -> None:
+    """Every night: recorded searches, messages of webhooks and jobs that learned from visitors, as old as they get."""
+    _log.info(
+        "Dropped %d searches, %d webhook messages and %d jobs.",
+        recording.forget_old(),
+        webhooks.drop_outdated(),
+        jobs.drop_outdated(),
+    )
 
 
 @app.task(name="workers.learn_if_due")

@@ -18,6 +18,12 @@ class Command(BaseCommand):
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/dual")
+        parser.add_argument(
+            "--start-from",
+            type=Path,
+            metavar="FOLDER",
+            help="go on from these towers, with a last stage of the backbone of their own",
+        )
         parser.add_argument("--epochs", type=int)
         parser.add_argument("--seed", type=int)
 
@@ -30,10 +36,12 @@ class Command(BaseCommand):
         run = options["run"] or settings.VAR_DIR / "runs" / "dual"
         chosen = {name: options[name] for name in ("epochs", "seed") if options[name] is not None}
         try:
-            config = replace(DualConfig(), device=settings.DEVICE, **chosen)
+            start = options["start_from"]
+            config = DualConfig.with_last_stage(start) if start else DualConfig()
+            config = replace(config, device=settings.DEVICE, **chosen)
             with flushed_denormals():
                 best = train(read_dataset(options["dataset"]), config, run, settings.MODEL_CACHE_DIR)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = ", ".join(f"{name} {value:.3f}" for name, value in best.items())
-        self.stdout.write(f"Best on dev: {figures}. The towers are in {run / 'best'}.")
+        self.stdout.write(f"Best: {figures}. The towers are in {run / 'best'}.")

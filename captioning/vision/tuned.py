@@ -1,4 +1,4 @@
-"""The part of the backbone that a captioner trains for itself; search and auto-tags keep the shared, frozen one.
+"""The part of the backbone that a captioner or an embedder trains for itself, beside the shared, frozen one.
 
 The batch norms are folded into their convolutions, as in the shared backbone. So their statistics stay those of
 ImageNet, which a batch of sixteen photos could only make worse, while their scales and offsets are trained as part of
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from captioning.captioners.architecture import Architecture
 from captioning.vision.backbone import LastStage, Trunk, grid_of, network, normalised
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
@@ -42,13 +41,6 @@ class TunedBackbone(nn.Module):
             return frames.pixels
         if frames.features.trunk is None:
             raise ModelUnavailable(
-                "This captioner has a last stage of its own and reads the map before it, which BACKBONE did not give."
+                "This model has a last stage of its own and reads the map before it, which BACKBONE did not give."
             )
         return frames.features.trunk
-
-
-def tuned_backbone(architecture: Architecture) -> TunedBackbone | None:
-    """What the architecture trains of the backbone; None where that is frozen."""
-    if architecture.backbone == "frozen":
-        return None
-    return TunedBackbone(whole=architecture.backbone == "all")
