@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidQuery
 from search.active import active_embedders
 from search.encoding import known_words
 from search.evaluation.ingest import Query
@@ -27,6 +27,8 @@ def evaluate_spelling(queries: Sequence[Query], count: int) -> dict[str, Figures
     shares: of the plain queries those that spelling changed though they were right; of the misspelt ones those put
     right word for word (restored) and those left as they were. InvalidInput where nothing can be misspelt.
     """
+    if count < 1:
+        raise InvalidInput("Ask for at least one misspelt query.", field="misspelt")
     random = np.random.default_rng(_SEED)
     plain: list[Query] = []
     misspelt: list[Query] = []
@@ -88,10 +90,14 @@ def misspell(text: str, random: np.random.Generator) -> str:
 
 def _read(queries: Sequence[Query]) -> list[Query]:
     knows = partial(known_words, models=active_embedders())
-    return [
-        replace(query, text=corrected(None, query.text, parse(query.text), knows))
-        for query in tqdm(queries, desc="spelling")
-    ]
+
+    def read(text: str) -> str:
+        try:
+            return corrected(None, text, parse(text), knows)
+        except InvalidQuery:  # a sentence may hold a single quotation mark
+            return text
+
+    return [replace(query, text=read(query.text)) for query in tqdm(queries, desc="spelling")]
 
 
 def _share(whether: Iterable[bool]) -> float:

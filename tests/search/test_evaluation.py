@@ -72,6 +72,12 @@ def test_a_query_is_misspelt_by_one_edit() -> None:
     assert misspell("A dog on the .", random) == "A dog on the ."
 
 
+def test_no_misspelt_queries_are_refused(dataset: Path) -> None:
+    done = manage("evaluate_search", "--dataset", str(dataset), "--misspelt", "0")
+    assert done.returncode == 1
+    assert "at least one" in done.stderr
+
+
 def test_human_captions_are_asked_and_never_indexed(dataset: Path) -> None:
     """Queries about what no model saw find nothing by keyword, though their very words stand in captions.csv."""
     table = dataset / "captions.csv"

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             with sandbox():
                 queries = ingest(images)
                 figures: Mapping[str, Mapping[str, Any]]
-                if options["misspelt"]:
+                if options["misspelt"] is not None:
                     figures = evaluate_spelling(queries, options["misspelt"])
                 else:
                     figures = evaluate_modes(queries)
