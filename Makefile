@@ -11,7 +11,7 @@ EXIT ?=
 PORT ?= 8000
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
-BENCHMARKS ?= search pipeline fresh_upload suggestions related interactions captioners precision engines
+BENCHMARKS ?= search pipeline fresh_upload suggestions spelling related interactions captioners precision engines
 
 # The tests of a file stay together: they share what is slow to start. PostgreSQL's databases go with their server, so
 # none is dropped (--reuse-db) while a thread of a test may still be letting go of it.

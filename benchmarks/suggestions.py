@@ -31,7 +31,7 @@ def main() -> int:
         from benchmarks import synthetic
 
         synthetic.fill_words(asked.assets)
-        _make_private()
+        make_private()
         figures = _measured(asked.queries)
     figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
     print(shown(figures, as_json=asked.json))
@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make_private() -> None:
+def make_private() -> None:
     """Some photos are somebody's own, so that two audiences are asked."""
     from django.contrib.auth.models import User
     from django.db import transaction

@@ -47,7 +47,7 @@ class SearchPage:
     """Matches, best first or newest first. next: cursor of the page after, None on the last one.
 
     reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
-    record: the token of a search that was recorded.
+    record: the token of a search that was recorded. corrected: the query as it was read, where that is not as typed.
     """
 
     matches: list[Match]
@@ -56,6 +56,7 @@ class SearchPage:
     reason: str = ""
     terms: tuple[keywords.Term, ...] = ()
     record: str = ""
+    corrected: str = ""
 
 
 @dataclass(frozen=True)

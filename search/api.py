@@ -70,12 +70,14 @@ class TextSearch(Narrowing):
     sort: Literal["relevance", "date"] = Field(
         "relevance", description="date: the newest first, of the 200 that fit best"
     )
+    exact: bool = Field(False, description="true: the words as they are typed, never taken for misspelt")
 
 
 @router.get("/search", response=Results, summary="Photos that fit a text")
 def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
     """By look, caption and words in one ranking; `why` says what each added.
 
+    A word that no photo holds is read as the nearest one that some do; `corrected` then says what was looked for.
     A query that can't be understood is answered with 400, whose error names the token and its place.
     """
     refuse_unknown(request, TextSearch)
@@ -87,6 +89,7 @@ def by_text(request: HttpRequest, asked: Query[TextSearch]) -> dict[str, Any]:
         cursor=asked.cursor,
         filters=asked.filters(),
         sort=asked.sort,
+        exact=asked.exact,
     )
     return as_results(viewer, page)
 

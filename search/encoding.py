@@ -1,6 +1,6 @@
 """From a query's text to its vectors, by models that each process loads at its first query."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -43,6 +43,15 @@ def loaded(space: str, model: ActiveEmbedder) -> Embedder:
 def query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> dict[str, Vectors]:
     """A text in the space of each of these models, each vector of shape (dimension,). Read-only: they are shared."""
     return {space: _encoded(space, model, text) for space, model in models.items()}
+
+
+def known_words(words: Iterable[str], models: Mapping[str, ActiveEmbedder]) -> set[str]:
+    """Of these words those that one of these models was taught as wholes: they mean something, in any library.
+
+    An embedder that can tell says so by a method `knows`.
+    """
+    tellers = [getattr(loaded(space, model), "knows", None) for space, model in models.items()]
+    return {word for word in words if any(knows(word) for knows in tellers if knows is not None)}
 
 
 @lru_cache(maxsize=_REMEMBERED_QUERIES)

@@ -110,7 +110,7 @@ class Generation(models.Model):
 
 
 class SuggestedWords(models.Model):
-    """What of one asset is counted for suggestions: the words of its captions, and the tags that people gave it.
+    """What of one asset is counted for suggestions and spelling: the words of its captions, its tags, its other words.
 
     Written by `search.suggesting` with the asset's document. It goes with its asset, so nothing deleted is suggested.
     """
@@ -123,6 +123,9 @@ class SuggestedWords(models.Model):
     audience = models.BigIntegerField(help_text="0: everybody; else the id of the owner of a private asset")
     words = models.TextField(help_text="Between blanks, one at each end too")
     tags = models.TextField(help_text="Between line breaks, one at each end too; in lower case")
+    others = models.TextField(
+        default="", help_text="Words that stand in no caption of it, as `words`; empty: not counted yet"
+    )
 
     def __str__(self) -> str:
         return f"suggestions from asset {self.asset_id}"
@@ -131,15 +134,16 @@ class SuggestedWords(models.Model):
 class Suggestion(models.Model):
     """How many assets of one audience hold a word or tag, near enough: the nightly count puts it right.
 
-    Only for the order of suggestions: whether the viewer may see such an asset is asked again each time.
+    Only for the order of suggestions and corrections: whether the viewer may see such an asset is asked each time.
     """
 
     class Kind(models.TextChoices):
         WORD = "word"
         TAG = "tag"
+        OTHER = "other", "word outside captions: known to spelling, not suggested"
 
     audience = models.BigIntegerField(help_text="As in SuggestedWords")
-    kind = models.CharField(max_length=4, choices=Kind)
+    kind = models.CharField(max_length=5, choices=Kind)
     text = models.CharField(max_length=64, db_index=True, help_text="In lower case")
     count = models.IntegerField(default=0)
 

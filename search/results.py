@@ -54,6 +54,9 @@ class Results(Schema):
         None, description="Where searches are recorded: names this one for POST /search/clicks"
     )
     reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
+    corrected: str | None = Field(
+        None, description="The query as it was read, where words that no photo holds were taken for misspelt"
+    )
 
 
 def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         "next": page.next,
         "took_ms": page.took_ms,
         "reason": page.reason,
+        "corrected": page.corrected or None,
         "search": page.record or None,
     }
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO
 
 from PIL import Image
@@ -25,7 +26,7 @@ from search.answering import (
     listed,
     ms_since,
 )
-from search.encoding import embedder, query_vectors
+from search.encoding import embedder, known_words, query_vectors
 from search.facets import FACETS, Choice
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
@@ -41,6 +42,7 @@ from search.query import (
 )
 from search.recording import record_search
 from search.selectors import vectors_of_asset
+from search.spelling import corrected
 
 __all__ = [
     "BY_DATE",
@@ -108,23 +110,31 @@ def search_text(
     cursor: str | None = None,
     filters: AssetFilters = NO_FILTERS,
     sort: str = BY_RELEVANCE,
+    exact: bool = False,
 ) -> SearchPage:
     """Photos that fit a query of `search.language`: by look, caption and words; of conditions alone the newest.
 
+    exact: no word is taken for misspelt.
     InvalidQuery points at what can't be understood; InvalidInput names what else is wrong with the question.
     """
     started = time.perf_counter()
     asked, limit, sort = parse(query), checked_limit(limit), checked_sort(sort)
-    identity = f"text:{asked.identity}:{filters!r}:{sort}"
+    identity = f"text:{asked.identity}:{filters!r}:{sort}:{exact}"
     cursors.read(cursor, identity)  # before the models are asked, which costs more
+    read = query
     if asked.text:
-        words = keywords.query_words(asked.text)
         models = active_embedders()
+        if not exact:
+            read = corrected(viewer, query, asked, partial(known_words, models=models))
+        if read != query:
+            asked = parse(read)
+        words = keywords.query_words(asked.text)
         vectors = query_vectors(asked.text, models)
         question = Question("text", identity, vectors, words, asked.conditions, sort, models=ids_of(models))
         found = answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
     else:
         found = listed(viewer, asked.conditions, identity, limit=limit, cursor=cursor, filters=filters)
+    found = replace(found, corrected=read if read != query else "")
     if cursor:
         return found
     scores = [match.score for match in found.matches]

@@ -1,15 +1,19 @@
-"""Counting what may be suggested: the words of captions and people's tags, by who may see them.
+"""Counting the words of captions, people's tags and all other words, by who may see them.
+
+The first two are suggested while typing; all words are what spelling knows.
 
 Counts follow the documents, in the transaction that writes these. What is deleted meanwhile leaves counts that are
 too high, which only spoils the order until the nightly count.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from library.models import Asset
+from search.keywords.holding import EVERYWHERE
 from search.keywords.words import STOP_WORDS
 from search.models import KeywordDocument, SuggestedWords, Suggestion
 
@@ -35,7 +39,9 @@ def recount() -> int:
 
     Meanwhile what is there goes on being suggested.
     """
-    never = KeywordDocument.objects.filter(asset__suggested_words=None)
+    never = KeywordDocument.objects.filter(
+        Q(asset__suggested_words=None) | Q(asset__suggested_words__others="")
+    )
     for asset_ids in _batches(list(never.values_list("asset_id", flat=True))):
         with transaction.atomic():
             count_words(asset_ids)
@@ -55,9 +61,10 @@ def recount() -> int:
 
 
 def _count(asset_ids: Sequence[int]) -> None:
-    documents = dict(
-        KeywordDocument.objects.filter(asset_id__in=asset_ids).values_list("asset_id", "captions")
-    )
+    documents = {
+        document["asset_id"]: document
+        for document in KeywordDocument.objects.filter(asset_id__in=asset_ids).values("asset_id", *EVERYWHERE)
+    }
     assets = Asset.objects.filter(pk__in=documents).prefetch_related("tags")
     rows = [_row(asset, documents[asset.pk]) for asset in assets]
     before = SuggestedWords.objects.filter(asset_id__in=asset_ids)
@@ -65,7 +72,10 @@ def _count(asset_ids: Sequence[int]) -> None:
     change.update(key for row in rows for key in _keys(row))
     change.subtract(key for row in before for key in _keys(row))
     SuggestedWords.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["asset"], update_fields=["audience", "words", "tags"]
+        rows,
+        update_conflicts=True,
+        unique_fields=["asset"],
+        update_fields=["audience", "words", "tags", "others"],
     )
     # In order, so that two writers never wait for each other in a circle.
     added = [(*key, count) for key, count in sorted(change.items()) if count]
@@ -74,16 +84,22 @@ def _count(asset_ids: Sequence[int]) -> None:
             cursor.executemany(_ADD, added)
 
 
-def _row(asset: Asset, captions: str) -> SuggestedWords:
+def _row(asset: Asset, document: Mapping[str, str]) -> SuggestedWords:
     public = asset.visibility == Asset.Visibility.PUBLIC
-    words = dict.fromkeys(word for word in captions.split() if _is_telling(word))
+    words = _telling(document["captions"])
+    others = _telling(" ".join(document[name] for name in EVERYWHERE))
     tags = dict.fromkeys(tag.name.lower() for tag in asset.tags.all())
     return SuggestedWords(
         asset=asset,
         audience=SuggestedWords.EVERYBODY if public else asset.owner_id,
         words=f" {' '.join(words)} ",
         tags="\n" + "".join(f"{tag}\n" for tag in tags),
+        others=f" {' '.join(word for word in others if word not in words)} ",
     )
+
+
+def _telling(text: str) -> dict[str, None]:
+    return dict.fromkeys(word for word in text.split() if _is_telling(word))
 
 
 def _is_telling(word: str) -> bool:
@@ -93,7 +109,8 @@ def _is_telling(word: str) -> bool:
 def _keys(row: SuggestedWords) -> list[_Key]:
     words = [(row.audience, Suggestion.Kind.WORD.value, word) for word in row.words.split()]
     tags = [(row.audience, Suggestion.Kind.TAG.value, tag) for tag in row.tags.split("\n") if tag]
-    return words + tags
+    others = [(row.audience, Suggestion.Kind.OTHER.value, word) for word in row.others.split()]
+    return words + tags + others
 
 
 def _batches(ids: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -7,22 +7,21 @@ words already typed: counts only say what to try first.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import connection
 from django.db.models import Q, Sum
 
-from library.selectors import Viewer, listed_assets
-from search.ids import any_of
+from library.selectors import Viewer
+from search.keywords import Term
 from search.keywords.words import MAX_QUERY_WORDS, query_words, words_of
 from search.language import MAX_CHARS, OPERATORS, term
-from search.models import SuggestedWords, Suggestion
+from search.models import Suggestion
+from search.proving import Claim, audiences, begins, proved
 
 LIMIT = 8
 _TRIED = 24
-#: Photos that may prove one suggestion: the first may have become private since it was counted.
-_PROOFS = 3
 _LAST = re.compile(r"(?P<sign>-?)(?:(?P<operator>[A-Za-z]+):)?(?P<start>[^\s\"\u201c\u201d]*)\Z")
+#: What completes a word, and behind which operator alone.
+_OPERATOR_OF = {Suggestion.Kind.WORD: "text", Suggestion.Kind.TAG: "tag"}
 _Candidate = tuple[str, str]
 
 
@@ -48,13 +47,13 @@ def completions(viewer: Viewer, typed: str, limit: int = LIMIT) -> list[Completi
         return [Completion(query, value, "operator") for query, value in written]
     if operator not in {"", "tag", "text"} or not (operator == "tag" or words_of(start)):
         return []
-    kinds = {"tag": [Suggestion.Kind.TAG], "text": [Suggestion.Kind.WORD]}.get(operator)
+    kinds = [kind for kind, name in _OPERATOR_OF.items() if operator in {"", name}]
     candidates = _candidates(viewer, start, kinds)
     context = [] if operator or sign else query_words(before)
-    proved = _proved(viewer, candidates, context, limit)
-    if context and not proved:
-        proved = _proved(viewer, candidates, [], limit)
-    return [Completion(before + _written(one, sign, operator), one[1], one[0]) for one in proved[:limit]]
+    found_there = _proved(viewer, candidates, context, limit)
+    if context and not found_there:
+        found_there = _proved(viewer, candidates, [], limit)
+    return [Completion(before + _written(one, sign, operator), one[1], one[0]) for one in found_there[:limit]]
 
 
 def _written(candidate: _Candidate, sign: str, operator: str) -> str:
@@ -64,87 +63,35 @@ def _written(candidate: _Candidate, sign: str, operator: str) -> str:
     return f"{sign}{operator}:{text}" if operator else f"{sign}{text}"
 
 
-def _candidates(viewer: Viewer, start: str, kinds: Sequence[Suggestion.Kind] | None) -> list[_Candidate]:
-    beginnings = _begins(start.lower())
+def _candidates(viewer: Viewer, start: str, kinds: Sequence[Suggestion.Kind]) -> list[_Candidate]:
+    beginnings = begins(start.lower())
     if words := words_of(start):
-        beginnings |= _begins(words[0]) if len(words) == 1 else Q()
-    counted = Suggestion.objects.filter(beginnings, audience__in=_audiences(viewer), count__gt=0)
-    if kinds is not None:
-        counted = counted.filter(kind__in=kinds)
+        beginnings |= begins(words[0]) if len(words) == 1 else Q()
+    counted = Suggestion.objects.filter(
+        beginnings, audience__in=audiences(viewer), kind__in=kinds, count__gt=0
+    )
     summed = counted.values("kind", "text").annotate(total=Sum("count")).order_by("-total", "text")
     return list(summed.values_list("kind", "text")[:_TRIED])
-
-
-def _begins(text: str) -> Q:
-    """By a range on SQLite, whose LIKE looks at every row; PostgreSQL has an index for LIKE."""
-    if not text:
-        return Q()
-    if connection.vendor == "postgresql":
-        return Q(text__startswith=text)
-    return Q(text__gte=text, text__lt=text + "\U0010ffff")
-
-
-def _audiences(viewer: Viewer) -> list[int]:
-    everybody = SuggestedWords.EVERYBODY
-    return [everybody] if viewer is None or not viewer.is_authenticated else [everybody, viewer.pk]
 
 
 def _proved(
     viewer: Viewer, candidates: Sequence[_Candidate], context: Sequence[str], limit: int
 ) -> list[_Candidate]:
     """Those candidates that stand, beside the words of the context, on a photo that the viewer may see."""
-    proved: list[_Candidate] = []
+    found: list[_Candidate] = []
     # Most are proved, so a few at a time: the rest need not be tried.
     for start in range(0, len(candidates), limit):
-        if len(proved) >= limit:
+        if len(found) >= limit:
             break
-        proved += _proved_at_once(viewer, candidates[start : start + limit], context)
-    return proved
+        asked = [one for one in candidates[start : start + limit] if words_of(one[1])]
+        at = proved(viewer, [_claim(one, context) for one in asked])
+        found += [one for number, one in enumerate(asked) if number in at]
+    return found
 
 
-def _proved_at_once(
-    viewer: Viewer, candidates: Sequence[_Candidate], context: Sequence[str]
-) -> list[_Candidate]:
-    asked = [(one, words) for one in candidates if (words := words_of(one[1]))]
-    if not asked:
-        return []
-    selects: list[str] = []
-    parameters: list[Any] = []
-    for at, (one, words) in enumerate(asked):
-        sql, given = _proof(at, one, [*words, *context][:MAX_QUERY_WORDS], _audiences(viewer))
-        selects.append(sql)
-        parameters += given
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(selects), parameters)
-        proofs: list[tuple[int, int]] = cursor.fetchall()
-    visible = set(
-        listed_assets(viewer)
-        .filter(pk__in=any_of({asset_id for _, asset_id in proofs}))
-        .values_list("pk", flat=True)
-    )
-    proved = {at for at, asset_id in proofs if asset_id in visible}
-    return [one for at, (one, _) in enumerate(asked) if at in proved]
-
-
-def _proof(
-    at: int, candidate: _Candidate, words: Sequence[str], audiences: Sequence[int]
-) -> tuple[str, list[Any]]:
-    """A few photos of these audiences that hold the words, the candidate's own as it stands."""
+def _claim(candidate: _Candidate, context: Sequence[str]) -> Claim:
+    """The words in any form, and the candidate as it stands."""
     kind, text = candidate
     column, exact = ("tags", f"\n{text}\n") if kind == Suggestion.Kind.TAG else ("words", f" {text} ")
-    known = ", ".join(["%s"] * len(audiences))
-    if connection.vendor == "postgresql":
-        source, key, position = "search_keyworddocument AS d", "d.asset_id", "strpos"
-        holds, query = "d.words @@ to_tsquery('english', %s)", " & ".join(f"'{word}'" for word in words)
-    else:
-        # CROSS JOIN: from the words to their photos, and no further than to the first few.
-        source, key, position = "search_keyword_fts", "search_keyword_fts.rowid", "instr"
-        holds, query = "search_keyword_fts MATCH %s", " AND ".join(f'"{word}"' for word in words)
-    sql = f"""
-        SELECT * FROM (
-            SELECT {at} AS at, s.asset_id FROM {source} CROSS JOIN search_suggestedwords AS s
-            WHERE {holds} AND s.asset_id = {key} AND s.audience IN ({known})
-            AND {position}(s.{column}, %s) > 0 LIMIT {_PROOFS}
-        ) AS proof_{at}
-    """  # noqa: S608 - names and numbers of our own
-    return sql, [query, *audiences, exact]
+    words = [*words_of(text), *context][:MAX_QUERY_WORDS]
+    return Claim(tuple(map(Term, words)), column, exact)

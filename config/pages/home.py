@@ -1,5 +1,6 @@
 """The search page: by words, by picture, and the latest photos where nothing is asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -103,7 +104,7 @@ def _latest(request: HttpRequest) -> dict[str, Any]:
 def _found(request: HttpRequest, query: str) -> dict[str, Any]:
     viewer = viewer_of(request)
     mine = viewer.is_authenticated and request.GET.get("mine") == "1"
-    sort = request.GET.get("sort", BY_RELEVANCE)
+    sort, exact = request.GET.get("sort", BY_RELEVANCE), request.GET.get("exact") == "1"
     page = search_text(
         viewer,
         query,
@@ -111,17 +112,27 @@ def _found(request: HttpRequest, query: str) -> dict[str, Any]:
         cursor=request.GET.get("cursor"),
         filters=AssetFilters(mine=True if mine else None),
         sort=sort,
+        exact=exact,
     )
     asked = {"q": query, **({"mine": "1"} if mine else {})}
     if sort != BY_RELEVANCE:
         asked["sort"] = sort
+    if exact:
+        asked["exact"] = "1"
     return {
+        "corrected": page.corrected,
+        "corrected_url": _address({**asked, "q": page.corrected}),
+        "exact_url": _address({**asked, "exact": "1"}),
         "cards": cards_of_matches(viewer, page.matches, page.terms),
-        "more_url": f"{reverse('search')}?{urlencode({**asked, 'cursor': page.next})}" if page.next else "",
+        "more_url": _address({**asked, "cursor": page.next}) if page.next else "",
         "took_ms": page.took_ms,
         "reason": page.reason,
         "search_token": page.record,
     }
+
+
+def _address(asked: Mapping[str, str]) -> str:
+    return f"{reverse('search')}?{urlencode(asked)}"
 
 
 def _alike(request: HttpRequest) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from captioning.vision.frames import FrameBatch
 
 
 class Embedder(Protocol):
-    """Puts frames and queries into one space of unit-length vectors."""
+    """Puts frames and queries into one space of unit-length vectors.
+
+    One whose text side knows words as wholes may offer `knows(word: str) -> bool`, for normalised words: a word that it
+    knows is never taken for misspelt.
+    """
 
     @property
     def space(self) -> str:

@@ -65,6 +65,10 @@ class DualEncoder:
         vectors: NDArray[np.float32] = self.towers.texts(*self.encoder.tokens(texts)).cpu().numpy()
         return vectors
 
+    def knows(self, word: str) -> bool:
+        """Whether the sentence encoder was taught this word as a whole."""
+        return self.encoder.english.knows(word)
+
 
 def save_towers(folder: Path, towers: DualTowers, shape: TowerShape) -> str:
     """Write weights (8 bits each, a scale for each row) and manifest; returns the model id."""

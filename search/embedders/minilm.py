@@ -26,6 +26,11 @@ class MiniLM:
         self.device = best_device(device)
         folder = packaged_file(_PACKAGE, _WEIGHTS).parent
         self.model = SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
+        self._vocabulary = frozenset(self.model.tokenizer.get_vocab())
+
+    def knows(self, word: str) -> bool:
+        """Whether a word, in lower case, has a token of its own and is not pieced together."""
+        return word in self._vocabulary
 
     @torch.inference_mode()
     def sentences(self, texts: Sequence[str]) -> Tensor:

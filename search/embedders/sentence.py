@@ -27,3 +27,7 @@ class SentenceEncoder:
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, 384), one row per text."""
         return self.encoder.sentences(texts).numpy()
+
+    def knows(self, word: str) -> bool:
+        """Whether the sentence encoder was taught this word as a whole."""
+        return self.encoder.english.knows(word)

@@ -1,6 +1,6 @@
 """Every human caption of a split is asked of each mode, through the code that serves people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,18 @@ Figures = dict[str, dict[str, float]]
 
 def evaluate_modes(queries: Sequence[Query]) -> Figures:
     """r1, r5, r10 and mrr (over the first 100) of each space alone, of keywords alone, and of all fused."""
+    return told(ranks_by_mode(queries))
+
+
+def told(ranks: Mapping[str, NDArray[np.int64]]) -> Figures:
+    """Figures from the ranks of each mode."""
+    return {
+        mode: {name: round(value, 4) for name, value in figures_of(r).items()} for mode, r in ranks.items()
+    }
+
+
+def ranks_by_mode(queries: Sequence[Query]) -> dict[str, NDArray[np.int64]]:
+    """By mode the rank (Q,) of each query's own asset; 0 is first."""
     vectors = {space: query_vectors([query.text for query in queries], space) for space in spaces()}
     ranks: dict[str, NDArray[np.int64]] = {}
     for mode in (*spaces(), KEYWORD, HYBRID):
@@ -34,9 +46,7 @@ def evaluate_modes(queries: Sequence[Query]) -> Figures:
                 for at, query in enumerate(tqdm(queries, desc=f"{mode} queries"))
             ]
         )
-    return {
-        mode: {name: round(value, 4) for name, value in figures_of(r).items()} for mode, r in ranks.items()
-    }
+    return ranks
 
 
 def query_vectors(texts: Sequence[str], space: str) -> Vectors:

@@ -31,10 +31,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Query:
-    """text: what is ranked by meaning, empty where only conditions were given."""
+    """text: what is ranked by meaning, empty where only conditions were given.
+
+    plain: where what is neither quoted nor part of a condition stands in the query, start and end of each piece.
+    """
 
     text: str
     conditions: tuple[Condition, ...] = ()
+    plain: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
     def values(self, operator: str, *, without: bool = False) -> list[str]:
         return [one.value for one in self.conditions if one.operator == operator and one.without == without]
@@ -49,17 +53,20 @@ def parse(text: str) -> Query:
     """What a query asks for; InvalidQuery with the place of what can't be understood, and what is allowed there."""
     _check(text)
     said: list[str] = []
+    plain: list[tuple[int, int]] = []
     conditions: list[Condition] = []
     for token in tokens(text, {*OPERATORS, *ALIASES}):
         if not token.negative and not token.operator:
             said.append(token.value)
-        if token.operator or token.negative or token.quoted:
+        if not (token.operator or token.negative or token.quoted):
+            plain.append((token.start, token.end))
+        else:
             conditions.append(_condition(token))
             if len(conditions) > MAX_CONDITIONS:
                 raise token.problem(
                     f"These are too many conditions: at most {MAX_CONDITIONS} phrases, operators and words left out."
                 )
-    return Query(" ".join(said), tuple(conditions))
+    return Query(" ".join(said), tuple(conditions), tuple(plain))
 
 
 def parse_optional(text: str) -> Query:

@@ -209,6 +209,10 @@ class TestTheShippedEncoder:
     def reader(self) -> multilingual.Multilingual:
         return multilingual.shared("cpu")
 
+    def test_english_words_that_it_has_as_wholes_are_known(self, reader: multilingual.Multilingual) -> None:
+        assert reader.english.knows("beech")
+        assert not reader.english.knows("bech")
+
     def test_english_is_read_as_before(self, reader: multilingual.Multilingual) -> None:
         texts = ["a dog runs on the grass", "two cats"]
         mixed = reader.sentences([texts[0], "一只猫", texts[1]])

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from rapidfuzz.distance import DamerauLevenshtein
 
+from search.evaluation.misspelling import misspell
 from tests.fakes import PALETTE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +48,34 @@ def test_evaluate_search_prints_one_json_object_with_all_modes(dataset: Path) ->
         assert report[mode] == {"r1": 1.0, "r5": 1.0, "r10": 1.0, "mrr": 1.0}, mode
     # "Something red" shares one word of three with the caption of every picture that is not red: none
     assert report["caption"]["r1"] == 1.0
+
+
+def test_spelling_is_measured_on_queries_with_one_edit(dataset: Path) -> None:
+    done = manage("evaluate_search", "--dataset", str(dataset), "--misspelt", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["plain"]["hybrid"]["r1"] == report["plain_read"]["hybrid"]["r1"] == 1.0
+    assert report["misspelt"]["keyword"]["r1"] < report["misspelt_read"]["keyword"]["r1"]
+    assert report["shares"]["plain_changed"] == 0.0
+    assert report["shares"]["restored"] > 0.0
+    told = manage("evaluate_search", "--dataset", str(dataset), "--misspelt", "2").stdout
+    assert "misspelt_read:" in told
+    assert "restored" in told
+
+
+def test_a_query_is_misspelt_by_one_edit() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        text = misspell("A dog on the Beach .", random)
+        (changed,) = [word for word in text.split(" ") if word not in {"A", "dog", "on", "the", "."}]
+        assert DamerauLevenshtein.distance("Beach", changed) == 1
+    assert misspell("A dog on the .", random) == "A dog on the ."
+
+
+def test_no_misspelt_queries_are_refused(dataset: Path) -> None:
+    done = manage("evaluate_search", "--dataset", str(dataset), "--misspelt", "0")
+    assert done.returncode == 1
+    assert "at least one" in done.stderr
 
 
 def test_human_captions_are_asked_and_never_indexed(dataset: Path) -> None:

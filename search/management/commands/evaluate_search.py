@@ -1,6 +1,7 @@
 """Caption and index a split in a library of its own, ask every human caption, and report recall by mode."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,17 @@ class Command(BaseCommand):
         parser.add_argument("--source", help="only captions of this source, by the column of that name")
         parser.add_argument("--split", default="dev")
         parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument(
+            "--misspelt",
+            type=int,
+            help="instead: N of the queries with one edit each, as they are and as they are read",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
         from search.evaluation.ingest import ingest
+        from search.evaluation.misspelling import evaluate_spelling
         from search.evaluation.modes import evaluate_modes
         from search.evaluation.sandbox import sandbox
 
@@ -35,7 +42,11 @@ class Command(BaseCommand):
             images = dataset.split(options["split"])[: options["limit"]]
             with sandbox():
                 queries = ingest(images)
-                figures = evaluate_modes(queries)
+                figures: Mapping[str, Mapping[str, Any]]
+                if options["misspelt"] is not None:
+                    figures = evaluate_spelling(queries, options["misspelt"])
+                else:
+                    figures = evaluate_modes(queries)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         report = {"n_images": len(images), "n_queries": len(queries), **figures}
@@ -43,7 +54,15 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report))
             return
         self.stdout.write(f"{len(images)} images, {len(queries)} queries")
-        for mode, values in figures.items():
-            self.stdout.write(
-                f"{mode:10}" + "".join(f"  {name} {value:.4f}" for name, value in values.items())
-            )
+        for name, values in figures.items():
+            self._tell(name, values)
+
+    def _tell(self, name: str, values: Mapping[str, Any]) -> None:
+        """A line for each row of figures, those of several kinds of query under the kind's name."""
+        if any(isinstance(value, Mapping) for value in values.values()):
+            self.stdout.write(f"{name}:")
+            for inner, row in values.items():
+                self._tell(inner, row)
+        else:
+            told = "".join(f"  {figure} {value:.4f}" for figure, value in values.items())
+            self.stdout.write(f"{name:10}{told}")
