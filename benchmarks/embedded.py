@@ -1,5 +1,6 @@
 """What benchmarks share: a database or a stack of their own, a split's photos in a folder, waiting, telling."""
 
+import argparse
 import csv
 import json
 import os
@@ -48,6 +49,18 @@ def scratch_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def dataset_arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser that knows which photos to take, and how to tell the figures."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = Path(os.environ.get("DATASETS", "data")) / "flickr8k"
+    parser.add_argument("--dataset", type=Path, default=default, help="folder with images/ and captions.csv")
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--json", action="store_true")
+    return parser
 
 
 def photos_of(dataset: Path, split: str, limit: int | None) -> list[Path]:

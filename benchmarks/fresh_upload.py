@@ -7,7 +7,6 @@ the median during the import, or the fastest, is more than --most (2) times the 
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -19,11 +18,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.embedded import (
     REPOSITORY,
+    dataset_arguments,
     folder_of,
     photos_of,
     prepare_environment,
     scratch_folder,
     searchable,
+    shown,
     wait_for,
 )
 
@@ -51,11 +52,7 @@ def main() -> int:
         "bulk_left_at_the_end": bulk_left,
         "cores": os.cpu_count(),
     }
-    print(
-        json.dumps(result)
-        if arguments.json
-        else "\n".join(f"{key}: {value}" for key, value in result.items())
-    )
+    print(shown(result, as_json=arguments.json))
     if bulk_left == 0:
         print("The import ended before the uploads did: give a larger --bulk.", file=sys.stderr)
         return 1
@@ -63,18 +60,12 @@ def main() -> int:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default = Path(os.environ.get("DATASETS", "data")) / "flickr8k"
-    parser.add_argument("--dataset", type=Path, default=default, help="folder with images/ and captions.csv")
-    parser.add_argument("--split", default="dev")
+    parser = dataset_arguments(__doc__)
     parser.add_argument("--bulk", type=int, default=300, help="photos of the bulk import")
     parser.add_argument(
         "--uploads", type=int, default=8, help="uploads on the idle stack, and as many during the import"
     )
     parser.add_argument("--most", type=float, default=2.0, help="ratio above which the benchmark fails")
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

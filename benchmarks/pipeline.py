@@ -22,11 +22,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.embedded import (
     REPOSITORY,
+    dataset_arguments,
     folder_of,
     photos_of,
     prepare_environment,
     scratch_folder,
     searchable,
+    shown,
     wait_for,
 )
 
@@ -53,26 +55,16 @@ def main() -> int:
         "problems": problems,
         "cores": os.cpu_count(),
     }
-    print(
-        json.dumps(result)
-        if arguments.json
-        else "\n".join(f"{key}: {value}" for key, value in result.items())
-    )
+    print(shown(result, as_json=arguments.json))
     return 1 if problems or result["ratio"] < arguments.least else 0
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default = Path(os.environ.get("DATASETS", "data")) / "flickr8k"
-    parser.add_argument("--dataset", type=Path, default=default, help="folder with images/ and captions.csv")
-    parser.add_argument("--split", default="dev")
+    parser = dataset_arguments(__doc__)
     parser.add_argument("--limit", type=int, help="use the first N photos of the split")
     parser.add_argument("--bare-limit", type=int, default=320, help="photos of each of the two bare runs")
     parser.add_argument("--least", type=float, default=0.8, help="ratio below which the benchmark fails")
     parser.add_argument("--bare-only", action="store_true", help="run the bare loop alone, in this process")
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

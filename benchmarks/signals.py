@@ -9,7 +9,6 @@ and not the clock, so a busy machine changes little. Then it counts how many of 
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -18,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.embedded import photos_of, prepare_environment, scratch_folder
+from benchmarks.embedded import (
+    dataset_arguments,
+    photos_of,
+    prepare_environment,
+    scratch_folder,
+    shown,
+)
 
 
 def main() -> None:
@@ -28,22 +33,13 @@ def main() -> None:
         prepare_environment(scratch / "var")
         result = measured(photos, arguments.large_px)
         result |= taken_for_unsafe(photos_of(arguments.dataset, arguments.split, None))
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name:40} {value}" for name, value in result.items()))
+    print(shown(result, as_json=arguments.json))
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default = Path(os.environ.get("DATASETS", "data")) / "flickr8k"
-    parser.add_argument("--dataset", type=Path, default=default, help="folder with images/ and captions.csv")
-    parser.add_argument("--split", default="dev")
+    parser = dataset_arguments(__doc__)
     parser.add_argument("--limit", type=int, default=64, help="use the first N photos of the split")
     parser.add_argument("--large-px", type=int, default=4000, help="longer side of the enlarged photos")
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
@@ -74,7 +70,7 @@ def measured(photos: list[Path], large_px: int) -> dict[str, Any]:
         "unsafe-content score": per_photo(score_unsafe, batches, len(photos)),
         "text in the picture, as stored": per_photo(reading(), pictures, len(photos)),
     }
-    large = [picture.resize(scaled(picture.size, large_px)) for picture in pictures[: len(pictures) // 4]]
+    large = [picture.resize(scaled(picture.size, large_px)) for picture in pictures[: max(1, len(pictures) // 4)]]
     ms[f"text in the picture, {large_px} px"] = per_photo(reading(), large, len(large))
     whole = ms["ingest: describing, all signals"]
     before = ms["colours"] + ms["unsafe-content score"]
