@@ -44,55 +44,8 @@ class DoubtFilter(admin.SimpleListFilter):
         return told.filter(doubts_text__contains=f'"{chosen}"')
 
 
-@admin.register(Caption)
-class CaptionAdmin(admin.ModelAdmin[Caption]):
-    list_display = (
-        *("frame", "text", "state", "doubts_said", "review_priority"),
-        *("source", "model_id", "confidence", "match_score", "updated_at"),
-    )
-    list_filter = ("state", DoubtFilter, "source", "style", "model_id")
-    search_fields = ["text"]
-    show_full_result_count = False
-
-    @admin.display(description="doubts")
-    def doubts_said(self, caption: Caption) -> str:
-        return ", ".join(caption.doubts)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # the model and the owner write captions; an edit here would hide whose words they are
-
-    def has_change_permission(self, request: HttpRequest, obj: Caption | None = None) -> bool:
-        return False
-
-
-@admin.register(AutoTag)
-class AutoTagAdmin(admin.ModelAdmin[AutoTag]):
-    list_display = ["name", "frame", "confidence", "model_id"]
-    list_filter = ["model_id"]
-    search_fields = ["name", "synonyms"]
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AutoTag | None = None) -> bool:
-        return False
-
-
-@admin.register(FrameText)
-class FrameTextAdmin(AutoTagAdmin):
-    list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
-    search_fields = ["text"]
-
-
-@admin.register(UnsafeScore)
-class UnsafeScoreAdmin(AutoTagAdmin):
-    list_display = ["frame", "score", "model_id"]
-    search_fields = ["model_id"]
-
-
-class _Records(admin.ModelAdmin[Any]):
-    """Written by services, read by people: nothing is added, changed or deleted by hand."""
+class _NeverWritten(admin.ModelAdmin[Any]):
+    """Written by services, read by people: nothing is added or changed by hand."""
 
     show_full_result_count = False
 
@@ -101,6 +54,47 @@ class _Records(admin.ModelAdmin[Any]):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(Caption)
+class CaptionAdmin(_NeverWritten):
+    """An edit here would hide whose words they are."""
+
+    list_display = (
+        *("frame", "text", "state", "doubts_said", "review_priority"),
+        *("source", "model_id", "confidence", "match_score", "updated_at"),
+    )
+    list_filter = ("state", DoubtFilter, "source", "style", "model_id")
+    search_fields = ["text"]
+
+    @admin.display(description="doubts")
+    def doubts_said(self, caption: Caption) -> str:
+        return ", ".join(caption.doubts)
+
+
+@admin.register(AutoTag)
+class AutoTagAdmin(_NeverWritten):
+    list_display = ["name", "frame", "confidence", "model_id"]
+    list_filter = ["model_id"]
+    search_fields = ["name", "synonyms"]
+
+
+@admin.register(FrameText)
+class FrameTextAdmin(_NeverWritten):
+    list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
+    list_filter = ["model_id"]
+    search_fields = ["text"]
+
+
+@admin.register(UnsafeScore)
+class UnsafeScoreAdmin(_NeverWritten):
+    list_display = ["frame", "score", "model_id"]
+    list_filter = ["model_id"]
+    search_fields = ["model_id"]
+
+
+class _Records(_NeverWritten):
+    """Nothing is deleted by hand, either."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
