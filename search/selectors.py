@@ -36,26 +36,22 @@ def frames_to_index() -> QuerySet[Frame]:
     )
 
 
-def vectors_of(frame_ids: Sequence[int], space: str, model_id: str | None = None) -> Vectors | None:
-    """A model's vectors of these frames, (N, dimension) without those that have none; None for N = 0.
-
-    model_id: default: the active one's.
-    """
-    model_id = model_id or active_model_id(space)
+def vectors_of(frame_ids: Sequence[int], space: str, model_id: str) -> Vectors | None:
+    """A model's vectors of these frames, (N, dimension) without those that have none; None for N = 0."""
     rows = Embedding.objects.filter(frame_id__in=frame_ids, space=space, model_id=model_id)
     found = [np.frombuffer(bytes(vector), dtype="<f4") for vector in rows.values_list("vector", flat=True)]
     return np.stack(found) if found else None
 
 
-def vectors_of_asset(asset: Asset, models: Mapping[str, str] | None = None) -> dict[str, Vectors]:
+def vectors_of_asset(asset: Asset, models: Mapping[str, str]) -> dict[str, Vectors]:
     """One vector for each space in which the asset has any: the middle of its frames', of unit length.
 
-    models: ids of the models whose vectors are wanted, by space; default: the active ones.
+    models: ids of the models whose vectors are wanted, by space.
     """
     frame_ids = list(asset.frames.values_list("pk", flat=True))
     vectors: dict[str, Vectors] = {}
-    for space in spaces():
-        found = vectors_of(frame_ids, space, (models or {}).get(space))
+    for space, model_id in models.items():
+        found = vectors_of(frame_ids, space, model_id)
         if found is None:
             continue
         middle = found.mean(axis=0)

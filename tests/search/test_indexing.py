@@ -32,7 +32,7 @@ class TestRecording:
     def test_a_vector_comes_back_as_it_was(self, alice: User) -> None:
         frame_id, vector = frame_of(stored(alice)), unit_vectors(1, 3)
         embeddings.record("image", "fake-image", [frame_id], vector)
-        found = selectors.vectors_of([frame_id], "image")
+        found = selectors.vectors_of([frame_id], "image", active_model_id("image"))
         assert found is not None
         assert np.array_equal(found, vector)
 
