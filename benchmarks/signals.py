@@ -70,7 +70,9 @@ def measured(photos: list[Path], large_px: int) -> dict[str, Any]:
         "unsafe-content score": per_photo(score_unsafe, batches, len(photos)),
         "text in the picture, as stored": per_photo(reading(), pictures, len(photos)),
     }
-    large = [picture.resize(scaled(picture.size, large_px)) for picture in pictures[: max(1, len(pictures) // 4)]]
+    large = [
+        picture.resize(scaled(picture.size, large_px)) for picture in pictures[: max(1, len(pictures) // 4)]
+    ]
     ms[f"text in the picture, {large_px} px"] = per_photo(reading(), large, len(large))
     whole = ms["ingest: describing, all signals"]
     before = ms["colours"] + ms["unsafe-content score"]

@@ -46,6 +46,12 @@ class Decoding:
                 "top_p and temperature draw words, num_beams searches: choose one of them.", field="decoding"
             )
 
+        if self.match_weight and (self.draws or self.num_beams == 1):
+            raise InvalidInput(
+                "match_weight chooses among beams: there is nothing to choose from one sentence.",
+                field="decoding",
+            )
+
     @property
     def draws(self) -> bool:
         """Whether words are drawn by chance."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from captioning.captioners.decoding import Decoding, name_of
@@ -54,5 +54,5 @@ class HubOptions:
 
 
 def hub_arguments(decoding: Decoding) -> dict[str, Any]:
-    """Arguments of `generate` for models that bring no decoding of ours: greedy unless chosen otherwise."""
-    return decoding.over({"num_beams": 1})
+    """Arguments of `generate` for models that bring no decoding of ours: greedy unless chosen otherwise, not judged."""
+    return replace(decoding, match_weight=None).over({"num_beams": 1})

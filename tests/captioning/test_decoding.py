@@ -42,6 +42,8 @@ def test_what_may_be_said(text: str, expected: Decoding) -> None:
         ("beam3,nucleus0.9", "choose one"),
         ("beam3,num_beams=4", "num_beams is said twice"),
         ("match_weight=-1", "match_weight must be from 0"),
+        ("greedy,match_weight=5", "nothing to choose"),
+        ("nucleus0.9,match_weight=5", "nothing to choose"),
         ("do_sample=1", "is no decoding"),
     ],
 )

@@ -16,7 +16,7 @@ from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub import HubCaptioner
 from captioning.captioners.hub_families import Loaded, family_of
-from captioning.captioners.hub_options import HubOptions
+from captioning.captioners.hub_options import HubOptions, hub_arguments
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from tests.captioning.captioner_contract import CaptionerContract, batch_of
@@ -230,3 +230,9 @@ def test_ids_are_legible() -> None:
     assert (
         np.unique([HubOptions(model=each).model_id(Decoding()) for each in ("a/x", "b/x", "a/x/")]).size == 3
     )
+
+
+def test_no_judge_chooses_for_a_model_of_the_hub() -> None:
+    chosen = Decoding(num_beams=2, match_weight=5.0)
+    assert hub_arguments(chosen) == hub_arguments(Decoding(num_beams=2))
+    assert HubOptions(model="a/x").model_id(chosen) == HubOptions(model="a/x").model_id(Decoding(num_beams=2))
