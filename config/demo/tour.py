@@ -43,8 +43,9 @@ def _lines(results: list[dict[str, Any]]) -> Iterator[str]:
         yield "  (nothing)"
     for rank, result in enumerate(results, start=1):
         asset = result["asset"]
-        why = ", ".join(f"{signal} {share:.2f}" for signal, share in result["why"].items())
-        yield f"  {rank}. photo {asset['id']}: {asset['caption'] or '(no caption)'}  [{result['score']:.2f}: {why}]"
+        shares = ", ".join(f"{signal} {share:.2f}" for signal, share in result["why"].items())
+        why = result.get("reason") or f"{result['score']:.2f}: {shares}"  # related photos say it in words
+        yield f"  {rank}. photo {asset['id']}: {asset['caption'] or '(no caption)'}  [{why}]"
 
 
 def _ask(url: str) -> list[dict[str, Any]]:
