@@ -5,7 +5,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,11 @@ def _markdown(comparison: Comparison) -> str:
     lines += ["|---" * (len(columns) + 1) + "|"]
     for row in comparison.rows:
         lines.append(f"| {row.name} | " + " | ".join(_shown(row.figures.get(key)) for key in columns) + " |")
-    lines += ["", *(f"- **{row.name}**: {row.what}" for row in comparison.rows), ""]
+    lines += ["", *(f"- **{row.name}**: {row.what}" for row in comparison.rows), "", "## Side by side", ""]
+    for image, said in _side_by_side(comparison):
+        lines += [f"**{image.path.name}**", ""]
+        lines += [f"- {name}: {html.escape(' '.join(text.split()), quote=False)}" for name, text in said]
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -116,16 +120,24 @@ def _html(comparison: Comparison) -> str:
         "td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ccc}"
         "figure{display:flex;gap:1rem;margin:1rem 0}dl{margin:0}dt{font-weight:600}dd{margin:0 0 .3rem}</style>"
         f"<h1>Captioners compared</h1><ul>{conditions}</ul>"
-        f"<table><tr><th></th>{head}</tr>{body}</table><h2>Side by side</h2>{_side_by_side(comparison)}</html>"
+        f"<table><tr><th></th>{head}</tr>{body}</table><h2>Side by side</h2>{_pictures(comparison)}</html>"
     )
 
 
-def _side_by_side(comparison: Comparison) -> str:
+def _side_by_side(comparison: Comparison) -> Iterator[tuple[CaptionedImage, list[tuple[str, str]]]]:
+    """A few pictures, evenly over all of them, with what a person and each captioner said."""
     stride = max(1, len(comparison.images) // _SIDE_BY_SIDE)
-    figures = []
     for at in range(0, len(comparison.images), stride)[:_SIDE_BY_SIDE]:
         image = comparison.images[at]
-        said = [("human", image.captions[0])] + [(row.name, row.captions[at]) for row in comparison.rows]
+        yield (
+            image,
+            [("human", image.captions[0]), *((row.name, row.captions[at]) for row in comparison.rows)],
+        )
+
+
+def _pictures(comparison: Comparison) -> str:
+    figures = []
+    for image, said in _side_by_side(comparison):
         lines = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in said)
         figures.append(
             f"<figure><img src='{_thumbnail(image.path)}' alt='{html.escape(image.captions[0], quote=True)}'>"

@@ -70,6 +70,7 @@ def test_the_report_is_written_four_ways_and_shows_nothing_unescaped(dataset: Pa
     text = (tmp_path / "report" / "report.md").read_text()
     assert "| LoRA | 0.7 |  |  | 1,234,567 |" in text
     assert "METEOR" not in text
+    assert "- LoRA: A &lt;b&gt;red&lt;/b&gt; wall" in text
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.count("data:image/webp") == 4
     assert "A &lt;b&gt;red&lt;/b&gt; wall" in page
