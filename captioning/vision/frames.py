@@ -1,7 +1,7 @@
 """A batch of frames on its way through the models. Plain arrays: no torch here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,15 @@ class FrameBatch:
     pixels: uint8 RGB, (N, 260, 260, 3), each picture squeezed into the square that the backbone reads. features: what
     the backbone made of them. pictures: uint8 RGB, N times (H, W, 3), whole and in their own shape, for captioners that
     read more than the square; empty where the active one does not. contexts: N times what is known of each, as
-    `captioning.vision.context` words it; empty where nothing is.
+    `captioning.vision.context` words it; empty where nothing is. made: N rows by model id, of models that more than one
+    asks for the same: they look once.
     """
 
     pixels: Pixels
     features: Features
     pictures: Sequence[Pixels] = ()
     contexts: Sequence[str] = ()
+    made: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -54,4 +56,5 @@ class FrameBatch:
             Features(self.features.grid[at], self.features.logits[at], trunk),
             [self.pictures[row] for row in at if self.pictures],
             [self.contexts[row] for row in at if self.contexts],
+            {model: rows[at] for model, rows in self.made.items()},
         )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from captioning.vision import backbone
 from captioning.vision.frames import FrameBatch
@@ -17,6 +18,7 @@ from core.devices import best_device, inference_dtype
 from core.errors import ModelUnavailable
 from core.packages import file_sha256
 from search.embedders import minilm, multilingual
+from search.embedders.looks import PLAIN, looked_at
 from search.embedders.narrowing import narrowed, widened
 from search.embedders.towers import DualTowers, TowerShape
 
@@ -25,7 +27,10 @@ WEIGHTS, MANIFEST = "weights.safetensors", "model.json"
 
 
 class DualEncoder:
-    """Two small trained towers over the frozen sentence encoder and the backbone, whose last stage may be their own."""
+    """Two small trained towers over the frozen sentence encoder and the backbone, whose last stage may be their own.
+
+    ModelUnavailable where the weights are missing or damaged.
+    """
 
     space = "image"
 
@@ -37,17 +42,35 @@ class DualEncoder:
         self.device = best_device(device)
         self.encoder = multilingual.shared(device)
         self.towers = towers.to(self.device).eval()
+        self.looks = tuple(manifest["shape"]["looks"])
+        self.backbone = None if self.looks == (PLAIN,) else backbone.EfficientNetLite2(device)
         if towers.last_stage is not None:
             towers.last_stage.to(inference_dtype(self.device))
 
-    @torch.inference_mode()
     def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
-        """(N, dimension), one row per picture; the captions are not read."""
+        """(N, dimension), one row per picture; the captions are not read.
+
+        Made once for a batch: the captioner's judge asks for the same vectors as the index.
+        """
+        if self.model_id not in frames.made:
+            frames.made[self.model_id] = self._embedded(frames)
+        return frames.made[self.model_id]
+
+    @torch.inference_mode()
+    def _embedded(self, frames: FrameBatch) -> NDArray[np.float32]:
+        vectors = self.towers.images_of(self._read(self._seen(frames, look)) for look in self.looks)
+        return np.asarray(vectors.cpu())
+
+    def _seen(self, frames: FrameBatch, look: str) -> FrameBatch:
+        if look == PLAIN or self.backbone is None:
+            return frames
+        pixels = looked_at(frames.pixels, look)
+        return FrameBatch(pixels, self.backbone.encode(pixels))
+
+    def _read(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
         own = self.towers.last_stage
         seen = torch.from_numpy(frames.features.grid if own is None else own.read(frames)).float()
-        logits = torch.from_numpy(frames.features.logits).to(self.device)
-        vectors: NDArray[np.float32] = self.towers.images(seen.to(self.device), logits).cpu().numpy()
-        return vectors
+        return seen.to(self.device), torch.from_numpy(frames.features.logits).to(self.device)
 
     def match(self, frames: FrameBatch, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
         """As `captioning.captioners.judging.Judge`: of each frame the cosines of its sentences."""
@@ -77,7 +100,7 @@ def save_towers(folder: Path, towers: DualTowers, shape: TowerShape) -> str:
     save_file(narrowed(towers.state_dict()), file)
     weights_sha256 = file_sha256(file)
     manifest = {
-        "model_id": f"dual-lite2-minilm-{weights_sha256[:8]}",
+        "model_id": f"dual-lite2-minilm-{weights_sha256[:8]}" + _looks_named(shape),
         "dimension": shape.dimension,
         "shape": asdict(shape),
         "weights_sha256": weights_sha256,
@@ -88,6 +111,10 @@ def save_towers(folder: Path, towers: DualTowers, shape: TowerShape) -> str:
     return str(manifest["model_id"])
 
 
+def _looks_named(shape: TowerShape) -> str:
+    return "" if shape.looks == (PLAIN,) else f"-{len(shape.looks)}looks"
+
+
 def load_towers(folder: Path) -> tuple[dict[str, Any], DualTowers]:
     """Manifest and towers. ModelUnavailable says what is missing, damaged, or belongs to other bases."""
     try:
@@ -95,7 +122,9 @@ def load_towers(folder: Path) -> tuple[dict[str, Any], DualTowers]:
         if file_sha256(folder / WEIGHTS) != manifest["weights_sha256"]:
             raise ModelUnavailable(f"{folder / WEIGHTS} is damaged: its hash is not the one in {MANIFEST}.")
         bases = (manifest["backbone_sha256"], manifest["text_encoder_sha256"])
-        towers = DualTowers(TowerShape(**manifest["shape"]))
+        shape = TowerShape(**manifest["shape"])
+        manifest["shape"] = asdict(shape)  # with what an older one does not name
+        towers = DualTowers(shape)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailable(
             f"There is no dual encoder in {folder} ({error}). Train one with `manage.py train_embedder`."

@@ -1,7 +1,8 @@
 """The two towers of the dual encoder: a grid of features and a row of token states, into one space."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from captioning.vision.backbone import CHANNELS, GRID_SIDE
 from captioning.vision.tuned import TunedBackbone
+from search.embedders.looks import PLAIN
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
 from search.embedders.querybank import Querybank
 from search.embedders.zero_shot import ZeroShot
@@ -29,6 +31,8 @@ class TowerShape:
     querybank_axes: int = 64
     #: frozen, or last_stage: the pictures' towers read a last stage of the backbone that was trained with them.
     backbone: str = "frozen"
+    #: In which ways a picture is looked at to be embedded (`looks.py`); its vector is that of their mean.
+    looks: tuple[str, ...] = (PLAIN,)
 
     @property
     def joint_dimension(self) -> int:
@@ -88,9 +92,12 @@ class DualTowers(nn.Module):
 
     def images(self, seen: Tensor, logits: Tensor) -> Tensor:
         """What `grid` reads, and class scores (N, 1000) -> unit vectors (N, dimension)."""
-        grid = self.grid(seen)
-        joint = self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
-        return self.querybank.images(joint)
+        return self.images_of([(seen, logits)])
+
+    def images_of(self, looks: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """The same for pictures that were looked at several times: (seen, logits) of each look -> that of the mean."""
+        joint = functools.reduce(torch.add, (self._joint_images(*look) for look in looks))
+        return self.querybank.images(functional.normalize(joint, dim=-1))
 
     def texts(self, states: Tensor, mask: Tensor) -> Tensor:
         """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, dimension)."""
@@ -100,6 +107,10 @@ class DualTowers(nn.Module):
         """The same before hubs are taken down, as the querybank is filled: unit vectors (N, joint_dimension)."""
         members = [tower(states, mask) for tower in self.text_towers]
         return self._joint(members, self.zero_shot.texts(sentence_means(states, mask)))
+
+    def _joint_images(self, seen: Tensor, logits: Tensor) -> Tensor:
+        grid = self.grid(seen)
+        return self._joint([tower(grid) for tower in self.image_towers], self.zero_shot.images(logits))
 
     def _joint(self, members: Sequence[Tensor], zero_shot: Tensor) -> Tensor:
         trained = math.sqrt((1 - self.share) / len(members))

@@ -20,6 +20,7 @@ from captioning.vision.backbone import GRID_SIDE
 from core.devices import best_device, inference_dtype
 from search.embedders import minilm
 from search.embedders.dual import load_towers, save_towers
+from search.embedders.looks import LOOKS
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at
@@ -35,7 +36,7 @@ class DualConfig:
     start_from: a folder with towers to go on from. backbone_learning_rate: of a last stage of their own.
     """
 
-    shape: TowerShape = field(default_factory=TowerShape)
+    shape: TowerShape = field(default_factory=lambda: TowerShape(looks=LOOKS))
     epochs: int = 12
     batch_size: int = 400
     captions_per_image: int = 2
@@ -63,7 +64,7 @@ class DualConfig:
         """
         manifest, _ = load_towers(start_from)
         return cls(
-            shape=replace(TowerShape(**manifest["shape"]), backbone="last_stage"),
+            shape=replace(TowerShape(**manifest["shape"]), backbone="last_stage", looks=LOOKS),
             epochs=8,
             learning_rate=2e-4,
             warmup_steps=20,

@@ -14,6 +14,7 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from search.embedders import dual
+from search.embedders.looks import LOOKS, PLAIN, looked_at
 from search.embedders.narrowing import narrowed, widened
 from search.embedders.querybank import Querybank
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
@@ -181,6 +182,38 @@ def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbo
     np.testing.assert_allclose(other, encoder.embed_queries(["a dog"]) @ vectors[1], atol=1e-3)
     with pytest.raises(ModelUnavailable, match="BACKBONE"):
         encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), ["", ""])
+
+
+def test_a_mirror_turns_and_a_nearer_look_leaves_out_what_stands_at_the_edge() -> None:
+    picture = np.zeros((1, 260, 260, 3), dtype=np.uint8)
+    picture[:, :, :18] = 255
+    assert looked_at(picture, PLAIN) is picture
+    assert looked_at(picture, "mirror")[0, :, -18:].min() == 255
+    assert looked_at(picture, "near").shape == picture.shape
+    assert looked_at(picture, "near").max() == 0
+
+
+@pytest.mark.models
+@torch.no_grad()
+def test_a_vector_is_that_of_the_mean_of_all_looks_and_is_made_once(
+    towers: DualTowers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_id = dual.save_towers(tmp_path, towers, replace(SHAPE, looks=LOOKS))
+    assert model_id.endswith("-4looks")
+    encoder, backbone = dual.DualEncoder(str(tmp_path), device="cpu"), EfficientNetLite2("cpu")
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 260, 260, 3), dtype=np.uint8)
+    frames = FrameBatch(pixels, backbone.encode(pixels))
+    seen = [backbone.encode(looked_at(pixels, look)) for look in LOOKS]
+    read = [(torch.from_numpy(each.grid).float(), torch.from_numpy(each.logits)) for each in seen]
+    mean = sum(encoder.towers.images(*each)[:, :-1] for each in read)
+    assert isinstance(mean, torch.Tensor)
+    vectors = encoder.embed_frames(frames, [""] * 3)
+    cosines = torch.cosine_similarity(torch.from_numpy(vectors[:, :-1]), mean)
+    torch.testing.assert_close(cosines, torch.ones(3), rtol=0, atol=1e-3)
+
+    monkeypatch.setattr(encoder, "backbone", None)  # another look would see something else
+    encoder.match(frames, [["a dog"], [], []])
+    np.testing.assert_array_equal(encoder.embed_frames(frames.rows([2, 0]), ["", ""]), vectors[[2, 0]])
 
 
 @pytest.mark.models
