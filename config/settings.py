@@ -215,7 +215,10 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
 STORAGES = {
-    "default": {"BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage")},
+    "default": {
+        "BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage"),
+        "OPTIONS": env.mapping("MEDIA_STORAGE_OPTIONS", {}),
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

@@ -184,7 +184,8 @@ def _told(said: SafetyStatement) -> str:
     back = (
         f", taken back by {said.taken_back_by} on {said.taken_back_at:%Y-%m-%d}" if said.taken_back_at else ""
     )
-    return f"{said.get_kind_display()}{note}, {said.said_by} on {said.said_at:%Y-%m-%d}{back}"
+    who = said.said_by or "an account that is gone"
+    return f"{said.get_kind_display()}{note}, {who} on {said.said_at:%Y-%m-%d}{back}"
 
 
 @admin.register(ApiKey)
