@@ -21,6 +21,8 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages brings 
     file is read: that is fetched when it is opened.
     """
 
+    client_config: Any
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         patience = Config(
