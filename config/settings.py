@@ -109,6 +109,10 @@ EMBEDDERS = env.mapping(
     {"image": "search.embedders.dual.DualEncoder", "caption": "search.embedders.sentence.SentenceEncoder"},
 )
 EMBEDDER_MODEL_IDS = env.mapping("EMBEDDER_MODEL_IDS", {})
+RERANKER = env.text("RERANKER", "")
+RERANKER_OPTIONS = env.mapping("RERANKER_OPTIONS", {})
+RERANKER_WEIGHT = env.number("RERANKER_WEIGHT", 0.3)
+RERANKED = env.integer("RERANKED", 50)
 VECTOR_ENGINE = env.text("VECTOR_ENGINE", "faiss")
 MILVUS = {
     "uri": env.text("MILVUS_URI", "http://127.0.0.1:19530"),
@@ -211,7 +215,10 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
 STORAGES = {
-    "default": {"BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage")},
+    "default": {
+        "BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage"),
+        "OPTIONS": env.mapping("MEDIA_STORAGE_OPTIONS", {}),
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

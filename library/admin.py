@@ -1,20 +1,28 @@
 """Assets and keys in Django's admin. Every change goes through the services, and places stay with their owners."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm, ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from core.errors import InvalidInput
-from library import api_keys, asset_store
+from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from library import api_keys, asset_store, safety
 from library.details import checked_description, checked_title
-from library.models import ApiKey, Asset
-from library.selectors import tag_names
+from library.models import ApiKey, Asset, SafetyStatement
+from library.safety_selectors import asked_to_look_again, may_judge, statements_of
+from library.selectors import is_taken_for_unsafe, tag_names, taken_for_unsafe, thumbnail_url
 from workers import pipeline
+
+_THUMBNAIL_PX = 320
+_SHOWN_PX = 96
 
 
 class AssetForm(ModelForm[Asset]):
@@ -34,19 +42,38 @@ def _checked(check: Callable[[str], str], text: str) -> str:
         raise ValidationError(str(error)) from error
 
 
+class SafetyFilter(admin.SimpleListFilter):
+    """Photos by what they are taken for, and who says so."""
+
+    title, parameter_name = "safety", "safety"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("asked", "Somebody asks for another look"),
+            ("scored", "Unsafe to a model, not judged yet"),
+            ("unsafe", "Taken for unsafe"),
+            ("judged", "Judged by a person"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Asset]) -> QuerySet[Asset] | None:
+        chosen = self.value()
+        if chosen == "asked":
+            return queryset.filter(pk__in=asked_to_look_again().values("pk"))
+        if chosen == "scored":
+            return queryset.filter(taken_for_unsafe(), judged_unsafe=None)
+        if chosen == "unsafe":
+            return queryset.filter(taken_for_unsafe())
+        return queryset.exclude(judged_unsafe=None) if chosen == "judged" else None
+
+
 @admin.register(Asset)
 class AssetAdmin(admin.ModelAdmin[Asset]):
     list_display = (
-        "id",
-        "__str__",
-        "owner",
-        "visibility",
-        "mime_type",
-        "width_px",
-        "height_px",
-        "created_at",
+        *("id", "picture", "__str__", "owner", "visibility", "unsafe"),
+        *("mime_type", "width_px", "height_px", "created_at"),
     )
-    list_filter = ("visibility", "mime_type", "created_at")
+    list_filter = ("visibility", SafetyFilter, "mime_type", "created_at")
+    actions = ("mark_safe", "mark_unsafe", "take_back")
     list_select_related = ("owner",)
     search_fields = ("title", "original_name", "sha256", "owner__username")
     form = AssetForm
@@ -63,7 +90,7 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
             "size_bytes",
         ),
         *("width_px", "height_px", "sha256", "taken_at", "camera"),
-        *("unsafe_score", "created_at", "updated_at"),
+        *("unsafe_score", "said", "created_at", "updated_at"),
     )
     readonly_fields = (
         *(
@@ -76,12 +103,66 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
             "height_px",
             "sha256",
         ),
-        *("taken_at", "camera", "unsafe_score", "created_at", "updated_at"),
+        *("taken_at", "camera", "unsafe_score", "said", "created_at", "updated_at"),
     )
 
     @admin.display(description="tags")
     def tag_names(self, asset: Asset) -> str:
         return ", ".join(tag_names(asset))
+
+    @admin.display(description="picture")
+    def picture(self, asset: Asset) -> str:
+        """Of public ones, with the way to their page: being staff opens no private photo."""
+        if asset.visibility != Asset.Visibility.PUBLIC:
+            return ""
+        page, thumbnail = reverse("asset", args=[asset.pk]), thumbnail_url(asset, _THUMBNAIL_PX)
+        link = '<a href="{}"><img src="{}" height="{}" alt="Photo {}" loading="lazy"></a>'
+        return format_html(link, page, thumbnail, _SHOWN_PX, asset.pk)
+
+    @admin.display(description="unsafe", boolean=True)
+    def unsafe(self, asset: Asset) -> bool:
+        return is_taken_for_unsafe(asset)
+
+    @admin.display(description="said of its safety")
+    def said(self, asset: Asset) -> str:
+        """The newest first, each with who and when."""
+        return (
+            format_html_join(SafeString("<br>"), "{}", ((_told(one),) for one in statements_of(asset))) or "-"
+        )
+
+    def has_judge_permission(self, request: HttpRequest) -> bool:
+        return may_judge(request.user)
+
+    @admin.action(description="It is safe: offer it to everyone", permissions=["judge"])
+    def mark_safe(self, request: HttpRequest, chosen: QuerySet[Asset]) -> None:
+        self._each(request, chosen, lambda user, pk: safety.say(user, pk, SafetyStatement.Kind.SAFE))
+
+    @admin.action(description="It is unsafe: leave it out of others’ searches", permissions=["judge"])
+    def mark_unsafe(self, request: HttpRequest, chosen: QuerySet[Asset]) -> None:
+        self._each(request, chosen, lambda user, pk: safety.say(user, pk, SafetyStatement.Kind.UNSAFE))
+
+    @admin.action(description="Take back what was said last of its safety", permissions=["judge"])
+    def take_back(self, request: HttpRequest, chosen: QuerySet[Asset]) -> None:
+        self._each(request, chosen, safety.take_back)
+
+    def _each(
+        self, request: HttpRequest, chosen: QuerySet[Asset], spoken: Callable[[User, int], object]
+    ) -> None:
+        """Each photo by itself, so that one that can't be judged keeps no other one waiting."""
+        done = 0
+        for pk in chosen.order_by("pk").values_list("pk", flat=True):
+            try:
+                spoken(cast(User, request.user), pk)
+            except NotFound:
+                self.message_user(
+                    request, f"Photo {pk} is private: its owner alone sees it.", messages.WARNING
+                )
+            except (Conflict, NotAllowed) as error:
+                self.message_user(request, f"Photo {pk}: {error}", messages.WARNING)
+            else:
+                done += 1
+        if done:
+            self.message_user(request, f"Done for {done} photo{'s' if done > 1 else ''}.", messages.SUCCESS)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -96,6 +177,15 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
         for asset in queryset:
             asset_store.delete_asset(asset)
+
+
+def _told(said: SafetyStatement) -> str:
+    note = f" “{said.note}”" if said.note else ""
+    back = (
+        f", taken back by {said.taken_back_by} on {said.taken_back_at:%Y-%m-%d}" if said.taken_back_at else ""
+    )
+    who = said.said_by or "an account that is gone"
+    return f"{said.get_kind_display()}{note}, {who} on {said.said_at:%Y-%m-%d}{back}"
 
 
 @admin.register(ApiKey)

@@ -39,6 +39,9 @@ class Asset(models.Model):
     unsafe_score = models.FloatField(
         null=True, blank=True, editable=False, help_text="Of its most unsafe frame; empty: not scored"
     )
+    judged_unsafe = models.BooleanField(
+        null=True, blank=True, editable=False, help_text="What a person said, which beats the score"
+    )
     latitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
     longitude = models.FloatField(null=True, blank=True, help_text="Shown to the owner only")
 
@@ -65,6 +68,37 @@ class AssetTag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SafetyStatement(models.Model):
+    """What a person said of a photo's safety. None is ever changed; one that was taken back says by whom and when.
+
+    The newest that is not taken back holds; where that is a request, it waits for a moderator.
+    """
+
+    class Kind(models.TextChoices):
+        SAFE = "safe"
+        UNSAFE = "unsafe"
+        ASK = "ask", "please look again"
+
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="safety_statements")
+    kind = models.CharField(max_length=6, choices=Kind)
+    note = models.CharField(max_length=500, blank=True)
+    said_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="safety_statements"
+    )
+    said_at = models.DateTimeField(auto_now_add=True)
+    taken_back_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    taken_back_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("judge_safety", "Can say which photos are safe for everybody")]
+
+    def __str__(self) -> str:
+        return f"asset {self.asset_id}: {self.get_kind_display()}"
 
 
 class Frame(models.Model):

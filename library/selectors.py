@@ -40,9 +40,9 @@ def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
 
 
 def listed_assets(viewer: Viewer) -> QuerySet[Asset]:
-    """Those of the visible ones that lists and searches offer: of others none that a model takes for unsafe."""
+    """Those of the visible ones that lists and searches offer: of others none that is taken for unsafe."""
     visible = visible_assets(viewer)
-    return visible if settings.UNSAFE_PHOTOS == "show" else visible.filter(_taken_for_safe() | _own(viewer))
+    return visible if settings.UNSAFE_PHOTOS == "show" else visible.filter(~taken_for_unsafe() | _own(viewer))
 
 
 def offered_to_all() -> QuerySet[Asset]:
@@ -50,10 +50,20 @@ def offered_to_all() -> QuerySet[Asset]:
     return listed_assets(None)
 
 
+def taken_for_unsafe() -> Q:
+    """Assets that a person called unsafe, or a model where no person said anything."""
+    return Q(judged_unsafe=True) | Q(judged_unsafe=None, unsafe_score__gte=settings.UNSAFE_MIN_SCORE)
+
+
+def is_taken_for_unsafe(asset: Asset) -> bool:
+    if asset.judged_unsafe is not None:
+        return asset.judged_unsafe
+    return asset.unsafe_score is not None and asset.unsafe_score >= settings.UNSAFE_MIN_SCORE
+
+
 def is_hidden(asset: Asset) -> bool:
-    """Whether lists and searches of others leave it out for what a model takes it for."""
-    score = asset.unsafe_score
-    return settings.UNSAFE_PHOTOS != "show" and score is not None and score >= settings.UNSAFE_MIN_SCORE
+    """Whether lists and searches of others leave it out for what it is taken for."""
+    return settings.UNSAFE_PHOTOS != "show" and is_taken_for_unsafe(asset)
 
 
 def asset_for(viewer: Viewer, asset_id: int) -> Asset:
@@ -160,10 +170,6 @@ def unreferenced(hashes: Sequence[str]) -> list[str]:
     """Those of these contents that no asset is made of."""
     known = set(Asset.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))
     return [sha256 for sha256 in hashes if sha256 not in known]
-
-
-def _taken_for_safe() -> Q:
-    return Q(unsafe_score=None) | Q(unsafe_score__lt=settings.UNSAFE_MIN_SCORE)
 
 
 def _own(viewer: Viewer) -> Q:

@@ -26,7 +26,7 @@ class Wishes:
 
     def lifted(self, scores: NDArray[np.float32], item_ids: Sequence[int | None]) -> NDArray[np.float32]:
         """Scores (N,) of these items with what the rules add; None for what is no item."""
-        spread = float(scores.std()) or 1.0
+        spread = (float(scores.std()) if len(scores) else 0.0) or 1.0
         lifts = np.array([self.lifts.get(one, 0.0) if one else 0.0 for one in item_ids], dtype=np.float32)
         return scores + spread * lifts
 

@@ -21,6 +21,7 @@ from search.language import PHRASE, Condition
 from search.listing import newest, newest_of
 from search.paging import Ranking, page, tiered
 from search.query import BY_DATE, BY_RELEVANCE, checked_limit
+from search.reranking import reranked
 from search.scope import Scope
 from search.signals import KEYWORD, KeywordSignal, Signal, VectorSignal
 
@@ -34,7 +35,8 @@ _DATED_DEPTH = 200
 class Match:
     """An asset that answers a question.
 
-    why: what each signal (image, caption, keyword) added to the score; unwanted: what unwanted terms took from it.
+    why: what each signal (image, caption, keyword, reranker) added to the score; unwanted: what unwanted terms took
+    from it.
     """
 
     asset_id: int
@@ -48,6 +50,7 @@ class SearchPage:
 
     reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
     record: the token of a search that was recorded. corrected: the query as it was read, where that is not as typed.
+    notice: what this answer lacks, where the reranker is away.
     """
 
     matches: list[Match]
@@ -57,6 +60,7 @@ class SearchPage:
     terms: tuple[keywords.Term, ...] = ()
     record: str = ""
     corrected: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class Question:
     """What is asked of the index. purpose names the fusion weights; identity binds cursors to this question.
 
     conditions: what must hold of every match, whatever its score. besides: what else is asked for at once.
-    models: ids of the models that made the vectors, by space; default: the active ones.
+    models: ids of the models that made the vectors, by space; default: the active ones. text: what the best are
+    reranked for, where the settings name a reranker; empty: they are not.
     """
 
     purpose: str
@@ -89,6 +94,7 @@ class Question:
     besides: tuple[Part, ...] = ()
     weight: float = 1.0
     models: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -123,17 +129,20 @@ def answer(
     def ranking_at(depth: int) -> Ranking:
         return _ranking(asked, scope, depth)
 
+    notice = ""
     if question.sort == BY_DATE:
         best = ranking_at(_DATED_DEPTH).results[:_DATED_DEPTH]
         shown, place = newest_of(assets, best, after, limit)
     else:
-        shown, place = page(ranking_at, after, limit)
+        best_first, notice = reranked(ranking_at, question.text, scope, after)
+        shown, place = page(best_first, after, limit)
     return SearchPage(
         [Match(one.asset_id, one.score, summed_by_signal(one.why)) for one in shown],
         cursors.written(place, question.identity) if place else None,
         ms_since(started),
         _reason(viewer, filters, question.conditions, shown),
         (*_looked_for(asked.wanted), *_demanded(question.conditions)),
+        notice=notice,
     )
 
 

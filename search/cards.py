@@ -13,7 +13,7 @@ from search.highlights import Piece, pieces
 from search.keywords import Term, matched_words
 
 #: What a ranking is called in front of people, in the order in which it is shown.
-_LABELS = {"image": "Look", "caption": "Caption", "keyword": "Words"}
+_LABELS = {"image": "Look", "caption": "Caption", "keyword": "Words", "reranker": "Second look"}
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from captioning.colours import frames_of_colour
 from captioning.selectors import frames_reviewed
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered
+from library.selectors import AssetFilters, Viewer, filtered, taken_for_unsafe
 from search.keywords.holding import WRITTEN, holding
 from search.language import OPERATORS, PHRASE, TYPES, WORD, Condition, beginning_of, term
 
@@ -104,7 +103,7 @@ def _is(viewer: Viewer, value: str) -> Q:
     if value == "reviewed":
         return Q(pk__in=frames_reviewed().values("asset_id"))
     if value == "unsafe":
-        return Q(unsafe_score__gte=settings.UNSAFE_MIN_SCORE)
+        return taken_for_unsafe()
     return Q(visibility=value)
 
 

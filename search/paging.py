@@ -6,7 +6,7 @@ reaches everything, and nothing comes twice: a deeper look only adds behind what
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from search.fusion import Fused
@@ -17,24 +17,35 @@ GROWTH = 4
 LAST_DEPTH = 16_384
 
 
+#: Score and asset of the last result of the fused ranking that was reranked.
+Bound = tuple[float, int]
+#: Before the tiers of what signals found: the best, reranked.
+_HEAD = -1
+
+
 @dataclass(frozen=True)
 class Place:
-    """After which result to go on, and how deep the signals were asked to find it."""
+    """After which result to go on, and how deep the signals were asked to find it.
+
+    head: where the reranked head of the ranking ended; None where nothing is reranked.
+    """
 
     depth: int
     tier: int
     score: float
     asset_id: int
+    head: Bound | None = None
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """A ranking as far as one depth shows it. complete: there is nothing beyond."""
+    """A ranking as far as one depth shows it. complete: there is nothing beyond. head: as of Place."""
 
     depth: int
     complete: bool
     tiers: Sequence[int]
     results: Sequence[Fused]
+    head: Bound | None = None
 
 
 def tiered(fused: Sequence[Fused], ranks: Mapping[int, int], depth: int, *, complete: bool) -> Ranking:
@@ -42,6 +53,31 @@ def tiered(fused: Sequence[Fused], ranks: Mapping[int, int], depth: int, *, comp
     # Sorting keeps the order of equals, so only the tiers are left to be told apart.
     placed = sorted(((_tier(ranks[one.asset_id]), one) for one in fused), key=itemgetter(0))
     return Ranking(depth, complete, [tier for tier, _ in placed], [one for _, one in placed])
+
+
+def ended(ranking: Ranking, count: int) -> Bound | None:
+    """Where the best `count` of the first tier end; None where there are no results."""
+    best = [one for tier, one in zip(ranking.tiers, ranking.results, strict=True) if tier == 0][:count]
+    return (best[-1].score, best[-1].asset_id) if best else None
+
+
+def headed(ranking: Ranking, head: Bound, in_order: Callable[[Sequence[Fused]], Sequence[Fused]]) -> Ranking:
+    """The ranking with its results down to `head` in another order, before all others.
+
+    Given by a place in the fused ranking and not by a count, so that what is deleted or added meanwhile moves nobody
+    else across it.
+    """
+    best = [
+        one
+        for tier, one in zip(ranking.tiers, ranking.results, strict=True)
+        if tier == 0 and (one.score, one.asset_id) >= head
+    ]
+    return replace(
+        ranking,
+        tiers=[_HEAD] * len(best) + list(ranking.tiers[len(best) :]),
+        results=[*in_order(best), *ranking.results[len(best) :]],
+        head=head,
+    )
 
 
 def page(
@@ -59,7 +95,7 @@ def page(
     if end >= len(ranking.results):
         return shown, None
     last = shown[-1]
-    return shown, Place(ranking.depth, ranking.tiers[end - 1], last.score, last.asset_id)
+    return shown, Place(ranking.depth, ranking.tiers[end - 1], last.score, last.asset_id, ranking.head)
 
 
 def _start(ranking: Ranking, after: Place | None) -> int:

@@ -37,7 +37,9 @@ class FoundAsset(Schema):
 class Result(Schema):
     asset: FoundAsset
     score: float
-    why: dict[str, float] = Field(description="What each signal (image, caption, keyword) added to the score")
+    why: dict[str, float] = Field(
+        description="What each signal (image, caption, keyword, reranker) added to the score"
+    )
     matched_words: list[str] = Field(
         description="Words of the photo's texts and tags that were looked for, in lower case without accents"
     )
@@ -54,6 +56,7 @@ class Results(Schema):
         None, description="Where searches are recorded: names this one for POST /search/clicks"
     )
     reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
+    notice: str = Field("", description="What this answer lacks, where a part of the service is away")
     corrected: str | None = Field(
         None, description="The query as it was read, where words that no photo holds were taken for misspelt"
     )
@@ -80,6 +83,7 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         "next": page.next,
         "took_ms": page.took_ms,
         "reason": page.reason,
+        "notice": page.notice,
         "corrected": page.corrected or None,
         "search": page.record or None,
     }

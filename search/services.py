@@ -41,6 +41,7 @@ from search.query import (
     checked_words,
 )
 from search.recording import record_search
+from search.reranking import configuration
 from search.selectors import vectors_of_asset
 from search.spelling import corrected
 
@@ -119,7 +120,7 @@ def search_text(
     """
     started = time.perf_counter()
     asked, limit, sort = parse(query), checked_limit(limit), checked_sort(sort)
-    identity = f"text:{asked.identity}:{filters!r}:{sort}:{exact}"
+    identity = f"text:{asked.identity}:{filters!r}:{sort}:{exact}:{configuration()}"
     cursors.read(cursor, identity)  # before the models are asked, which costs more
     read = query
     if asked.text:
@@ -130,7 +131,11 @@ def search_text(
             asked = parse(read)
         words = keywords.query_words(asked.text)
         vectors = query_vectors(asked.text, models)
-        question = Question("text", identity, vectors, words, asked.conditions, sort, models=ids_of(models))
+        question = Question(
+            *("text", identity, vectors, words, asked.conditions, sort),
+            models=ids_of(models),
+            text=asked.text,
+        )
         found = answer(viewer, question, limit=limit, cursor=cursor, filters=filters, started=started)
     else:
         found = listed(viewer, asked.conditions, identity, limit=limit, cursor=cursor, filters=filters)

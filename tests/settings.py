@@ -22,6 +22,7 @@ _VALUES = {
     "EMBEDDER_MODEL_IDS": "image=fake-image,caption=fake-caption",
     "UNSAFE_SCORER": "tests.fakes.FakeUnsafeScorer",
     "TEXT_READER": "tests.fakes.FakeTextReader",
+    "RERANKER": "",
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
 }

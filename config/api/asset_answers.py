@@ -12,7 +12,14 @@ from captioning.models import AutoTag, Caption
 from captioning.picture_text import texts_of
 from captioning.selectors import auto_tags_of, captions_of
 from library.models import Asset
-from library.selectors import is_hidden, is_owner, original_url, thumbnail_url, thumbnail_urls
+from library.selectors import (
+    is_hidden,
+    is_owner,
+    is_taken_for_unsafe,
+    original_url,
+    thumbnail_url,
+    thumbnail_urls,
+)
 from workers.selectors import stages_of
 
 Viewer = User | AnonymousUser
@@ -76,6 +83,7 @@ class AssetOut(AssetBrief):
     unsafe_score: float | None = Field(
         description="How likely it is pornographic, from 0 to 1, as a model has it; null: not scored"
     )
+    unsafe: bool = Field(description="What it is taken for: a person's word, else whether the score is high")
     hidden: bool = Field(description="Whether lists and searches of others leave it out for that")
     picture_text: str = Field(description="What is written in the picture, line by line, as a model read it")
     stages: dict[str, str] = Field(description="done, waiting, running, retry, failed or parked")
@@ -109,6 +117,7 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
         "auto_tags": _unique(tag for tags in auto_tags_of(frame_ids).values() for tag in tags),
         "picture_text": "\n".join(texts_of(frame_ids).values()),
         "unsafe_score": asset.unsafe_score,
+        "unsafe": is_taken_for_unsafe(asset),
         "hidden": is_hidden(asset),
         "stages": stages_of(asset),
         "updated_at": asset.updated_at,

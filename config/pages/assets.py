@@ -15,6 +15,7 @@ from captioning.selectors import auto_tags_of, caption_of
 from captioning.services import edit_caption
 from config.pages.image_object import image_object
 from config.pages.paging import newest
+from config.pages.safety import safety_card
 from core.errors import InvalidInput, Unavailable
 from library import asset_store
 from library.access import require_session, viewer_of
@@ -118,6 +119,7 @@ def _told(request: HttpRequest, found: Asset, stages: Mapping[str, str]) -> dict
         "caption": caption_of(frame) if frame else None,
         "is_owner": is_owner(viewer_of(request), found),
         "hidden": is_hidden(found),
+        "safety": safety_card(request, found),
         "tags": found.tags.all(),
         "camera_term": term("camera", found.camera),
         "auto_tags": auto_tags_of([frame.pk]).get(frame.pk, []) if frame else [],

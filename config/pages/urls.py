@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from config.pages import account, assets, filters, home, review, searches
+from config.pages import account, assets, filters, home, review, safety, searches
 
 urlpatterns = [
     path("", home.home, name="search"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("assets/<int:asset_id>/", assets.asset, name="asset"),
     path("assets/<int:asset_id>/edit/", assets.edit, name="asset-edit"),
     path("assets/<int:asset_id>/delete/", assets.delete, name="asset-delete"),
+    path("assets/<int:asset_id>/safety/", safety.say, name="asset-safety"),
     path("review/", review.page, name="review"),
     path("review/<int:caption_id>/", review.decide, name="review-decide"),
     path("review/undo/", review.undo, name="review-undo"),

@@ -16,8 +16,10 @@ WEIGHTS: Mapping[str, float] = {CONTENT: 1.0, FACTORS: 0.7, TOGETHER: 0.5, POPUL
 
 @dataclass(frozen=True)
 class Candidates:
-    """N things that could be recommended. content: (N, D), unit length. factors: (N, F), zeros where nothing is
-    learned. together: (N,), how much they are turned to by who turned to what the visitor did. popularity: (N,).
+    """N things that could be recommended. content: (N, D), unit length; (N, 0) where it is known of none.
+
+    factors: (N, F), zeros where nothing is learned. together: (N,), how much they are turned to by who turned to what
+    the visitor did. popularity: (N,).
     """
 
     content: NDArray[np.float32]
@@ -31,7 +33,7 @@ def signals(
 ) -> dict[str, NDArray[np.float32]]:
     """Each signal's score of each candidate, (N,); signals that know nothing of this visitor are left out."""
     known = {POPULARITY: candidates.popularity, TOGETHER: candidates.together}
-    if len(interests.weights):
+    if len(interests.weights) and candidates.content.shape[1]:
         known[CONTENT] = interests.scores(candidates.content)
     if taste is not None:
         known[FACTORS] = candidates.factors @ taste

@@ -60,6 +60,14 @@ def test_what_a_visitor_turned_to_counts_with_the_next_request(shop: Site) -> No
     assert ask(shop, limit=1) == ["boat2"]
 
 
+def test_where_nothing_may_be_shown_the_list_is_empty_whatever_a_visitor_likes(
+    shop: Site, alice: User
+) -> None:
+    did(shop, "v1", "click", "sofa1")
+    everything = frozenset(Item.objects.values_list("pk", flat=True))
+    assert ask(shop, exclude=everything) == ask(site(alice, "empty")) == []
+
+
 def test_several_interests_are_served_apart(shop: Site) -> None:
     did(shop, "v1", "click", "sofa1", "boat1")
     assert set(ask(shop, limit=3)) == {"sofa2", "sofa3", "boat2"}

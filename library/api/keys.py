@@ -1,4 +1,4 @@
-"""API keys over HTTP. Assets are composed of several rooms' rows, so their addresses are in config/api."""
+"""API keys over HTTP."""
 
 from datetime import datetime
 
