@@ -31,7 +31,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.embedded import own_database, shown  # noqa: E402 - after the path is set
+from benchmarks.embedded import filled, own_database, shown  # noqa: E402 - after the path is set
 
 WARM_UP = 20
 START_TIMEOUT_S = 120.0
@@ -39,10 +39,15 @@ START_TIMEOUT_S = 120.0
 
 def main() -> int:
     asked = _arguments()
-    with own_database("127.0.0.1"):
+    if asked.narrow:
+        from benchmarks import narrowed
+
+        narrowed.use()
+    with own_database("127.0.0.1", asked.keep) as there:
         from benchmarks import synthetic
 
-        words = synthetic.fill(asked.assets)
+        words = synthetic.known_nouns() if there else synthetic.fill(asked.assets)
+        filled(asked.keep)
         queries = synthetic.queries(words, WARM_UP + asked.queries)
         with web_server() as (port, server):
             figures = _measured(port, server, queries)
@@ -58,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--assets", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--limit-ms", type=float, default=15.0)
+    parser.add_argument("--keep", type=Path, help="a folder for the library, filled once and used again")
+    parser.add_argument("--narrow", action="store_true", help="vectors of 64 numbers; see narrowed.py")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
