@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,7 +37,8 @@ def own_database(host: str, keep: Path | None = None) -> Iterator[bool]:
     for name in ("STATIC_ROOT", "HTTPS", "DEBUG"):
         os.environ.pop(name, None)
     os.environ["ALLOWED_HOSTS"] = host
-    with scratch_folder() if keep is None else nullcontext(keep) as folder:
+    place: AbstractContextManager[Path] = scratch_folder() if keep is None else nullcontext(keep)
+    with place as folder:
         prepare_environment(folder)
         from django.core.management import call_command
 

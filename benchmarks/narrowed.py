@@ -27,6 +27,8 @@ def use() -> None:
 class _First:
     """What both have in common: they compute all numbers and keep the first."""
 
+    space: str
+    model_id: str
     dimension = DIMENSION
 
     def __init__(self, whole: Any) -> None:

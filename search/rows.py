@@ -67,7 +67,11 @@ class EmbeddingRows:
         found = Embedding.objects.filter(pk__in=any_of(keys.tolist())).order_by("frame_id")
         rows = found.values_list("frame_id", "vector", "number")
         return _stacked(
-            [(frame_id, vector) for frame_id, vector, number in rows if number is not None and number <= up_to]
+            [
+                (frame_id, vector)
+                for frame_id, vector, number in rows
+                if number is not None and number <= up_to
+            ]
         )
 
 

@@ -31,7 +31,7 @@ def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, 
         return _marked(ids, terms)
     documents = KeywordDocument.objects.filter(asset_id__in=any_of(ids)).values_list("asset_id", *EVERYWHERE)
     words = {asset_id: {word for text in texts for word in text.split()} for asset_id, *texts in documents}
-    meant = meant_by(terms, set().union(*words.values())).keys()
+    meant = meant_by(terms, set[str]().union(*words.values())).keys()
     return {asset_id: frozenset(said & meant) for asset_id, said in words.items() if said & meant}
 
 

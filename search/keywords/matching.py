@@ -6,7 +6,7 @@ So it lies in [0, 1) whatever the query: a document that holds the rare half of 
 
 Where its words stand in few documents all of these are ranked. Where they stand in very many, as "dog" and "grass" do
 among a million photos, a bounded number of documents is chosen first, of those that hold most of the words together,
-and these alone are scored: what a query costs does not grow with the library.
+and these alone are scored, by the same arithmetic: what a query costs does not grow with the library.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,6 +21,8 @@ _LEAST_SHARE = 0.01
 _PLENTY = 2
 #: Words that stand in no more places than these are looked through; it takes some milliseconds.
 _LOOKED_THROUGH = 20_000
+#: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
+_TOGETHER = 10_000
 #: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
 _SCORED = 2_000
 
@@ -52,7 +54,7 @@ class Question:
             rarest.append(one.term)
             holding += one.holding
         if _PLENTY * limit <= _SCORED and self._is_wide():
-            return self._likely([one.term for one in telling], len(rarest), limit, beside)
+            return self._likely(telling, len(rarest), limit, beside)
         if len(rarest) == len(telling):
             return self._ranked(limit, beside=beside)
         found = self._ranked(limit, rarest, beside)
@@ -60,20 +62,24 @@ class Question:
         return found if len(found) >= limit else self._ranked(limit, beside=beside)
 
     def _likely(
-        self, terms: Sequence[Term], rarest: int, limit: int, beside: Collection[int]
+        self, terms: Sequence[Weighed], rarest: int, limit: int, beside: Collection[int]
     ) -> list[tuple[int, float]]:
         """The same where there are too many documents to rank. terms: rarest first; the first `rarest` of them are
         held by plenty, all but the last of these by few.
 
-        Of the others the newest that hold all of the words come, then those without the commonest one, and so on.
+        Of the others the newest that hold all of the words come, then those that hold the rarer half, and so on.
         """
         plenty, found = _PLENTY * limit, set[int]()
+        words = [one.term for one in terms]
         if rarest > 1:
-            found.update(_engine().holding_any(terms[: rarest - 1]))
-        for first in range(rarest - 1, len(terms)):
-            for end in range(len(terms), first, -1):
-                if len(found) < plenty:
-                    found.update(_engine().newest_holding(terms[first:end], plenty))
+            found.update(_engine().holding_any(words[: rarest - 1]))
+        for first in range(rarest - 1, len(words)):
+            together = words[first:]
+            while together and len(found) < plenty:
+                # Alone it is found at once; together with others perhaps nowhere, and after a long search.
+                share = 1.0 if len(together) == 1 else min(1.0, _TOGETHER / terms[first].holding)
+                found.update(_engine().newest_holding(together, plenty, share))
+                together = together[: len(together) // 2]
         scored = self._scored(found | set(beside))
         # What stands beside is told wherever it would rank.
         kept = [one for at, one in enumerate(scored) if at < limit or one[0] in beside]

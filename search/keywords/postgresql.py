@@ -25,7 +25,10 @@ _COUNT = "SELECT count(*) FROM search_keyworddocument"
 #: So many documents are counted each time.
 _COUNTED = 20_000
 _HOLDING_ANY = "SELECT asset_id FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s)"
-_NEWEST_HOLDING = f"{_HOLDING_ANY} ORDER BY asset_id DESC LIMIT %s"
+_NEWEST_HOLDING = f"""
+    {_HOLDING_ANY} AND asset_id > (SELECT max(asset_id) * %s FROM search_keyworddocument)
+    ORDER BY asset_id DESC LIMIT %s
+"""  # noqa: S608 - no value in it
 _HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
 _BEST = f"""
     WITH held AS (
@@ -75,10 +78,10 @@ class TextSearch:
             return [asset_id for (asset_id,) in cursor.fetchall()]
 
     @staticmethod
-    def newest_holding(terms: Sequence[Term], limit: int) -> list[int]:
-        """The newest assets in whose documents all of these words stand, as many as that."""
+    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+        """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
         with connection.cursor() as cursor:
-            cursor.execute(_NEWEST_HOLDING, [" & ".join(map(_query, terms)), limit])
+            cursor.execute(_NEWEST_HOLDING, [" & ".join(map(_query, terms)), 1 - share, limit])
             return [asset_id for (asset_id,) in cursor.fetchall()]
 
     @staticmethod

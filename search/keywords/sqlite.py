@@ -32,9 +32,13 @@ _SUMMED = """
 """
 _HOLDING_ANY = "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s"
 _HOLDING_ANY_OR_BESIDE = _HOLDING_ANY + " UNION SELECT id FROM beside"  # noqa: S608 - no value in it
-_NEWEST_HOLDING = (
-    "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s ORDER BY rowid DESC LIMIT %s"
-)
+# Compared with a whole number, since FTS5 stops at no other.
+_NEWEST_HOLDING = """
+    SELECT rowid FROM search_keyword_fts
+    WHERE search_keyword_fts MATCH %s
+        AND rowid > (SELECT CAST(max(asset_id) * %s AS INTEGER) FROM search_keyworddocument)
+    ORDER BY rowid DESC LIMIT %s
+"""
 _HOLDING = "(SELECT count(*) FROM search_keyword_fts WHERE search_keyword_fts MATCH %s)"
 # FTS5's own table of document lengths: one small row for each document, so the quickest to count.
 _ALL = "SELECT count(*) FROM search_keyword_fts_docsize"
@@ -76,10 +80,10 @@ class Fts5:
             return [asset_id for (asset_id,) in cursor.fetchall()]
 
     @staticmethod
-    def newest_holding(terms: Sequence[Term], limit: int) -> list[int]:
-        """The newest assets in whose documents all of these words stand, as many as that."""
+    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+        """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
         with connection.cursor() as cursor:
-            cursor.execute(_NEWEST_HOLDING, [" AND ".join(map(_quoted, terms)), limit])
+            cursor.execute(_NEWEST_HOLDING, [" AND ".join(map(_quoted, terms)), 1 - share, limit])
             return [asset_id for (asset_id,) in cursor.fetchall()]
 
     @staticmethod
