@@ -82,8 +82,7 @@ class Question:
                 together = together[: len(together) // 2]
         scored = self._scored(found | set(beside))
         # What stands beside is told wherever it would rank.
-        kept = [one for at, one in enumerate(scored) if at < limit or one[0] in beside]
-        return kept if beside else kept[:limit]
+        return [one for at, one in enumerate(scored) if at < limit or one[0] in beside]
 
     def _is_wide(self) -> bool:
         return sum(one.holding for one in self._telling()) > _LOOKED_THROUGH

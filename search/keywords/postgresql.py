@@ -26,7 +26,7 @@ _COUNT = "SELECT count(*) FROM search_keyworddocument"
 _COUNTED = 20_000
 _HOLDING_ANY = "SELECT asset_id FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s)"
 _NEWEST_HOLDING = f"""
-    {_HOLDING_ANY} AND asset_id > (SELECT max(asset_id) * %s FROM search_keyworddocument)
+    {_HOLDING_ANY} AND asset_id > (SELECT (max(asset_id) * %s)::bigint FROM search_keyworddocument)
     ORDER BY asset_id DESC LIMIT %s
 """  # noqa: S608 - no value in it
 _HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
