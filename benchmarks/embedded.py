@@ -8,10 +8,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_FILLED = "filled"
 
 
 def prepare_environment(var_dir: Path) -> None:
@@ -28,18 +29,28 @@ def prepare_environment(var_dir: Path) -> None:
 
 
 @contextmanager
-def own_database(host: str) -> Iterator[None]:
-    """A fresh database and collected static files in a folder of their own, asked as `host`."""
+def own_database(host: str, keep: Path | None = None) -> Iterator[bool]:
+    """A database and collected static files in a folder of their own, asked as `host`; whether it was kept from before.
+
+    keep: a folder that stays, so that what is slow to fill is filled once; `filled` says when it is.
+    """
     for name in ("STATIC_ROOT", "HTTPS", "DEBUG"):
         os.environ.pop(name, None)
     os.environ["ALLOWED_HOSTS"] = host
-    with scratch_folder() as folder:
+    place: AbstractContextManager[Path] = scratch_folder() if keep is None else nullcontext(keep)
+    with place as folder:
         prepare_environment(folder)
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
         call_command("collectstatic", verbosity=0, interactive=False)
-        yield
+        yield (folder / _FILLED).exists()
+
+
+def filled(folder: Path | None) -> None:
+    """Says of a folder that is kept that all is in it."""
+    if folder is not None:
+        (folder / _FILLED).touch()
 
 
 @contextmanager

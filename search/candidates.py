@@ -78,10 +78,15 @@ def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int
             break
         width *= _WIDENING
         found = signal.best(width)
-        scope.find(**{"frame_ids" if signal.ranks_frames else "asset_ids": _ids([found])})
-        scope.check()
+        _look_up(signal, scope, found)
     found = signal.best_in_scope(depth + 1)
+    _look_up(signal, scope, found)
     return _assets(signal, scope, found)[:depth], len(found) <= depth
+
+
+def _look_up(signal: Signal, scope: Scope, found: Found) -> None:
+    scope.find(**{"frame_ids" if signal.ranks_frames else "asset_ids": _ids([found])})
+    scope.check()
 
 
 def _assets(signal: Signal, scope: Scope, found: Found) -> list[int]:

@@ -29,10 +29,16 @@ def listed(ids: Iterable[int]) -> tuple[str, Any]:
 
 def keys_in(rows: QuerySet[Model]) -> list[int]:
     """Primary keys of all rows, straight from the cursor."""
+    return [key for (key,) in rows_of(rows.values_list("pk"))]
+
+
+def rows_of(values: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """What a `values_list` selects, straight from the cursor."""
     try:
-        sql, parameters = rows.values("pk").query.sql_with_params()
+        sql, parameters = values.query.sql_with_params()
     except EmptyResultSet:  # a condition that Django itself knows to be false
         return []
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return [key for (key,) in cursor.fetchall()]
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found

@@ -63,8 +63,16 @@ class EmbeddingRows:
 
     def _fetched(self, keys: Ids, up_to: int) -> Rows:
         """Rows deleted or numbered anew since their keys were listed are left out."""
-        found = self._numbered(up_to).filter(pk__in=any_of(keys.tolist())).order_by("frame_id")
-        return _stacked(list(found.values_list("frame_id", "vector")))
+        # By key alone: with space and number named, SQLite would walk through all of the space for each chunk.
+        found = Embedding.objects.filter(pk__in=any_of(keys.tolist())).order_by("frame_id")
+        rows = found.values_list("frame_id", "vector", "number")
+        return _stacked(
+            [
+                (frame_id, vector)
+                for frame_id, vector, number in rows
+                if number is not None and number <= up_to
+            ]
+        )
 
 
 def _stacked(pairs: Sequence[tuple[int, bytes | memoryview]]) -> Rows:

@@ -5,13 +5,15 @@ after the commit.
 """
 
 from collections.abc import Container, Iterable, Set
+from functools import cached_property
 
 import numpy as np
 from django.db import connection
 from django.db.models import QuerySet
+from numpy.typing import NDArray
 
 from library.models import Asset, Frame
-from search.ids import any_of, keys_in, listed
+from search.ids import any_of, keys_in, listed, rows_of
 from search.index.base import Ids
 
 
@@ -25,7 +27,6 @@ class Scope:
         self._found_assets: set[int] = set()
         self._checked: set[int] = set()
         self._in_scope: set[int] = set()
-        self._listed = False
 
     def find(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
         """Finds the assets of these frames, and all frames of those and of these assets."""
@@ -68,24 +69,18 @@ class Scope:
         return {frame_id: asset_id for frame_id, asset_id in self._asset_of.items() if asset_id in asset_ids}
 
     def all_frame_ids(self) -> Ids:
-        """Every frame in scope. For scopes that proved to be narrow."""
-        self._list_all()
-        in_scope = [frame_id for frame_id, asset_id in self._asset_of.items() if asset_id in self._in_scope]
-        return np.array(in_scope, dtype=np.int64)
+        """Every frame in scope. For scopes that proved to be narrow; what is found by it is still to be checked."""
+        return self._everything[:, 0]
 
     def all_asset_ids(self) -> list[int]:
         """Every asset in scope that has a frame. For scopes that proved to be narrow."""
-        self._list_all()
-        return sorted({asset_id for asset_id in self._asset_of.values() if asset_id in self._in_scope})
+        return list(np.unique(self._everything[:, 1]).tolist())
 
-    def _list_all(self) -> None:
-        if self._listed:
-            return
-        self._listed = True
-        for frame_id, asset_id in self._assets.filter(frames__isnull=False).values_list("frames", "pk"):
-            if frame_id is not None:
-                self._asset_of[frame_id] = asset_id
-                self._in_scope.add(asset_id)
+    @cached_property
+    def _everything(self) -> NDArray[np.int64]:
+        """(N, 2): frames in scope with their assets. Tens of thousands they may be: no object is made for each."""
+        rows = rows_of(self._assets.filter(frames__isnull=False).values_list("frames", "pk"))
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
 
 def _frames_and_siblings(frame_ids: Iterable[int], asset_ids: Iterable[int]) -> list[tuple[int, int]]:

@@ -1,31 +1,25 @@
 """Which words of a document made it match, in the forms in which they stand there, told by the database's stemmer."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import connection
 
-from search.keywords.terms import FIELD_WEIGHTS, Term
+from search.ids import any_of
+from search.keywords.forms import meant_by
+from search.keywords.holding import EVERYWHERE
+from search.keywords.terms import Term
+from search.models import KeywordDocument
 
 #: Documents are letters, digits and spaces, so these stand in none of them.
 _OPEN, _CLOSE = "<", ">"
 _MARKED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
-_COLUMNS = " || ' ' || ".join(
-    f"highlight(search_keyword_fts, {column}, '{_OPEN}', '{_CLOSE}')" for column in range(len(FIELD_WEIGHTS))
-)
-# By one look-up for each asset of a page: going through all documents that hold the words would grow with the library.
-_SQLITE = f"""
-    SELECT rowid, {_COLUMNS} FROM search_keyword_fts
-    WHERE search_keyword_fts MATCH %s AND rowid IN (SELECT value FROM json_each(%s))
-"""  # noqa: S608 - names of our own
 _POSTGRESQL = f"""
     SELECT asset_id, ts_headline(
         'english', concat_ws(' ', names, captions, auto_tags, description), to_tsquery('english', %s),
         'HighlightAll=true, StartSel={_OPEN}, StopSel={_CLOSE}'
     ) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s) AND asset_id = ANY(%s)
-"""  # noqa: S608
+"""  # noqa: S608 - names of our own
 
 
 def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, frozenset[str]]:
@@ -33,15 +27,18 @@ def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, 
     ids = list(asset_ids)
     if not ids or not terms:
         return {}
-    parameters: list[Any]
     if connection.vendor == "postgresql":
-        query = " | ".join(f"'{term.word}'" + (":*" if term.prefix else "") for term in terms)
-        sql, parameters = _POSTGRESQL, [query, query, ids]
-    else:
-        query = " OR ".join(f'"{term.word}"' + ("*" if term.prefix else "") for term in terms)
-        sql, parameters = _SQLITE, [query, json.dumps(ids)]
+        return _marked(ids, terms)
+    documents = KeywordDocument.objects.filter(asset_id__in=any_of(ids)).values_list("asset_id", *EVERYWHERE)
+    words = {asset_id: {word for text in texts for word in text.split()} for asset_id, *texts in documents}
+    meant = meant_by(terms, set[str]().union(*words.values())).keys()
+    return {asset_id: frozenset(said & meant) for asset_id, said in words.items() if said & meant}
+
+
+def _marked(ids: Sequence[int], terms: Sequence[Term]) -> dict[int, frozenset[str]]:
+    query = " | ".join(f"'{term.word}'" + (":*" if term.prefix else "") for term in terms)
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(_POSTGRESQL, [query, query, ids])
         return {asset_id: _words_in(marked) for asset_id, marked in cursor.fetchall()}
 
 

@@ -3,6 +3,10 @@
 The score of a document is the sum over the query's words of the word's weight (how rare it is: BM25's idf) times
 how firmly the document holds it (BM25's saturated term frequency, in [0, 1)), divided by the sum of the weights.
 So it lies in [0, 1) whatever the query: a document that holds the rare half of a query scores about a half.
+
+Where its words stand in few documents all of these are ranked. Where they stand in very many, as "dog" and "grass" do
+among a million photos, a bounded number of documents is chosen first, of those that hold most of the words together,
+and these alone are scored, by the same arithmetic: what a query costs does not grow with the library.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,11 +14,17 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from search.keywords import postgresql, sqlite
+from search.keywords import common, postgresql, sqlite
 from search.keywords.terms import PREFIX_MIN_CHARS, Term, Weighed
 
 _LEAST_SHARE = 0.01
 _PLENTY = 2
+#: Words that stand in no more places than these are looked through; it takes some milliseconds.
+_LOOKED_THROUGH = 20_000
+#: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
+_TOGETHER = 10_000
+#: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
+_SCORED = 2_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,8 @@ class Question:
 
     def best(self, limit: int, among: Collection[int] | None = None) -> list[tuple[int, float]]:
         """(asset id, score) of the `limit` best documents, of these assets or of all; newest first among equals."""
+        if among is not None and len(among) <= _SCORED and self._is_wide():
+            return self._scored(among)[:limit]
         return self._ranked(limit, among)
 
     def promising(self, limit: int, beside: Collection[int] = ()) -> list[tuple[int, float]]:
@@ -33,25 +45,57 @@ class Question:
         The rarest that plenty of documents hold, that is: one of common words alone seldom wins, and there are
         thousands of those to look at. Fewer than the limit only where no more documents hold any of the words.
         """
-        telling = self._telling()
+        telling = sorted(self._telling(), key=lambda one: one.holding)
         rarest: list[Term] = []
         holding = 0
-        for term in sorted(telling, key=lambda term: term.holding):
+        for one in telling:
             if holding >= _PLENTY * limit:
                 break
-            rarest.append(term.term)
-            holding += term.holding
+            rarest.append(one.term)
+            holding += one.holding
+        if _PLENTY * limit <= _SCORED and self._is_wide():
+            return self._likely(telling, len(rarest), limit, beside)
         if len(rarest) == len(telling):
             return self._ranked(limit, beside=beside)
         found = self._ranked(limit, rarest, beside)
         # Too few where the rarest words mostly stand in the same documents.
         return found if len(found) >= limit else self._ranked(limit, beside=beside)
 
+    def _likely(
+        self, terms: Sequence[Weighed], rarest: int, limit: int, beside: Collection[int]
+    ) -> list[tuple[int, float]]:
+        """The same where there are too many documents to rank. terms: rarest first; the first `rarest` of them are
+        held by plenty, all but the last of these by few.
+
+        Of the others the newest that hold all of the words come, then those that hold the rarer half, and so on.
+        """
+        plenty, found = _PLENTY * limit, set[int]()
+        words = [one.term for one in terms]
+        if rarest > 1:
+            found.update(_engine().holding_any(words[: rarest - 1]))
+        for first in range(rarest - 1, len(words)):
+            together = words[first:]
+            while together and len(found) < plenty:
+                # Alone it is found at once; together with others perhaps nowhere, and after a long search.
+                share = 1.0 if len(together) == 1 else min(1.0, _TOGETHER / terms[first].holding)
+                found.update(_engine().newest_holding(together, plenty, share))
+                together = together[: len(together) // 2]
+        scored = self._scored(found | set(beside))
+        # What stands beside is told wherever it would rank.
+        return [one for at, one in enumerate(scored) if at < limit or one[0] in beside]
+
+    def _is_wide(self) -> bool:
+        return sum(one.holding for one in self._telling()) > _LOOKED_THROUGH
+
     def _telling(self) -> list[Weighed]:
         """Words that make a difference: beside rarer ones, a word of nearly every document moves no score."""
         held = [term for term in self.terms if term.holding]
         least = _LEAST_SHARE * sum(term.weight for term in held)
         return [term for term in held if term.weight >= least]
+
+    def _scored(self, ids: Collection[int]) -> list[tuple[int, float]]:
+        whole = self._whole()
+        return [(asset_id, score / whole) for asset_id, score in _engine().scored(self._telling(), ids)]
 
     def _ranked(
         self,
@@ -70,7 +114,7 @@ class Question:
 
 
 def ask(words: Sequence[str]) -> Question:
-    """Words from `words.query_words`, weighed by how many documents hold them now.
+    """Words from `words.query_words`, weighed by how many documents hold them.
 
     The last word may be one that is still being typed: where no document holds it as it stands, it stands for
     all words that begin so. A whole word never does, so "cat" doesn't find caterpillars.
@@ -78,10 +122,11 @@ def ask(words: Sequence[str]) -> Question:
     if not words:
         return Question(())
     terms = [Term(word) for word in words]
-    total, holding = _engine().count_holding(terms)
+    total = _engine().count()
+    holding = common.holding(terms, total, _engine().count_holding)
     if not holding[-1] and len(words[-1]) >= PREFIX_MIN_CHARS:
         terms[-1] = Term(words[-1], prefix=True)
-        holding[-1:] = _engine().count_holding(terms[-1:])[1]
+        holding[-1:] = common.holding(terms[-1:], total, _engine().count_holding)
     # Another process may write between two counts: never more holders than documents.
     return Question(
         tuple(Weighed(term, count, max(total, count)) for term, count in zip(terms, holding, strict=True))

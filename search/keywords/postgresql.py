@@ -19,6 +19,16 @@ _TO_FREQUENCY = _GREATEST * math.pi**2 / 6
 #: In the order of PostgreSQL's array: D, C, B, A.
 _RANKS = "{" + ", ".join(str(weight / _GREATEST) for weight in reversed(FIELD_WEIGHTS)) + "}"
 _ALL = "/* narrowed */ true"
+#: What PostgreSQL knows of the table without counting; below 0 where it never looked.
+_ABOUT = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'search_keyworddocument'::regclass"
+_COUNT = "SELECT count(*) FROM search_keyworddocument"
+#: So many documents are counted each time.
+_COUNTED = 20_000
+_HOLDING_ANY = "SELECT asset_id FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s)"
+_NEWEST_HOLDING = f"""
+    {_HOLDING_ANY} AND asset_id > (SELECT (max(asset_id) * %s)::bigint FROM search_keyworddocument)
+    ORDER BY asset_id DESC LIMIT %s
+"""  # noqa: S608 - no value in it
 _HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
 _BEST = f"""
     WITH held AS (
@@ -43,13 +53,41 @@ class TextSearch:
     """The questions that `matching` asks of a database."""
 
     @staticmethod
-    def count_holding(terms: Sequence[Term]) -> tuple[int, list[int]]:
-        """How many documents there are, and how many hold each word."""
-        counts = ["(SELECT count(*) FROM search_keyworddocument)", *[_HOLDING] * len(terms)]
+    def count() -> int:
+        """How many documents there are; where they are many, near enough."""
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(counts)}", [_query(term) for term in terms])
-            total, *holding = cursor.fetchone()
-        return total, holding
+            cursor.execute(_ABOUT)
+            about = int(cursor.fetchone()[0])
+            if about <= _COUNTED:
+                cursor.execute(_COUNT)
+                about = int(cursor.fetchone()[0])
+        return about
+
+    @staticmethod
+    def count_holding(terms: Sequence[Term]) -> list[int]:
+        """How many documents hold each word."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join([_HOLDING] * len(terms))}", [_query(term) for term in terms])
+            return list(cursor.fetchone())
+
+    @staticmethod
+    def holding_any(terms: Sequence[Term]) -> list[int]:
+        """Assets of all documents that hold one of these words, which are rare."""
+        with connection.cursor() as cursor:
+            cursor.execute(_HOLDING_ANY, [" | ".join(map(_query, terms))])
+            return [asset_id for (asset_id,) in cursor.fetchall()]
+
+    @staticmethod
+    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+        """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
+        with connection.cursor() as cursor:
+            cursor.execute(_NEWEST_HOLDING, [" & ".join(map(_query, terms)), 1 - share, limit])
+            return [asset_id for (asset_id,) in cursor.fetchall()]
+
+    @staticmethod
+    def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
+        """As `best` among these assets, each looked up by itself."""
+        return TextSearch.best(terms, len(ids), ids) if ids else []
 
     @staticmethod
     def best(

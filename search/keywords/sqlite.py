@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connection
 
+from search.keywords import bm25
 from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Term, Weighed
 
 _FIELDS = ", ".join(map(str, FIELD_WEIGHTS))
@@ -31,23 +32,67 @@ _SUMMED = """
 """
 _HOLDING_ANY = "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s"
 _HOLDING_ANY_OR_BESIDE = _HOLDING_ANY + " UNION SELECT id FROM beside"  # noqa: S608 - no value in it
+# Compared with a whole number, since FTS5 stops at no other.
+_NEWEST_HOLDING = """
+    SELECT rowid FROM search_keyword_fts
+    WHERE search_keyword_fts MATCH %s
+        AND rowid > (SELECT CAST(max(asset_id) * %s AS INTEGER) FROM search_keyworddocument)
+    ORDER BY rowid DESC LIMIT %s
+"""
 _HOLDING = "(SELECT count(*) FROM search_keyword_fts WHERE search_keyword_fts MATCH %s)"
 # FTS5's own table of document lengths: one small row for each document, so the quickest to count.
-_ALL = "(SELECT count(*) FROM search_keyword_fts_docsize)"
+_ALL = "SELECT count(*) FROM search_keyword_fts_docsize"
+# FTS5's own sums: how many documents, then how many words in each column.
+_SUMS = "SELECT block FROM search_keyword_fts_data WHERE id = 1"
+_TEXTS = """
+    SELECT asset_id, names, captions, auto_tags, description FROM search_keyworddocument
+    WHERE asset_id IN (SELECT value FROM json_each(%s))
+"""
 _LEAST_FTS5_WEIGHT = 1e-6
+#: So many documents are counted each time, to the last one that this very transaction wrote.
+_COUNTED = 20_000
 
 
 class Fts5:
     """The questions that `matching` asks of a database."""
 
     @staticmethod
-    def count_holding(terms: Sequence[Term]) -> tuple[int, list[int]]:
-        """How many documents there are, and how many hold each word."""
-        counts = [_ALL, *[_HOLDING] * len(terms)]
+    def count() -> int:
+        """How many documents there are."""
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(counts)}", [_quoted(term) for term in terms])
-            total, *holding = cursor.fetchone()
-        return total, holding
+            if (many := _sums(cursor)[0]) > _COUNTED:
+                return many
+            cursor.execute(_ALL)
+            return int(cursor.fetchone()[0])
+
+    @staticmethod
+    def count_holding(terms: Sequence[Term]) -> list[int]:
+        """How many documents hold each word."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join([_HOLDING] * len(terms))}", [_quoted(term) for term in terms])
+            return list(cursor.fetchone())
+
+    @staticmethod
+    def holding_any(terms: Sequence[Term]) -> list[int]:
+        """Assets of all documents that hold one of these words, which are rare."""
+        with connection.cursor() as cursor:
+            cursor.execute(_HOLDING_ANY, [" OR ".join(map(_quoted, terms))])
+            return [asset_id for (asset_id,) in cursor.fetchall()]
+
+    @staticmethod
+    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+        """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
+        with connection.cursor() as cursor:
+            cursor.execute(_NEWEST_HOLDING, [" AND ".join(map(_quoted, terms)), 1 - share, limit])
+            return [asset_id for (asset_id,) in cursor.fetchall()]
+
+    @staticmethod
+    def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
+        """As `best` among these assets, by reading their documents instead of the index: for common words."""
+        with connection.cursor() as cursor:
+            documents, *words = _sums(cursor)
+            cursor.execute(_TEXTS, [json.dumps(list(ids))])
+            return bm25.ranked(terms, cursor.fetchall(), sum(words) / max(documents, 1))
 
     @staticmethod
     def best(
@@ -81,6 +126,19 @@ def _narrowing(among: Among, beside: Collection[int]) -> tuple[str, list[Any]]:
     else:
         allowed, given = "SELECT value FROM json_each(%s)", json.dumps(list(among))
     return f"{tables} allowed (id) AS MATERIALIZED ({allowed}),", [*parameters, given]
+
+
+def _sums(cursor: Any) -> list[int]:
+    """FTS5's own sums, each a number in SQLite's variable length: seven bits a byte, the last below 128."""
+    cursor.execute(_SUMS)
+    found: list[int] = []
+    number = 0
+    for byte in bytes(cursor.fetchone()[0]):
+        number = number << 7 | byte & 127
+        if byte < 128:
+            found.append(number)
+            number = 0
+    return found or [0]
 
 
 def _fts5_weight(one: Weighed) -> float:

@@ -40,6 +40,8 @@ _ASKING = re.compile(
 
 def words_of(text: str) -> list[str]:
     """The words of a text, lower case and without accents, in order."""
+    if text.isascii():  # most are, and nothing below but the apostrophe is found in them
+        return _WORD.findall(_APOSTROPHE_S.sub("", text).lower())
     text = _APOSTROPHE_S.sub("", unicodedata.normalize("NFKC", text))
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     # Only accents over Latin, Greek and Cyrillic letters go: elsewhere a mark is part of the spelling.

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.errors import Conflict, EngineUnavailable
 from core.locks import named_lock
@@ -124,6 +125,33 @@ class TestRows:
         assert sum(map(len, rows.rows(numbers[0], numbers[1]))) == 1
         assert rows.count(numbers[1]) == 2
         assert len(rows.sample(10, numbers[1])) == 2
+
+    @pytest.mark.skipif(connection.vendor != "sqlite", reason="how SQLite plans")
+    def test_a_chunk_is_fetched_by_key_and_not_by_walking_through_the_space(self, alice: User) -> None:
+        many(alice, 3, "a red picture")
+        with CaptureQueriesContext(connection) as queries:
+            list(EmbeddingRows("image", "fake-image").rows(0, 100))
+        (fetched,) = [one["sql"] for one in queries if '"vector"' in one["sql"]]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {fetched}")
+            plan = " / ".join(step for *_, step in cursor.fetchall())
+        assert "USING INTEGER PRIMARY KEY" in plan, plan
+
+    def test_what_is_numbered_anew_while_it_is_read_is_left_out(
+        self, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        many(alice, 3, "a red picture")
+        first = Embedding.objects.filter(space="image").order_by("pk")[0]
+        fetch = EmbeddingRows._fetched
+
+        def fetched_later(rows: EmbeddingRows, keys: Any, up_to: int) -> Any:
+            Embedding.objects.filter(pk=first.pk).update(number=up_to + 1)
+            return fetch(rows, keys, up_to)
+
+        monkeypatch.setattr(EmbeddingRows, "_fetched", fetched_later)
+        (found,) = EmbeddingRows("image", "fake-image").rows(0, 100)
+        assert len(found) == 2
+        assert first.frame_id not in found.frame_ids
 
     def test_nothing_numbered_yet(self, db: None) -> None:
         rows = EmbeddingRows("image", "fake-image")
