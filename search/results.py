@@ -54,6 +54,11 @@ class Results(Schema):
         None, description="Where searches are recorded: names this one for POST /search/clicks"
     )
     reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
+    close: bool | None = Field(
+        None,
+        description="Whether anything comes close to the query. false: nothing does, and the results are only the "
+        "nearest: show them under a divider. null: no verdict, as on pages after the first, or by date",
+    )
     corrected: str | None = Field(
         None, description="The query as it was read, where words that no photo holds were taken for misspelt"
     )
@@ -80,6 +85,7 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         "next": page.next,
         "took_ms": page.took_ms,
         "reason": page.reason,
+        "close": page.close,
         "corrected": page.corrected or None,
         "search": page.record or None,
     }

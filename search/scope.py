@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Set
 import numpy as np
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from library.models import Asset, Frame
 from search.ids import any_of, keys_in, listed
@@ -62,6 +63,15 @@ class Scope:
     def asset(self, asset_id: int) -> int | None:
         """An asset that was found and checked, None where it is deleted or out of scope."""
         return asset_id if asset_id in self._in_scope else None
+
+    @property
+    def share(self) -> float:
+        """Of the assets found and checked so far, the share in scope; 1 where there are none."""
+        return len(self._in_scope & self._checked) / len(self._checked) if self._checked else 1.0
+
+    def has_any(self, asset_ids: RawSQL) -> bool:
+        """Whether an asset whose id this query gives is in scope."""
+        return self._assets.filter(pk__in=asset_ids).exists()
 
     def frames_of(self, asset_ids: Container[int]) -> dict[int, int]:
         """Every frame of these assets, which were found, with its asset."""

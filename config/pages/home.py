@@ -127,6 +127,7 @@ def _found(request: HttpRequest, query: str) -> dict[str, Any]:
         "more_url": _address({**asked, "cursor": page.next}) if page.next else "",
         "took_ms": page.took_ms,
         "reason": page.reason,
+        "far": page.close is False,
         "search_token": page.record,
     }
 
