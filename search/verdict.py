@@ -36,7 +36,10 @@ def close(
         return True  # what was asked for word by word stands there
     photos = photos_among(candidates, scope)
     scores = {signal: scores_of_assets(hits) for signal, hits in candidates.rankings.items()}
-    return cutoff.is_close(evidence_of(scores, photos), photos) or told(scope, words)
+    evidence = evidence_of(scores, photos)
+    if not cutoff.weights.keys() <= evidence.keys():
+        return None  # not all signals were asked
+    return cutoff.is_close(evidence, photos) or told(scope, words)
 
 
 def told(scope: Scope, words: Sequence[str]) -> bool:

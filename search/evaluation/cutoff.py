@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.evaluation.calibration import fitted
+from core.errors import InvalidInput
 from search.closeness import SEVERAL, Cutoff, Evidence, Limit, evidence_of, reach, weighed
 from search.evaluation.absence import FIRST_FEW, FIRST_PAGE, SENTENCE, forms_of
 from search.evaluation.concepts import Concept
@@ -21,7 +22,7 @@ _EVIDENCE = ("image", "image_several", "caption_several", "keyword_several")
 _REACH = "reach"
 #: The share of right answers that may be hidden: to what people wrote of photos, and to short queries for things. Those
 #: are the harder ones: told as strictly apart, hardly any that is not there would be noticed.
-_HIDDEN, _HIDDEN_THINGS = 0.045, 0.2
+_HIDDEN, _HIDDEN_THINGS = 0.045, 0.25
 #: Sentences outnumber things, which people type: so many of them are left out.
 _EVERY = 6
 _SEED = 2026
@@ -58,11 +59,14 @@ def fitted_cutoff(
 
     Weights by logistic regression between queries that find what they mean and queries whose photos are gone; limits as
     the evidence below which a small share of the former lies, in pools of several sizes. weights: of the fused ranking.
+    InvalidInput where none of the queries finds what it means.
     """
     random = np.random.default_rng(_SEED)
     asked = _Asked(scores, fused_matrix(scores, weights), owners, concepts)
     sizes = [size for size in _SIZES if size < len(concepts[0].shown)] + [len(concepts[0].shown)]
     pools = [asked.pools(size, random) for size in sizes]
+    if not all(pool.sentences and pool.things for pool in pools):
+        raise InvalidInput("Too few queries find what they mean to fit a cut-off: take more images.")
     near = [one for pool in pools for one in (*pool.things, *pool.sentences[::_EVERY])]
     far = [one for pool in pools for one in pool.absent]
     kept = _weights(near, far)

@@ -11,7 +11,7 @@ from django.test import Client
 from core.errors import ModelUnavailable
 from search import verdict
 from search.encoding import embedder
-from search.services import Term, Words, search_image, search_terms, search_text
+from search.services import Question, Term, Words, answer, search_image, search_terms, search_text
 from tests.search.photos import many, photo
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +88,11 @@ def test_only_a_text_by_relevance_is_judged_and_once(alice: User) -> None:
     assert search_image(alice, vector, words=Words("submarine")).close is None
 
 
+def test_words_alone_are_no_evidence_to_weigh(alice: User) -> None:
+    photo(alice, "a red picture")
+    assert answer(alice, Question("text", "words", {}, ["submarine", "picture"]), limit=5).close is None
+
+
 def test_nothing_found_is_nothing_to_judge(alice: User) -> None:
     assert search_text(alice, FAR).close is None
     photo(alice, "a red picture")
@@ -158,7 +163,7 @@ class TestHowItIsTold:
         photo(alice, "a red picture")
         shown = client.get("/", {"q": f"{FAR} <b>"}).content.decode()
         assert "<h2>The nearest to “a submarine &lt;b&gt;”</h2>" in shown
-        assert shown.index("Nothing comes close to what you describe") < shown.index("a red picture")
+        assert shown.index("Nothing comes close to what you describe") < shown.index('<ul class="grid"')
         assert "Nothing comes close. The nearest: 1 photo</p>" in shown  # what screen readers announce
         near = client.get("/", {"q": "red"}).content.decode()
         assert "<h2>Photos for “red”</h2>" in near
