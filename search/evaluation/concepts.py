@@ -19,8 +19,8 @@ _COUNTED, _ENDS = 0.25, 0.5
 #: Of those who describe a photo of it so many name it, so that who names it not mostly does not see it.
 _AGREED = 0.3
 _COUNTING = frozenset(["a", "an", "two", "three", "some", "several", "many"])
-_ENDINGS = re.compile(r"(ies|ing|es|ed|s|e|y)$")
-_SHORTEST = 3
+#: Three letters are left, so that a ring stays one.
+_ENDING = re.compile(r"(?<=\w{3})(ies|ing|es|ed|s|e|y)$")
 
 
 @dataclass(frozen=True)
@@ -109,4 +109,4 @@ def _stems(caption: str) -> list[str]:
 
 def _stem(word: str) -> str:
     """Crude, and the same for all forms of most words: kite and kites, surf and surfing."""
-    return _ENDINGS.sub("", word) if len(word) > _SHORTEST + 1 else word
+    return _ENDING.sub("", word)
