@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 
 from library.models import Asset
 from library.selectors import AssetFilters, Viewer, filtered, listed_assets
-from search import cursors, keywords
+from search import cursors, keywords, verdict
 from search.active import CHECKPOINTS, active_models
-from search.candidates import gather
+from search.candidates import Candidates, gather
 from search.conditions import narrowed, reason_for_nothing
 from search.engines import engine_of
 from search.fusion import Weights, fuse, read_weights, scaled, summed_by_signal, without
@@ -51,6 +51,7 @@ class SearchPage:
     reason: why there is nothing, where conditions allow nothing. terms: the words that were looked for.
     record: the token of a search that was recorded. corrected: the query as it was read, where that is not as typed.
     notice: what this answer lacks, where the reranker is away.
+    close: whether anything comes close to the query; None where there is no verdict, as on pages after the first.
     """
 
     matches: list[Match]
@@ -61,6 +62,7 @@ class SearchPage:
     record: str = ""
     corrected: str = ""
     notice: str = ""
+    close: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,11 @@ def answer(
     assets = allowed(viewer, filters, question.conditions)
     scope = Scope(assets)
     asked = _signals(question, scope)
+    gathered: list[Candidates] = []
 
     def ranking_at(depth: int) -> Ranking:
-        return _ranking(asked, scope, depth)
+        gathered.append(gather(asked.wanted, scope, depth))
+        return _ranked(asked, scope, gathered[-1], depth)
 
     notice = ""
     if question.sort == BY_DATE:
@@ -143,6 +147,7 @@ def answer(
         _reason(viewer, filters, question.conditions, shown),
         (*_looked_for(asked.wanted), *_demanded(question.conditions)),
         notice=notice,
+        close=None if after else _close(question, gathered[0], scope),
     )
 
 
@@ -200,8 +205,15 @@ def _signals(question: Question, scope: Scope) -> _Asked:
     return _Asked(wanted, unwanted, named)
 
 
-def _ranking(asked: _Asked, scope: Scope, depth: int) -> Ranking:
-    candidates = gather(asked.wanted, scope, depth)
+def _close(question: Question, candidates: Candidates, scope: Scope) -> bool | None:
+    """The verdict on a text alone: what else can be asked for nobody has fitted, and by date the best is not first."""
+    if question.purpose != "text" or question.besides or question.sort == BY_DATE:
+        return None
+    models = question.models or active_models()
+    return verdict.close(candidates, scope, question.words, question.conditions, models)
+
+
+def _ranked(asked: _Asked, scope: Scope, candidates: Candidates, depth: int) -> Ranking:
     fused = fuse(candidates.rankings, asked.weights)
     if asked.unwanted:
         # What is unwanted finds nothing: it only takes away from what was found.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from search.fusion import Hit
 from search.scope import Scope
-from search.signals import Found, Signal
+from search.signals import Found, KeywordSignal, Signal
 
 #: Ask for more than needed, since some hits will be out of scope.
 _SPARE = 1.25
@@ -25,11 +25,13 @@ class Candidates:
     """rankings: by signal, the scores of all candidates that have one.
     ranks: of each candidate its best place in any signal, from 0.
     complete: nothing in scope is missing, so asking deeper would add nothing.
+    documents: how many photos have words at all, whoever may see them; 0 where no words were looked for.
     """
 
     rankings: dict[str, list[Hit]]
     ranks: dict[int, int]
     complete: bool
+    documents: int = 0
 
 
 def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
@@ -44,7 +46,8 @@ def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
         for rank, asset_id in enumerate(assets):
             ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
     frames = scope.frames_of(ranks)
-    return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete)
+    documents = max((one.documents for one in signals if isinstance(one, KeywordSignal)), default=0)
+    return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete, documents)
 
 
 def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str, Found]:

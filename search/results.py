@@ -57,6 +57,11 @@ class Results(Schema):
     )
     reason: str = Field("", description="Why there is nothing, where conditions allow nothing")
     notice: str = Field("", description="What this answer lacks, where a part of the service is away")
+    close: bool | None = Field(
+        None,
+        description="Whether anything comes close to the query. false: nothing does, and the results are only the "
+        "nearest: show them under a divider. null: no verdict, as on pages after the first, or by date",
+    )
     corrected: str | None = Field(
         None, description="The query as it was read, where words that no photo holds were taken for misspelt"
     )
@@ -84,6 +89,7 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         "took_ms": page.took_ms,
         "reason": page.reason,
         "notice": page.notice,
+        "close": page.close,
         "corrected": page.corrected or None,
         "search": page.record or None,
     }

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from numpy.typing import NDArray
 
 from library.models import Asset, Frame
@@ -63,6 +64,15 @@ class Scope:
     def asset(self, asset_id: int) -> int | None:
         """An asset that was found and checked, None where it is deleted or out of scope."""
         return asset_id if asset_id in self._in_scope else None
+
+    @property
+    def share(self) -> float:
+        """Of the assets found and checked so far, the share in scope; 1 where there are none."""
+        return len(self._in_scope & self._checked) / len(self._checked) if self._checked else 1.0
+
+    def has_any(self, asset_ids: RawSQL) -> bool:
+        """Whether an asset whose id this query gives is in scope."""
+        return self._assets.filter(pk__in=asset_ids).exists()
 
     def frames_of(self, asset_ids: Container[int]) -> dict[int, int]:
         """Every frame of these assets, which were found, with its asset."""

@@ -88,6 +88,11 @@ class KeywordSignal:
         """What is looked for."""
         return tuple(weighed.term for weighed in self._question.terms)
 
+    @property
+    def documents(self) -> int:
+        """How many documents there are, whoever may see them; 0 where no word is looked for."""
+        return max((weighed.total for weighed in self._question.terms), default=0)
+
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
         found = self._remember(self._question.promising(k, beside))
         self._asked.update(beside)

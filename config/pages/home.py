@@ -128,6 +128,7 @@ def _found(request: HttpRequest, query: str) -> dict[str, Any]:
         "took_ms": page.took_ms,
         "reason": page.reason,
         "notice": page.notice,
+        "far": page.close is False,
         "search_token": page.record,
     }
 

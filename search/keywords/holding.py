@@ -27,6 +27,11 @@ def holding(text: str, fields: Sequence[str] = EVERYWHERE) -> RawSQL:
     return RawSQL(*_with_phrase(words, fields))  # noqa: S611
 
 
+def holding_all(words: Sequence[str], fields: Sequence[str] = EVERYWHERE) -> RawSQL:
+    """The same for documents that hold all of these words of `words.query_words`, in any form and order."""
+    return RawSQL(*_with_words(words, fields))  # noqa: S611 - as above
+
+
 def _with_words(words: Sequence[str], fields: Sequence[str]) -> tuple[str, list[str]]:
     """All of these words, none of which is a stop word. Letters and digits only: nothing in them is an operator."""
     if connection.vendor == "postgresql":

@@ -28,10 +28,17 @@ class Command(BaseCommand):
             type=int,
             help="instead: N of the queries with one edit each, as they are and as they are read",
         )
+        parser.add_argument(
+            "--absent",
+            action="store_true",
+            help="instead: how often it is told that nothing comes close, of things taken away and of others",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
+        from search.evaluation.absence import evaluate_absence
+        from search.evaluation.concepts import concepts_of
         from search.evaluation.ingest import ingest
         from search.evaluation.misspelling import evaluate_spelling
         from search.evaluation.modes import evaluate_modes
@@ -45,6 +52,8 @@ class Command(BaseCommand):
                 figures: Mapping[str, Mapping[str, Any]]
                 if options["misspelt"] is not None:
                     figures = evaluate_spelling(queries, options["misspelt"])
+                elif options["absent"]:
+                    figures = evaluate_absence(queries, concepts_of(images))
                 else:
                     figures = evaluate_modes(queries)
         except SightlineError as error:
