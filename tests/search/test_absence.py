@@ -82,11 +82,11 @@ def test_the_command_fits_a_cutoff_for_the_models_in_use(tmp_path: Path) -> None
             Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / file)
             rows += [f"{file},calib,A {name} .", f"{file},calib,Some {name} ."]
     (tmp_path / "captions.csv").write_text("\n".join(rows))
-    file = tmp_path / "cutoff.json"
-    done = manage("fit_cutoff", "--dataset", str(tmp_path), "--output", str(file))
+    output = tmp_path / "cutoff.json"
+    done = manage("fit_cutoff", "--dataset", str(tmp_path), "--output", str(output))
     assert done.returncode == 0, done.stderr
     assert f"{len(PALETTE)} things" in done.stdout
-    cutoff = read_cutoff(file)
+    cutoff = read_cutoff(output)
     assert cutoff is not None
     assert cutoff.models == {"image": "fake-image", "caption": "fake-caption"}
     assert cutoff.is_close(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -51,7 +52,7 @@ def asked(query: str) -> keywords.Question:
     return keywords.ask(query_words(query))
 
 
-def close(found: list[tuple[int, float]]) -> list[tuple[int, float]]:
+def close(found: list[tuple[int, float]]) -> list[tuple[int, Any]]:
     return [(asset_id, pytest.approx(score, abs=1e-6)) for asset_id, score in found]
 
 
