@@ -90,7 +90,7 @@ def test_the_command_fits_a_cutoff_for_the_models_in_use(tmp_path: Path) -> None
     assert cutoff is not None
     assert cutoff.models == {"image": "fake-image", "caption": "fake-caption"}
     assert cutoff.is_close(
-        {"image": 1.0, "image_several": 1.0, "caption_several": 0.5, "keyword_several": 0.5}, 30
+        {"image": 1.0, "image_several": 1.0, "caption_several": 1.0, "keyword_several": 1.0}, 30
     )
     refused = manage("evaluate_search", "--dataset", str(tmp_path), "--split", "calib", "--absent")
     assert refused.returncode == 1
