@@ -163,8 +163,8 @@ class TestHowItIsTold:
         photo(alice, "a red picture")
         shown = client.get("/", {"q": f"{FAR} <b>"}).content.decode()
         assert "<h2>The nearest to “a submarine &lt;b&gt;”</h2>" in shown
-        assert shown.index("Nothing comes close to what you describe") < shown.index('<ul class="grid"')
-        assert "Nothing comes close. The nearest: 1 photo</p>" in shown  # what screen readers announce
+        assert shown.index("Nothing here clearly shows what you describe") < shown.index('<ul class="grid"')
+        assert "Nothing clearly fits. The nearest: 1 photo</p>" in shown  # what screen readers announce
         near = client.get("/", {"q": "red"}).content.decode()
         assert "<h2>Photos for “red”</h2>" in near
-        assert "Nothing comes close" not in near
+        assert "Nothing here clearly shows" not in near
