@@ -1,6 +1,7 @@
 """Every setting, typed, from the environment. `.env.example` documents each; a wrong value stops us."""
 
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 
@@ -215,7 +216,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": env.text("MEDIA_STORAGE", "library.storage.ContentStorage"),
         "OPTIONS": env.mapping("MEDIA_STORAGE_OPTIONS", {}),
