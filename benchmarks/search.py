@@ -53,12 +53,13 @@ def main() -> int:
 
         words = synthetic.known_nouns() if there else synthetic.fill(asked.assets)
         filled(asked.keep)
-        queries = synthetic.queries(words, WARM_UP + asked.queries)
+        questions, first, each = _narrow(), WARM_UP + asked.queries, WARM_UP + NARROW_QUERIES
+        queries = synthetic.queries(words, first + each * len(questions))
         with web_server() as (port, server):
-            figures = _measured(port, server, queries, EVERYBODY)
+            figures = _measured(port, server, queries[:first], EVERYBODY)
             figures["within"] = {
-                question.name: _measured(port, server, queries[: WARM_UP + NARROW_QUERIES], question)
-                for question in _narrow()
+                question.name: _measured(port, server, queries[first + each * at :][:each], question)
+                for at, question in enumerate(questions)
             }
     figures = {"assets": asked.assets, "queries": asked.queries, **figures, "limit_ms": asked.limit_ms}
     print(shown(figures, as_json=asked.json))

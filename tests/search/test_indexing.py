@@ -126,16 +126,17 @@ class TestRows:
         assert rows.count(numbers[1]) == 2
         assert len(rows.sample(10, numbers[1])) == 2
 
-    @pytest.mark.skipif(connection.vendor != "sqlite", reason="how SQLite plans")
     def test_a_chunk_is_fetched_by_key_and_not_by_walking_through_the_space(self, alice: User) -> None:
         many(alice, 3, "a red picture")
         with CaptureQueriesContext(connection) as queries:
             list(EmbeddingRows("image", "fake-image").rows(0, 100))
         (fetched,) = [one["sql"] for one in queries if '"vector"' in one["sql"]]
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {fetched}")
-            plan = " / ".join(step for *_, step in cursor.fetchall())
-        assert "USING INTEGER PRIMARY KEY" in plan, plan
+        assert '"id" IN' in fetched
+        if connection.vendor == "sqlite":  # PostgreSQL plans by what it has counted
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN QUERY PLAN {fetched}")
+                plan = " / ".join(step for *_, step in cursor.fetchall())
+            assert "USING INTEGER PRIMARY KEY" in plan, plan
 
     def test_what_is_numbered_anew_while_it_is_read_is_left_out(
         self, alice: User, monkeypatch: pytest.MonkeyPatch
