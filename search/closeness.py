@@ -42,15 +42,11 @@ class Cutoff:
 
     def is_close(self, evidence: Evidence, photos: int) -> bool:
         """Whether the best answers among so many photos fit the query."""
-        return self.weighed(evidence) >= min(limit.of(photos) for limit in self.limits)
-
-    def weighed(self, evidence: Evidence) -> float:
-        """The higher, the closer."""
-        return weighed(self.weights, evidence)
+        return weighed(self.weights, evidence) >= min(limit.of(photos) for limit in self.limits)
 
 
 def weighed(weights: Mapping[str, float], evidence: Evidence) -> float:
-    """The weighted sum. KeyError where evidence that has a weight is missing."""
+    """The weighted sum: the higher, the closer. KeyError where evidence that has a weight is missing."""
     return sum(weight * evidence[name] for name, weight in weights.items())
 
 

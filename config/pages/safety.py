@@ -1,7 +1,6 @@
 """Saying on a photo's page that it is safe or unsafe."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -74,7 +73,7 @@ def safety_card(request: HttpRequest, asset: Asset) -> SafetyCard | None:
     return SafetyCard(_told(known.newest), known.newest.note if known.newest else "", buttons)
 
 
-def _stands(newest: SafetyStatement | None) -> Any:
+def _stands(newest: SafetyStatement | None) -> str | None:
     return newest.kind if newest else None
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ class DualEncoder:
         self.encoder = multilingual.shared(device)
         self.towers = towers.to(self.device).eval()
         self.looks = tuple(manifest["shape"]["looks"])
-        self.backbone = None if self.looks == (PLAIN,) else backbone.EfficientNetLite2(device)
         if towers.last_stage is not None:
             towers.last_stage.to(inference_dtype(self.device))
 
@@ -62,10 +62,16 @@ class DualEncoder:
         return np.asarray(vectors.cpu())
 
     def _seen(self, frames: FrameBatch, look: str) -> FrameBatch:
-        if look == PLAIN or self.backbone is None:
+        """As they are, the pictures were seen already; other looks are for this space alone."""
+        if look == PLAIN:
             return frames
         pixels = looked_at(frames.pixels, look)
         return FrameBatch(pixels, self.backbone.encode(pixels))
+
+    @cached_property
+    def backbone(self) -> backbone.EfficientNetLite2:
+        """For looks other than the plain one."""
+        return backbone.EfficientNetLite2(str(self.device))
 
     def _read(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
         own = self.towers.last_stage

@@ -130,7 +130,7 @@ def fill_querybank(towers: DualTowers, words: TokenStates, device: torch.device,
 
 @torch.inference_mode()
 def evaluate(towers: DualTowers, split: Split, device: torch.device) -> dict[str, float]:
-    """Text-to-image recall: every caption is a query, the pool is every image of the split."""
+    """Text-to-image recall: every caption is a query, the pool is every image of the split, looked at once."""
     towers.eval()
     images = torch.cat(
         [

@@ -211,7 +211,7 @@ def test_a_vector_is_that_of_the_mean_of_all_looks_and_is_made_once(
     cosines = torch.cosine_similarity(torch.from_numpy(vectors[:, :-1]), mean)
     torch.testing.assert_close(cosines, torch.ones(3), rtol=0, atol=1e-3)
 
-    monkeypatch.setattr(encoder, "backbone", None)  # another look would see something else
+    monkeypatch.setattr(encoder, "backbone", None)  # another look would fail
     encoder.match(frames, [["a dog"], [], []])
     np.testing.assert_array_equal(encoder.embed_frames(frames.rows([2, 0]), ["", ""]), vectors[[2, 0]])
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import SightlineError
 from search.active import CHECKPOINTS
+from search.verdict import CUTOFF
 
 _DECIMALS = 4
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--split", default="calib")
         parser.add_argument("--limit", type=int, help="only the first N images")
-        parser.add_argument("--output", type=Path, default=CHECKPOINTS / "cutoff.json")
+        parser.add_argument("--output", type=Path, default=CHECKPOINTS / CUTOFF)
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
