@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from core.devices import best_device
 from core.errors import ModelUnavailable
+from core.narrowing import narrowed, widened
 from core.packages import file_sha256
 from search.embedders import minilm
-from search.embedders.narrowing import narrowed, widened
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "chinese"
 WEIGHTS, MANIFEST, CHARACTERS = "weights.safetensors", "model.json", "characters.json"

@@ -17,10 +17,10 @@ from captioning.vision import backbone
 from captioning.vision.frames import FrameBatch
 from core.devices import best_device, inference_dtype
 from core.errors import ModelUnavailable
+from core.narrowing import narrowed, widened
 from core.packages import file_sha256
 from search.embedders import minilm, multilingual
 from search.embedders.looks import PLAIN, looked_at
-from search.embedders.narrowing import narrowed, widened
 from search.embedders.towers import DualTowers, TowerShape
 
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "image"

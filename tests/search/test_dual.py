@@ -13,9 +13,9 @@ from captioning.training.dataset import read_dataset
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
+from core.narrowing import narrowed, widened
 from search.embedders import dual
 from search.embedders.looks import LOOKS, PLAIN, looked_at
-from search.embedders.narrowing import narrowed, widened
 from search.embedders.querybank import Querybank
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.embedders.zero_shot import ZeroShot
