@@ -139,7 +139,8 @@ def _near(wish: Wish, depth: int) -> list[Thing]:
     items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, models, depth)}
     with_pictures = wish.items
     if with_pictures is not None and near:
-        shown = _told_items(with_pictures.filter(asset_id__in=any_of(near)))
+        # In no order: for the sake of one, SQLite would walk through all items of the site instead of looking these up.
+        shown = _told_items(with_pictures.filter(asset_id__in=any_of(near))).order_by()
         items |= {item.pk: item for item in shown if wish.filters.admits(item)}
     return things_of(
         [asset for asset in assets if Ref(False, asset.pk) not in excluded],

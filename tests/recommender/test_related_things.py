@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from captioning.models import Caption
 from recommender import recommendation_ids
@@ -16,6 +18,7 @@ from recommender.items import put_items
 from recommender.models import Item, Site
 from search.encoding import embedder
 from tests.library.pictures import picture
+from tests.query_plans import plan_of
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import many, photo, stored
 from workers import errands, pipeline
@@ -95,6 +98,15 @@ class TestItems:
         assert names(answer) == ["c", "b"]
         assert answer["results"][0]["reason"] == "both show a dog on a beach"
         assert answer["results"][0]["item"]["alt_text"] == "a dog runs on a beach"
+
+    def test_items_are_looked_up_by_their_pictures_and_not_walked_through(self, shop: Site) -> None:
+        with_picture(shop, "a", "alpha", caption="a dog on a beach", looks="red")
+        with CaptureQueriesContext(connection) as queries:
+            beside(shop, "a")
+        by_picture = '"recommender_item"."asset_id" IN'
+        (asked,) = [one["sql"] for one in queries if by_picture in one["sql"] and '"title"' in one["sql"]]
+        if connection.vendor == "sqlite":
+            assert "USING INDEX item_by_picture (site_id=? AND asset_id=?)" in plan_of(asked)
 
     def test_only_what_is_published_and_not_expired(self, shop: Site) -> None:
         put(
