@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 
 from captioning.active import active_caption_model_id_or_none
 from captioning.models import AutoTag, Caption, Promotion
+from core.ids import any_of
 from library.models import Frame
 
 State = Caption.State
@@ -32,7 +33,7 @@ def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
     """
     active = active_caption_model_id_or_none()
     promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
-    captions = Caption.objects.filter(frame_id__in=list(frame_ids))
+    captions = Caption.objects.filter(frame_id__in=any_of(frame_ids))
 
     def rank(caption: Any) -> tuple[int, bool, int, int]:
         return (_preference(caption), caption.model_id != active, -(caption.promoted or 0), -caption.pk)

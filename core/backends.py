@@ -3,6 +3,7 @@
 This is what keeps heavy libraries out of start-up: a settings entry is only a string until somebody loads it.
 """
 
+import gc
 import os
 import threading
 from collections.abc import Hashable
@@ -30,6 +31,9 @@ def load(dotted_path: str, **kwargs: Any) -> Any:
     with _building:
         if key not in _instances:
             _instances[key] = _build(dotted_path, kwargs)
+            # A model's many objects stay. Walking through them again and again in search of what nobody uses took
+            # Python's collector 2 ms of a request of 80.
+            gc.freeze()
         return _instances[key]
 
 
@@ -42,6 +46,7 @@ def forget_others(dotted_path: str, **kwargs: Any) -> None:
     with _building:
         for key in [key for key in _instances if key[0] == dotted_path and key != keep]:
             del _instances[key]
+        gc.unfreeze()
 
 
 def named(dotted_path: str) -> Any:
@@ -62,6 +67,7 @@ def named(dotted_path: str) -> Any:
 def clear() -> None:
     """Forgets every instance. For tests, and for a fork: its parent's models are not its own."""
     _instances.clear()
+    gc.unfreeze()
 
 
 def _build(dotted_path: str, kwargs: dict[str, Any]) -> Any:

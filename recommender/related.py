@@ -6,13 +6,14 @@ First the nearest candidates of each kind are found by vectors, then these few h
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 
+from core.ids import any_of
 from library.models import Asset
 from recommender.filters import NO_FILTERS, Filters
 from recommender.item_index import item_index
@@ -27,7 +28,6 @@ from recommender.site_selectors import shown_items
 from search.active import active_models
 from search.candidates import gather
 from search.engines import engine_of
-from search.ids import any_of
 from search.keywords.words import STOP_WORDS
 from search.scope import Scope
 from search.signals import Signal, VectorSignal
@@ -68,7 +68,7 @@ class Wish:
     diversity: float = field(default_factory=lambda: settings.RELATED_DIVERSITY)
     emphasis: Mapping[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def items(self) -> QuerySet[Item] | None:
         """Items that may be shown and pass the filters, as far as the database can tell; None where none can."""
         return None if self.site is None else self.filters.items(shown_items(self.site))

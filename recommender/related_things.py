@@ -8,6 +8,7 @@ import numpy as np
 
 from captioning.models import AutoTag, Caption
 from captioning.selectors import captions_of
+from core.ids import any_of
 from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
 from recommender.item_vectors import encoded
@@ -17,7 +18,6 @@ from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
 from search.active import TEXTURES, active_embedders, active_models, spaces
 from search.encoding import query_vectors
-from search.ids import any_of
 from search.keywords.words import STOP_WORDS, words_of
 from search.models import Embedding
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import DateTimeField, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from core.ids import any_of
 from library.models import Asset
 from search.fusion import Fused
-from search.ids import any_of
 from search.paging import Place
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from core.ids import any_of
 from library.selectors import Viewer, listed_assets
-from search.ids import any_of
 from search.keywords import Term
 from search.models import SuggestedWords
 

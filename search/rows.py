@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from core.errors import EngineUnavailable
-from search.ids import any_of
+from core.ids import any_of
 from search.index.base import Ids, Position, Rows
 from search.models import Embedding, Generation
 

@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from numpy.typing import NDArray
 
+from core.ids import any_of, keys_in, listed, rows_of
 from library.models import Asset, Frame
-from search.ids import any_of, keys_in, listed, rows_of
 from search.index.base import Ids
 
 

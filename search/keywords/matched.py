@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from django.db import connection
 
-from search.ids import any_of
+from core.ids import any_of
 from search.keywords.forms import meant_by
 from search.keywords.holding import EVERYWHERE
 from search.keywords.terms import Term

@@ -1,3 +1,4 @@
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -104,3 +105,11 @@ def test_a_module_whose_own_import_fails_names_the_library(monkeypatch: pytest.M
     monkeypatch.setattr(backends, "import_module", import_module)
     with pytest.raises(ModelUnavailable, match="faiss"):
         backends.load("search.index.faiss.engine.FaissIndex")
+
+
+def test_what_was_loaded_is_not_walked_through_by_the_collector_until_it_is_forgotten() -> None:
+    assert gc.get_freeze_count() == 0
+    backends.load(f"{__name__}.Plain")
+    assert gc.get_freeze_count() > 0
+    backends.clear()
+    assert gc.get_freeze_count() == 0
