@@ -17,9 +17,15 @@ def narrowed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             stored[name] = values.half()
             continue
         largest = values.abs().amax(dim=tuple(range(1, values.dim())), keepdim=True)
-        scales = largest.clamp(min=1e-12) / 127
+        scales = _shortened(largest.clamp(min=1e-12) / 127)
         stored |= {name: (values / scales).round().to(torch.int8), name + _SCALES: scales}
     return stored
+
+
+def _shortened(scales: Tensor) -> Tensor:
+    """With a few bits less, so that what was stored, read and stored again is the same file."""
+    digits, exponents = torch.frexp(scales)
+    return torch.ldexp((digits * 2**20).round() / 2**20, exponents)
 
 
 def widened(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from captioning.captioners.decoding import name_of
 from captioning.captioners.language_model import PACKAGED, base_sha256
 from captioning.vision import backbone
 from core.errors import ModelUnavailable
+from core.narrowing import narrowed, widened
 from core.packages import file_sha256
 
 #: Before the name of a base that lies in the checkpoint's own folder.
@@ -49,11 +49,19 @@ def save_checkpoint(
     architecture: Architecture,
     decoding: dict[str, Any],
 ) -> Manifest:
-    """Write weights (bfloat16) and manifest; the model id is made of the weights' hash and the decoding."""
+    """Write weights (8 bits each, a scale for each row; styles in bfloat16) and manifest.
+
+    The model id is made of the weights' hash and the decoding.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {name: weight.detach().cpu().bfloat16().contiguous() for name, weight in weights.items()}
-    styles = {name: weight for name, weight in kept.items() if is_of_styles(name)}
-    save_file({name: weight for name, weight in kept.items() if name not in styles}, folder / WEIGHTS)
+    styles = {
+        name: weight.detach().cpu().bfloat16().contiguous()
+        for name, weight in weights.items()
+        if is_of_styles(name)
+    }
+    save_file(
+        narrowed({name: weight for name, weight in weights.items() if name not in styles}), folder / WEIGHTS
+    )
     weights_sha256 = file_sha256(folder / WEIGHTS)
     (folder / STYLES).unlink(missing_ok=True)
     if styles:
@@ -89,7 +97,7 @@ def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
     if manifest.backbone_sha256 != backbone.weights_sha256():
         raise ModelUnavailable(f"{folder} was trained on other backbone weights than the installed ones.")
     weights = {name: weight for file in files for name, weight in load_file(file).items()}
-    return manifest, {name: weight.to(torch.float32) for name, weight in weights.items()}
+    return manifest, widened(weights)
 
 
 def is_of_styles(name: str) -> bool:
