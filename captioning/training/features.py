@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, TRUNK_CHANN
 from captioning.vision.frames import Features
 from captioning.vision.pixels import square_pixels
 
-VIEWS = ("plain", "mirror", "crop", "colour")
+VIEWS = ("plain", "mirror", "crop", "colour", "near", "nearer", "part1", "part2", "part3", "part4")
 _BATCH = 32
 
 
@@ -26,7 +27,8 @@ def cached_features(
 
     view: plain; mirror (flipped left to right); crop (a random three quarters to nine tenths of each side, every
     other one mirrored); colour (brighter or darker, more or less contrast and saturation, never another hue, since
-    captions name colours). The same pictures always give the same views.
+    captions name colours); near, nearer (the middle 85% and 65% of each side); part1 to part4 (a random half to nine
+    tenths of the picture in another light, every other one mirrored). The same pictures always give the same views.
     trunk: also the map before the last stage, a sixth of the grid's size.
     """
     names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
@@ -115,9 +117,28 @@ def _colour(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
+def _centre(share: float, image: Image.Image, _name: str) -> Image.Image:
+    left, top = round(image.width * (1 - share) / 2), round(image.height * (1 - share) / 2)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+def _part(number: int, image: Image.Image, name: str) -> Image.Image:
+    """Not square, so that the square it becomes is stretched a little (Szegedy et al. 2015 crop so, and wider)."""
+    choose = random.Random(f"{name}:{number}")
+    share, stretch = choose.uniform(0.55, 0.95), choose.uniform(0.88, 1.13)
+    width = min(image.width, round(image.width * share * stretch))
+    height = min(image.height, round(image.height * share / stretch))
+    left, top = choose.randint(0, image.width - width), choose.randint(0, image.height - height)
+    part = image.crop((left, top, left + width, top + height))
+    return _colour(ImageOps.mirror(part) if choose.random() < 0.5 else part, f"{name}:{number}")
+
+
 _VIEWS: dict[str, Callable[[Image.Image, str], Image.Image]] = {
     "plain": _plain,
     "mirror": _mirror,
     "crop": _crop,
     "colour": _colour,
+    "near": partial(_centre, 0.85),
+    "nearer": partial(_centre, 0.65),
+    **{f"part{number}": partial(_part, number) for number in range(1, 5)},
 }

@@ -91,7 +91,8 @@ class DualEncoder:
     @torch.inference_mode()
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, dimension), one row per text."""
-        vectors: NDArray[np.float32] = self.towers.texts(*self.encoder.tokens(texts)).cpu().numpy()
+        read = self.encoder.read(texts, self.towers.tuned_text)
+        vectors: NDArray[np.float32] = self.towers.texts(*read).cpu().numpy()
         return vectors
 
     def knows(self, word: str) -> bool:

@@ -1,11 +1,12 @@
 """The sentence encoder that both text sides read: all-MiniLM-L6-v2, out of its package."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from sentence_transformers import SentenceTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.devices import best_device
 from core.packages import packaged_file, packaged_sha256
@@ -19,6 +20,18 @@ def weights_sha256() -> str:
     return packaged_sha256(_PACKAGE, _WEIGHTS)
 
 
+class Read(NamedTuple):
+    """N texts as they are read.
+
+    states: of the last layer (N, T, 384). mask: (N, T), true where there is a token. before: the states before some of
+    the last layers (N, T, 384), or the same ones.
+    """
+
+    states: Tensor
+    mask: Tensor
+    before: Tensor
+
+
 class MiniLM:
     """Sentences to vectors, and to the states of their tokens."""
 
@@ -26,6 +39,7 @@ class MiniLM:
         self.device = best_device(device)
         folder = packaged_file(_PACKAGE, _WEIGHTS).parent
         self.model = SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
+        self._transformer: Any = self.model[0].auto_model
         self._vocabulary = frozenset(self.model.tokenizer.get_vocab())
 
     def knows(self, word: str) -> bool:
@@ -40,16 +54,43 @@ class MiniLM:
         )
         return vectors.float().cpu()
 
-    @torch.inference_mode()
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The transformer's, the first one first."""
+        return list(self._transformer.encoder.layer)
+
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """States of the last layer (N, T, 384) and a mask (N, T), true where there is a token."""
+        read = self.read(texts)
+        return read.states, read.mask
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str], layers: int = 0) -> Read:
+        """States of the last layer, and those before the last `layers` ones."""
         inputs = self.model.preprocess(list(texts))
         inputs = {name: value.to(self.device) for name, value in inputs.items() if isinstance(value, Tensor)}
-        states: Tensor = self.model[0](inputs)["token_embeddings"]
-        return states.float(), inputs["attention_mask"].bool()
+        told = self._transformer(**inputs, output_hidden_states=True)
+        states = told.last_hidden_state.float()
+        before = told.hidden_states[len(self.layers) - layers].float() if layers else states
+        return Read(states, inputs["attention_mask"].bool(), before)
+
+
+def through(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
+    """States (N, T, 384) with mask (N, T) behind these layers."""
+    unheard = torch.zeros(mask.shape, dtype=states.dtype, device=states.device).masked_fill(
+        ~mask, torch.finfo(states.dtype).min
+    )
+    for layer in layers:
+        told = layer(states, attention_mask=unheard[:, None, None])
+        states = told[0] if isinstance(told, tuple) else told
+    return states
+
+
+def shared(device: str | None = None) -> MiniLM:
+    """One encoder per process and device: the image space and the caption space read the same one."""
+    return _on(str(best_device(device)))
 
 
 @cache
-def shared(device: str | None = None) -> MiniLM:
-    """One encoder per process and device: the image space and the caption space read the same one."""
+def _on(device: str) -> MiniLM:
     return MiniLM(device)

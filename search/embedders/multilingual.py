@@ -1,4 +1,4 @@
-"""The reader of both text sides: English by MiniLM, Chinese by the encoder that learned from it, mixtures by both."""
+"""The reader of both text sides: MiniLM, and for what is beyond Latin letters the encoder that learned from it."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,12 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from search.embedders import chinese, minilm
-from search.embedders.scripts import has_chinese, stretches
+from search.embedders.minilm import Read
+from search.embedders.scripts import beyond_latin
 from search.embedders.towers import sentence_means
+from search.embedders.tuned_text import TunedText
 
 
 class Multilingual:
-    """Speaks MiniLM's language: texts without Chinese are its own, to the bit; Chinese ones stand in the same space."""
+    """Speaks MiniLM's language: texts in Latin letters are its own, to the bit; the others stand in the same space.
+
+    The other encoder learned from Chinese only. Since the one before it knows a hundred languages, it reads the
+    others, too; how well has been measured for Chinese alone.
+    """
 
     def __init__(self, device: str | None = None) -> None:
         self.english = minilm.shared(device)
@@ -20,7 +26,7 @@ class Multilingual:
 
     def sentences(self, texts: Sequence[str]) -> Tensor:
         """Unit-length float32 vectors (N, 384) on the CPU."""
-        others = [at for at, text in enumerate(texts) if has_chinese(text)]
+        others = [at for at, text in enumerate(texts) if beyond_latin(text)]
         if not others:
             return self.english.sentences(texts)
         vectors = torch.empty(len(texts), minilm.DIMENSION)
@@ -31,38 +37,39 @@ class Multilingual:
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """States of the last layer (N, T, 384) and a mask (N, T), true where there is a token."""
-        others = [at for at, text in enumerate(texts) if has_chinese(text)]
-        if not others:
-            return self.english.tokens(texts)
-        rows: list[Tensor] = [torch.empty(0)] * len(texts)
-        if english := sorted(set(range(len(texts))) - set(others)):
-            self._fill(rows, english, *self.english.tokens([texts[at] for at in english]))
-        whole = [at for at in others if all(part.chinese for part in stretches(texts[at]))]
-        if whole:
-            self._fill(rows, whole, *chinese.shared(self._device).tokens([texts[at] for at in whole]))
-        for at in sorted(set(others) - set(whole)):
-            rows[at] = self._mixed(texts[at])
-        lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
-        states = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return states, torch.arange(states.shape[1], device=states.device)[None] < lengths[:, None]
+        read = self.read(texts)
+        return read.states, read.mask
 
-    def _mixed(self, text: str) -> Tensor:
-        """States (T, 384) of a text in both scripts, one stretch after the other, each as loud as the others.
+    def read(self, texts: Sequence[str], tuned: TunedText | None = None) -> Read:
+        """The same with what `tuned` makes of English in place of the encoder's last layers, as `before`.
 
-        The two encoders' states differ in length, which neither the towers nor a mean of one stretch would notice.
+        The others are read in one way, which learned from both.
         """
-        read = [
-            (chinese.shared(self._device) if part.chinese else self.english).tokens([part.text])
-            for part in stretches(text)
+        others = [at for at, text in enumerate(texts) if beyond_latin(text)]
+        if not others:
+            return self._english(texts, tuned)
+        rows: dict[int, tuple[Tensor, Tensor]] = {}
+        if english := sorted(set(range(len(texts))) - set(others)):
+            rows |= _rows(english, self._english([texts[at] for at in english], tuned))
+        states, mask = chinese.shared(self._device).tokens([texts[at] for at in others])
+        rows |= _rows(others, Read(states, mask, states))
+        lengths = torch.tensor([len(rows[at][0]) for at in range(len(texts))], device=states.device)
+        padded = [
+            nn.utils.rnn.pad_sequence([rows[at][part] for at in range(len(texts))], batch_first=True)
+            for part in (0, 1)
         ]
-        return torch.cat(
-            [states[0, mask[0]] / states[0, mask[0]].mean(dim=0).norm() for states, mask in read]
-        )
+        told = torch.arange(padded[0].shape[1], device=states.device)[None] < lengths[:, None]
+        return Read(padded[0], told, padded[1])
 
-    @staticmethod
-    def _fill(rows: list[Tensor], places: Sequence[int], states: Tensor, mask: Tensor) -> None:
-        for at, row, kept in zip(places, states, mask, strict=True):
-            rows[at] = row[kept]
+    @torch.inference_mode()
+    def _english(self, texts: Sequence[str], tuned: TunedText | None) -> Read:
+        read = self.english.read(texts, len(tuned.layers) if tuned is not None else 0)
+        return read if tuned is None else read._replace(before=tuned(read.before, read.mask))
+
+
+def _rows(places: Sequence[int], read: Read) -> dict[int, tuple[Tensor, Tensor]]:
+    """By place the states of a text's own tokens, and those before."""
+    return {at: (states[kept], before[kept]) for at, states, kept, before in zip(places, *read, strict=True)}
 
 
 @cache

@@ -14,6 +14,7 @@ from captioning.vision.tuned import TunedBackbone
 from search.embedders.looks import PLAIN
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
 from search.embedders.querybank import Querybank
+from search.embedders.tuned_text import TunedText
 from search.embedders.zero_shot import ZeroShot
 
 
@@ -31,6 +32,8 @@ class TowerShape:
     querybank_axes: int = 64
     #: frozen, or last_stage: the pictures' towers read a last stage of the backbone that was trained with them.
     backbone: str = "frozen"
+    #: How many of the sentence encoder's last layers were trained with the texts' towers, which read what these make.
+    text_layers: int = 0
     #: In which ways a picture is looked at to be embedded (`looks.py`); its vector is that of their mean.
     looks: tuple[str, ...] = (PLAIN,)
 
@@ -80,6 +83,7 @@ class DualTowers(nn.Module):
         self.image_towers = nn.ModuleList(ImageTower(shape) for _ in range(shape.members))
         self.text_towers = nn.ModuleList(TextTower(shape) for _ in range(shape.members))
         self.last_stage = TunedBackbone(whole=False) if shape.backbone == "last_stage" else None
+        self.tuned_text = TunedText(shape.text_layers) if shape.text_layers else None
         self.zero_shot = ZeroShot()
         self.querybank = Querybank(shape.querybank_sentences, shape.querybank_axes, shape.joint_dimension)
         self.share = shape.zero_shot_share
@@ -99,14 +103,22 @@ class DualTowers(nn.Module):
         joint = functools.reduce(torch.add, (self._joint_images(*look) for look in looks))
         return self.querybank.images(functional.normalize(joint, dim=-1))
 
-    def texts(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, dimension)."""
-        return self.querybank.texts(self.joint_texts(states, mask))
+    def texts(self, states: Tensor, mask: Tensor, heard: Tensor | None = None) -> Tensor:
+        """Token states (N, T, 384) with mask (N, T) -> unit vectors (N, dimension).
 
-    def joint_texts(self, states: Tensor, mask: Tensor) -> Tensor:
+        heard: what the towers read (N, T, 384), where that is not the states themselves; see `hear`.
+        """
+        return self.querybank.texts(self.joint_texts(states, mask, heard))
+
+    def joint_texts(self, states: Tensor, mask: Tensor, heard: Tensor | None = None) -> Tensor:
         """The same before hubs are taken down, as the querybank is filled: unit vectors (N, joint_dimension)."""
-        members = [tower(states, mask) for tower in self.text_towers]
+        heard = states if heard is None else heard
+        members = [tower(heard, mask) for tower in self.text_towers]
         return self._joint(members, self.zero_shot.texts(sentence_means(states, mask)))
+
+    def hear(self, before: Tensor, mask: Tensor) -> Tensor:
+        """What the texts' towers read of the states before the sentence encoder's last layers, (N, T, 384)."""
+        return before if self.tuned_text is None else self.tuned_text(before, mask)
 
     def _joint_images(self, seen: Tensor, logits: Tensor) -> Tensor:
         grid = self.grid(seen)

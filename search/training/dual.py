@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,29 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from captioning.training.dataset import CaptionDataset
+from captioning.training.features import VIEWS
 from captioning.training.stopping import StopOnSignal
 from captioning.vision.backbone import GRID_SIDE
 from core.devices import best_device, inference_dtype
 from search.embedders import minilm
 from search.embedders.dual import load_towers, save_towers
 from search.embedders.looks import LOOKS
+from search.embedders.minilm import Read
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
 from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at
 from search.training.splits import Split, TokenStates, read_split
 
 STATE = "state.pt"
+_TEXT_LAYERS = 2
 
 
 @dataclass(frozen=True)
 class DualConfig:
     """Configuration of one run; saved beside its weights.
 
-    start_from: a folder with towers to go on from. backbone_learning_rate: of a last stage of their own.
+    start_from: a folder with towers to go on from. backbone_learning_rate, text_learning_rate: of a last stage, and of
+    last layers of the sentence encoder, of their own.
     """
 
     shape: TowerShape = field(default_factory=lambda: TowerShape(looks=LOOKS))
@@ -51,6 +56,8 @@ class DualConfig:
     start_from: str = ""
     backbone_learning_rate: float = 1e-4
     backbone_weight_decay: float = 0.01
+    text_learning_rate: float = 1e-4
+    text_weight_decay: float = 0.01
     #: By what cosines are multiplied before the softmax, until it is learned.
     first_scale: float = 20.0
     seed: int = 0
@@ -58,13 +65,16 @@ class DualConfig:
 
     @classmethod
     def with_last_stage(cls, start_from: Path) -> "DualConfig":
-        """To go on from trained towers with a last stage of the backbone of their own.
+        """To go on from trained towers with a last stage of the backbone, and of the sentence encoder, of their own.
 
         ModelUnavailable where there are no towers.
         """
         manifest, _ = load_towers(start_from)
         return cls(
-            shape=replace(TowerShape(**manifest["shape"]), backbone="last_stage", looks=LOOKS),
+            shape=replace(
+                TowerShape(**manifest["shape"]), backbone="last_stage", text_layers=_TEXT_LAYERS, looks=LOOKS
+            ),
+            views=tuple(view for view in VIEWS if view != "colour"),
             epochs=8,
             learning_rate=2e-4,
             warmup_steps=20,
@@ -91,8 +101,10 @@ def train(dataset: CaptionDataset, config: DualConfig, run_dir: Path, cache_dir:
     (run_dir / "config.json").write_text(json.dumps(asdict(config), indent=2))
     device = best_device(config.device)
     chosen_by = "calib" if "calib" in dataset.splits else "dev"
-    learn = read_split(dataset.split("train"), config.views, cache_dir, trunk=config.reads_trunk)
-    check = read_split(dataset.split(chosen_by), ("plain",), cache_dir, trunk=config.reads_trunk)
+    read = partial(
+        read_split, cache_dir=cache_dir, trunk=config.reads_trunk, text_layers=config.shape.text_layers
+    )
+    learn, check = read(dataset.split("train"), config.views), read(dataset.split(chosen_by), ("plain",))
     towers = _towers_to_train(config, learn.words)
     run = _Run(towers, config, device, steps_per_epoch=math.ceil(len(learn.captions) / config.batch_size))
     run.resume(run_dir / STATE)
@@ -123,9 +135,7 @@ def fill_querybank(towers: DualTowers, words: TokenStates, device: torch.device,
     size, count = towers.querybank.size, len(words.lengths)
     rows = [at * count // size for at in range(size)]
     parts = [words.rows(rows[at : at + batch]) for at in range(0, size, batch)]
-    towers.querybank.build(
-        torch.cat([towers.joint_texts(states.to(device), mask.to(device)) for states, mask in parts])
-    )
+    towers.querybank.build(torch.cat([towers.joint_texts(*_heard(towers, part, device)) for part in parts]))
 
 
 @torch.inference_mode()
@@ -143,12 +153,18 @@ def evaluate(towers: DualTowers, split: Split, device: torch.device) -> dict[str
     count = len(split.words.lengths)
     texts = torch.cat(
         [
-            towers.texts(*(part.to(device) for part in split.words.rows(range(at, min(at + 500, count)))))
+            towers.texts(*_heard(towers, split.words.rows(range(at, min(at + 500, count))), device))
             for at in range(0, count, 500)
         ]
     )
     owners = torch.tensor([image for image, rows in enumerate(split.captions) for _ in rows])
     return recall_at((texts @ images.T).cpu().numpy(), owners.numpy())
+
+
+def _heard(towers: DualTowers, read: Read, device: torch.device) -> Read:
+    """Texts as the towers read them."""
+    states, mask, before = (part.to(device) for part in read)
+    return Read(states, mask, towers.hear(before, mask))
 
 
 def _towers_to_train(config: DualConfig, words: TokenStates) -> DualTowers:
@@ -171,7 +187,9 @@ class _Run:
         towers = towers.to(device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.first_scale), device=device))
         own = [] if towers.last_stage is None else list(towers.last_stage.parameters())
-        others = [weight for weight in towers.parameters() if all(weight is not one for one in own)]
+        heard = [] if towers.tuned_text is None else list(towers.tuned_text.parameters())
+        tuned = {id(weight) for weight in (*own, *heard)}
+        others = [weight for weight in towers.parameters() if id(weight) not in tuned]
         groups: list[dict[str, Any]] = [
             {"params": others},
             {"params": [self.log_scale], "weight_decay": 0.0},
@@ -179,6 +197,11 @@ class _Run:
                 "params": own,
                 "weight_decay": config.backbone_weight_decay,
                 "share": config.backbone_learning_rate / config.learning_rate,
+            },
+            {
+                "params": heard,
+                "weight_decay": config.text_weight_decay,
+                "share": config.text_learning_rate / config.learning_rate,
             },
         ]
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -198,11 +221,12 @@ class _Run:
                 cells = _some_cells(towers.grid(seen), self.config.kept_cells)
                 images = [tower(*cells) for tower in towers.image_towers]
                 for number in range(self.config.captions_per_image):
-                    states, mask = (
+                    states, mask, before = (
                         part.to(self.device) for part in split.words.rows([r[number] for r in picked])
                     )
-                    heard = _some_words(mask, self.config.word_dropout)
-                    texts = [tower(states, heard) for tower in towers.text_towers]
+                    kept = _some_words(mask, self.config.word_dropout)
+                    heard = towers.hear(before, kept)
+                    texts = [tower(heard, kept) for tower in towers.text_towers]
                     truth = soft_targets(sentence_means(states, mask), self.config.softness)
                     for image, text in zip(images, texts, strict=True):
                         losses.append(

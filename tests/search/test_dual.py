@@ -13,11 +13,11 @@ from captioning.training.dataset import read_dataset
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
-from core.narrowing import narrowed, widened
-from search.embedders import dual
+from search.embedders import dual, minilm
 from search.embedders.looks import LOOKS, PLAIN, looked_at
 from search.embedders.querybank import Querybank
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.embedders.tuned_text import TunedText
 from search.embedders.zero_shot import ZeroShot
 from search.evaluation.fitting import fitted, fused_matrix
 from search.training.dual import DualConfig, contrastive_loss, soft_targets, train
@@ -137,22 +137,6 @@ def test_towers_come_back_as_they_were_saved(
         dual.load_towers(tmp_path)
 
 
-def test_stored_weights_are_off_by_half_a_step_of_their_row_at_most() -> None:
-    torch.manual_seed(0)
-    state = {
-        "kernel": torch.randn(6, 2, 3, 3),
-        "matrix": torch.randn(5, 7) * torch.logspace(-4, 2, 5)[:, None],
-    }
-    state |= {"vector": torch.randn(9), "nothing": torch.zeros(2, 4)}
-    stored = narrowed(state)
-    assert stored["matrix"].dtype == torch.int8
-    for name, weight in widened(stored).items():
-        rows = state[name].flatten(1) if state[name].dim() > 1 else state[name][:, None]
-        step = rows.abs().amax(dim=1) / 127
-        off = (weight - state[name]).abs().reshape(len(rows), -1).amax(dim=1)
-        assert bool((off <= 0.51 * step + 1e-3 * rows.abs().amax(dim=1) + 1e-12).all()), name
-
-
 @pytest.mark.models
 @torch.no_grad()
 def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbone_sees(
@@ -182,6 +166,15 @@ def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbo
     np.testing.assert_allclose(other, encoder.embed_queries(["a dog"]) @ vectors[1], atol=1e-3)
     with pytest.raises(ModelUnavailable, match="BACKBONE"):
         encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), ["", ""])
+
+
+@pytest.mark.models
+@torch.no_grad()
+def test_tuned_layers_begin_with_what_the_sentence_encoder_says() -> None:
+    read = minilm.shared("cpu").read(["a dog runs", "two cats asleep on a sofa"], layers=2)
+    heard = TunedText(2).eval()(read.before, read.mask)
+    torch.testing.assert_close(heard[read.mask], read.states[read.mask], atol=1e-4, rtol=1e-3)
+    assert minilm.shared("cpu").read(["a dog"]).before.shape == (1, 4, minilm.DIMENSION)
 
 
 def test_a_mirror_turns_and_a_nearer_look_leaves_out_what_stands_at_the_edge() -> None:
@@ -238,6 +231,7 @@ def test_training_goes_on_with_a_last_stage_of_its_own_and_from_where_it_stopped
     assert set(best) == {"r1", "r5", "r10", "mrr"}
     manifest, towers = dual.load_towers(tmp_path / "run" / "best")
     assert manifest["shape"]["backbone"] == "last_stage"
+    assert manifest["shape"]["text_layers"] == 2
     assert towers.last_stage is not None
     begun = DualTowers(config.shape).last_stage
     assert begun is not None
@@ -245,6 +239,14 @@ def test_training_goes_on_with_a_last_stage_of_its_own_and_from_where_it_stopped
         (a - b).abs().max() for a, b in zip(towers.last_stage.parameters(), begun.parameters(), strict=True)
     ]
     assert max(moved) > 0
+    encoder = dual.DualEncoder(str(tmp_path / "run" / "best"), device="cpu")
+    read = minilm.shared("cpu").read(["picture 1"], layers=2)
+    assert encoder.towers.tuned_text is not None
+    with torch.inference_mode():
+        heard = encoder.towers.tuned_text(read.before, read.mask)
+        expected = encoder.towers.texts(read.states, read.mask, heard).numpy()
+    assert float((heard - read.states).abs().max()) > 1e-4  # learned, too
+    np.testing.assert_allclose(encoder.embed_queries(["picture 1"]), expected, atol=1e-4)
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     assert state["epoch"] == 2
 

@@ -9,9 +9,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import SightlineError
 
-#: Its vocabulary has to fit beside the other weights that the project carries: about 2 MB in all.
-_CHARACTERS = 4800
-
 
 class Command(BaseCommand):
     help = "Teaches a small encoder to read Chinese as the English one reads its translation. Ctrl-C can be resumed."
@@ -33,7 +30,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
         from core.devices import flushed_denormals, keep_large_blocks
-        from search.embedders.chinese import ChineseShape
         from search.training.chinese import ChineseConfig, train
         from search.training.chinese_lessons import Corpus
 
@@ -41,7 +37,7 @@ class Command(BaseCommand):
         folder, run = options["dataset"], options["run"] or settings.VAR_DIR / "runs" / "chinese"
         table = options["captions"] or folder / "captions_zh.csv"
         chosen = {name: options[name] for name in ("epochs", "seed") if options[name] is not None}
-        config = ChineseConfig(shape=ChineseShape(characters=_CHARACTERS), device=settings.DEVICE)
+        config = ChineseConfig(device=settings.DEVICE)
         try:
             with flushed_denormals():
                 corpus = Corpus(
@@ -50,7 +46,7 @@ class Command(BaseCommand):
                     written=read_dataset(folder, table, source="human"),
                     entries=_dictionary(),
                 )
-                best = train(corpus, replace(config, **chosen), run, settings.MODEL_CACHE_DIR)
+                best = train(corpus, replace(config, **chosen), run)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = ", ".join(f"{name} {value:.3f}" for name, value in best.items())
