@@ -12,7 +12,7 @@ def narrowed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Matrices and kernels of a state as int8 with scales (rows, 1, ...) beside them; vectors as float16."""
     stored: dict[str, Tensor] = {}
     for name, weight in state.items():
-        values = weight.detach().float().cpu()
+        values = weight.detach().float().cpu().contiguous()
         if values.dim() < 2:
             stored[name] = values.half()
             continue

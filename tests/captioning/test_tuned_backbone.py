@@ -1,5 +1,6 @@
 """A captioner that trains part of the vision backbone for itself, beside the one that everything else reads."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from captioning.active import SHIPPED_CHECKPOINT
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.checkpoint import read_manifest, save_checkpoint
+from captioning.captioners.checkpoint import MANIFEST, read_manifest, save_checkpoint
 from captioning.captioners.export import export
 from captioning.captioners.visual import VisualCaptioner
 from captioning.captioners.writing import write
@@ -193,8 +193,10 @@ def test_a_checkpoint_with_a_frozen_backbone_can_go_on_without_and_keeps_its_nam
     )
     frozen = build_model(config_of(base, "frozen", f"start_from={folder}").resolved(), tmp_path)
     assert frozen.vision is None
-    shipped = read_manifest(SHIPPED_CHECKPOINT)  # written before there was a choice
-    assert shipped.architecture.backbone == "frozen"
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    del manifest["architecture"]["backbone"]  # written before there was a choice
+    (folder / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    assert read_manifest(folder).architecture.backbone == "frozen"
 
 
 def test_what_can_not_be_combined_is_answered_with_what_can(base: str, tmp_path: Path) -> None:
