@@ -59,11 +59,6 @@ class MiniLM:
         """The transformer's, the first one first."""
         return list(self._transformer.encoder.layer)
 
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """States of the last layer (N, T, 384) and a mask (N, T), true where there is a token."""
-        read = self.read(texts)
-        return read.states, read.mask
-
     @torch.inference_mode()
     def read(self, texts: Sequence[str], layers: int = 0) -> Read:
         """States of the last layer, and those before the last `layers` ones."""

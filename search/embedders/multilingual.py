@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from search.embedders import chinese, minilm
-from search.embedders.minilm import Read
 from search.embedders.scripts import beyond_latin
 from search.embedders.towers import sentence_means
-from search.embedders.tuned_text import TunedText
+from search.embedders.tuned_text import Heard, TunedText
 
 
 class Multilingual:
@@ -32,18 +31,14 @@ class Multilingual:
         vectors = torch.empty(len(texts), minilm.DIMENSION)
         if english := sorted(set(range(len(texts))) - set(others)):
             vectors[english] = self.english.sentences([texts[at] for at in english])
-        vectors[others] = sentence_means(*self.tokens([texts[at] for at in others])).cpu()
+        read = self.read([texts[at] for at in others])
+        vectors[others] = sentence_means(read.states, read.mask).cpu()
         return vectors
 
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """States of the last layer (N, T, 384) and a mask (N, T), true where there is a token."""
-        read = self.read(texts)
-        return read.states, read.mask
+    def read(self, texts: Sequence[str], tuned: TunedText | None = None) -> Heard:
+        """Token states. tuned: layers that an image space has in place of the encoder's last ones.
 
-    def read(self, texts: Sequence[str], tuned: TunedText | None = None) -> Read:
-        """The same with what `tuned` makes of English in place of the encoder's last layers, as `before`.
-
-        The others are read in one way, which learned from both.
+        They are for MiniLM's texts; the other encoder learned from what they say, too, and is read in one way.
         """
         others = [at for at, text in enumerate(texts) if beyond_latin(text)]
         if not others:
@@ -52,24 +47,24 @@ class Multilingual:
         if english := sorted(set(range(len(texts))) - set(others)):
             rows |= _rows(english, self._english([texts[at] for at in english], tuned))
         states, mask = chinese.shared(self._device).tokens([texts[at] for at in others])
-        rows |= _rows(others, Read(states, mask, states))
+        rows |= _rows(others, Heard(states, mask, states))
         lengths = torch.tensor([len(rows[at][0]) for at in range(len(texts))], device=states.device)
         padded = [
             nn.utils.rnn.pad_sequence([rows[at][part] for at in range(len(texts))], batch_first=True)
             for part in (0, 1)
         ]
         told = torch.arange(padded[0].shape[1], device=states.device)[None] < lengths[:, None]
-        return Read(padded[0], told, padded[1])
+        return Heard(padded[0], told, padded[1])
 
     @torch.inference_mode()
-    def _english(self, texts: Sequence[str], tuned: TunedText | None) -> Read:
-        read = self.english.read(texts, len(tuned.layers) if tuned is not None else 0)
-        return read if tuned is None else read._replace(before=tuned(read.before, read.mask))
+    def _english(self, texts: Sequence[str], tuned: TunedText | None) -> Heard:
+        states, mask, before = self.english.read(texts, len(tuned.layers) if tuned is not None else 0)
+        return Heard(states, mask, before if tuned is None else tuned(before, mask))
 
 
-def _rows(places: Sequence[int], read: Read) -> dict[int, tuple[Tensor, Tensor]]:
-    """By place the states of a text's own tokens, and those before."""
-    return {at: (states[kept], before[kept]) for at, states, kept, before in zip(places, *read, strict=True)}
+def _rows(places: Sequence[int], read: Heard) -> dict[int, tuple[Tensor, Tensor]]:
+    """By place, of a text's own tokens, the states and what is heard."""
+    return {at: (states[kept], heard[kept]) for at, states, kept, heard in zip(places, *read, strict=True)}
 
 
 @cache

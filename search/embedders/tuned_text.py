@@ -4,10 +4,23 @@ What captions are compared by, and the class names of the zero-shot part, stay w
 """
 
 import copy
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from search.embedders import minilm
+
+
+class Heard(NamedTuple):
+    """N texts as an image space reads them.
+
+    states: of the sentence encoder's last layer (N, T, 384). mask: (N, T), true where there is a token. heard: what the
+    towers read (N, T, 384): those states, or what tuned layers make in their place.
+    """
+
+    states: Tensor
+    mask: Tensor
+    heard: Tensor
 
 
 class TunedText(nn.Module):

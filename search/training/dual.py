@@ -25,6 +25,7 @@ from search.embedders.dual import load_towers, save_towers
 from search.embedders.looks import LOOKS
 from search.embedders.minilm import Read
 from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.embedders.tuned_text import Heard
 from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at
 from search.training.splits import Split, TokenStates, read_split
@@ -161,10 +162,10 @@ def evaluate(towers: DualTowers, split: Split, device: torch.device) -> dict[str
     return recall_at((texts @ images.T).cpu().numpy(), owners.numpy())
 
 
-def _heard(towers: DualTowers, read: Read, device: torch.device) -> Read:
+def _heard(towers: DualTowers, read: Read, device: torch.device) -> Heard:
     """Texts as the towers read them."""
     states, mask, before = (part.to(device) for part in read)
-    return Read(states, mask, towers.hear(before, mask))
+    return Heard(states, mask, towers.hear(before, mask))
 
 
 def _towers_to_train(config: DualConfig, words: TokenStates) -> DualTowers:
