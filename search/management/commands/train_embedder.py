@@ -22,7 +22,7 @@ class Command(BaseCommand):
             "--start-from",
             type=Path,
             metavar="FOLDER",
-            help="go on from these towers, with a last stage of the backbone of their own",
+            help="go on from these towers, with last layers of backbone and sentence encoder of their own",
         )
         parser.add_argument("--epochs", type=int)
         parser.add_argument("--seed", type=int)
