@@ -22,9 +22,6 @@ _STEPS = 100
 _FEWEST = 2
 #: This share of the mixtures, the best, is averaged: the very best of hundreds on one split is partly luck.
 _AVERAGED = 0.016
-#: Shares of the scores below floor and ceiling. Captions have a say where they fit uncommonly well: chosen on calib.
-_FLOOR, _CEILING = 0.9, 0.999
-_FLOORS = {"caption": 0.98}
 
 
 def score_matrices(
@@ -51,9 +48,9 @@ def score_matrices(
 def fitted(scores: Scores, owners: NDArray[np.int64]) -> dict[str, Calibration]:
     """The mean of the best among all mixtures in steps of 1/100, none of a signal below 2/100.
 
-    Floor and ceiling of a signal are percentiles of its scores: what hardly matches adds nothing.
+    Floor and ceiling of a signal are the 90th and 99.9th percentile of its scores: what hardly matches adds nothing.
     """
-    bounds = {signal: _bounds(matrix, _FLOORS.get(signal, _FLOOR)) for signal, matrix in scores.items()}
+    bounds = {signal: _bounds(matrix) for signal, matrix in scores.items()}
 
     def mixed(parts: Sequence[float]) -> dict[str, Calibration]:
         return {
@@ -87,6 +84,6 @@ def _mixtures(signals: int, steps: int) -> Iterator[tuple[int, ...]]:
             yield (first, *others)
 
 
-def _bounds(matrix: NDArray[np.float32], floor_at: float) -> Calibration:
-    floor, top = (float(value) for value in np.quantile(matrix, (floor_at, _CEILING)))
+def _bounds(matrix: NDArray[np.float32]) -> Calibration:
+    floor, top = (float(value) for value in np.quantile(matrix, (0.9, 0.999)))
     return Calibration(weight=1.0, floor=round(floor, 3), ceiling=round(max(top, floor + 0.1), 3))
