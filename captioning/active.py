@@ -18,6 +18,7 @@ from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import Promotion
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import ModelUnavailable
+from core.ids import Prepared
 
 SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "captioner"
 
@@ -113,8 +114,13 @@ def _card(card: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _promoted() -> ActiveCaptioner | None:
-    newest = Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder").first()
+    newest = next(iter(_NEWEST_PROMOTION.rows()), None)
     return ActiveCaptioner(newest[0], Path(newest[1] or SHIPPED_CHECKPOINT)) if newest else None
+
+
+_NEWEST_PROMOTION = Prepared(
+    lambda _: Promotion.objects.order_by("-pk").values_list("version__model_id", "version__folder")[:1]
+)
 
 
 def _has_promotions() -> bool:

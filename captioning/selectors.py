@@ -1,14 +1,14 @@
 """Reading captions and tags: which sentence stands for a frame, and which frames still want one."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from captioning.active import active_caption_model_id_or_none
 from captioning.models import AutoTag, Caption, Promotion
-from core.ids import any_of
+from core.ids import Prepared
 from library.models import Frame
 
 State = Caption.State
@@ -18,12 +18,15 @@ _OF_PEOPLE = ~Q(source=Caption.Source.MODEL) | Q(state=State.ACCEPTED)
 _ACTIVE_RANK = 2**62
 
 
-def caption_of(frame: Frame) -> Caption | None:
-    """The sentence that stands for one frame, or None before the model has seen it."""
-    return captions_of([frame.pk]).get(frame.pk)
+class Sentence(NamedTuple):
+    """What is said of a frame: the caption's id, its words, and what was decided of them."""
+
+    caption_id: int
+    text: str
+    state: str
 
 
-def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
+def sentences_of(frame_ids: Iterable[int]) -> dict[int, Sentence]:
     """The sentence that stands for each frame, all in one go: a person's, one that a person accepted, an imported
     one, a model's.
 
@@ -32,25 +35,44 @@ def captions_of(frame_ids: Iterable[int]) -> dict[int, Caption]:
     that would stand was rejected, none does: a former model's was no better before.
     """
     active = active_caption_model_id_or_none()
+    best: dict[int, tuple[Any, Sentence]] = {}
+    for frame_id, source, model_id, promoted, pk, text, state in _WRITTEN.rows(frame_ids):
+        rank = (_preference(source, state), model_id != active, -(promoted or 0), -pk)
+        if frame_id not in best or rank < best[frame_id][0]:
+            best[frame_id] = rank, Sentence(pk, text, state)
+    return {
+        frame_id: sentence for frame_id, (_, sentence) in best.items() if sentence.state != State.REJECTED
+    }
+
+
+def caption_of(frame: Frame) -> Caption | None:
+    """The caption whose sentence stands for one frame, or None before the model has seen it."""
+    standing = sentences_of([frame.pk]).get(frame.pk)
+    return None if standing is None else Caption.objects.filter(pk=standing.caption_id).first()
+
+
+def _written(frame_ids: Any) -> QuerySet[Caption, Any]:
+    return (
+        Caption.objects.filter(frame_id__in=frame_ids)
+        .annotate(promoted=_last_promotion())
+        .values_list("frame_id", "source", "model_id", "promoted", "pk", "text", "state")
+    )
+
+
+def _last_promotion() -> Subquery:
+    """Of the model of a caption."""
     promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
-    captions = Caption.objects.filter(frame_id__in=any_of(frame_ids))
+    return Subquery(promoted[:1])
 
-    def rank(caption: Any) -> tuple[int, bool, int, int]:
-        return (_preference(caption), caption.model_id != active, -(caption.promoted or 0), -caption.pk)
 
-    best: dict[int, Caption] = {}
-    for caption in captions.annotate(promoted=Subquery(promoted[:1])):
-        known = best.get(caption.frame_id)
-        if known is None or rank(caption) < rank(known):
-            best[caption.frame_id] = caption
-    return {frame_id: caption for frame_id, caption in best.items() if caption.state != State.REJECTED}
+_WRITTEN = Prepared(_written)
 
 
 def spoken_of(frame_ids: Iterable[int]) -> dict[int, str]:
     """The sentences of frames that a person wrote, accepted or imported: no model may speak over them."""
     texts: dict[int, str] = {}
     captions = Caption.objects.filter(_OF_PEOPLE, frame_id__in=list(frame_ids))
-    for caption in sorted(captions, key=lambda caption: (_preference(caption), -caption.pk)):
+    for caption in sorted(captions, key=lambda each: (_preference(each.source, each.state), -each.pk)):
         texts.setdefault(caption.frame_id, caption.text)
     return texts
 
@@ -85,11 +107,10 @@ def spoken_over(frame: str) -> Exists:
 
 
 def standing_of_models() -> QuerySet[Caption]:
-    """Of each frame's model captions the one that stands before the others, in the order of `captions_of`."""
-    promoted = Promotion.objects.filter(version__model_id=OuterRef("model_id")).order_by("-pk").values("pk")
+    """Of each frame's model captions the one that stands before the others, in the order of `sentences_of`."""
     rank = Case(
         When(model_id=active_caption_model_id_or_none(), then=Value(_ACTIVE_RANK)),
-        default=Coalesce(Subquery(promoted[:1]), 0, output_field=BigIntegerField()),
+        default=Coalesce(_last_promotion(), 0, output_field=BigIntegerField()),
         output_field=BigIntegerField(),
     )
     ranked = Caption.objects.filter(source=Caption.Source.MODEL).annotate(model_rank=rank)
@@ -99,13 +120,13 @@ def standing_of_models() -> QuerySet[Caption]:
     return ranked.filter(~Exists(ranked.filter(better, frame=OuterRef("frame"))))
 
 
-def _preference(caption: Caption) -> int:
+def _preference(source: str, state: str) -> int:
     """Whose sentence is shown when several were written: the lowest."""
-    if caption.source == Caption.Source.HUMAN:
+    if source == Caption.Source.HUMAN:
         return 0
-    if caption.state == State.ACCEPTED:
+    if state == State.ACCEPTED:
         return 1
-    return 2 if caption.source == Caption.Source.IMPORTED else 3
+    return 2 if source == Caption.Source.IMPORTED else 3
 
 
 def auto_tags_of(frame_ids: Iterable[int]) -> dict[int, list[AutoTag]]:

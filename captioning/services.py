@@ -17,7 +17,7 @@ from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
 from captioning.screening import doubts, priority
 from captioning.screens import screen_of
-from captioning.selectors import caption_of, captions_of
+from captioning.selectors import caption_of
 from captioning.tagging import tag_guesses
 from core import backends
 from core.errors import InvalidInput, ModelUnavailable, NotAllowed
@@ -203,7 +203,7 @@ def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | N
     # Whoever describes or reviews this frame is done before, or sees these words.
     Frame.objects.select_for_update(no_key=True).filter(pk=frame.pk).first()
     if words:
-        standing = captions_of([frame.pk]).get(frame.pk)
+        standing = caption_of(frame)
         if standing is not None and standing.source == Caption.Source.MODEL:
             Caption.objects.filter(pk=standing.pk).exclude(state__in=Caption.DECIDED).update(
                 state=Caption.State.EDITED

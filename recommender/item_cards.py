@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from captioning.selectors import captions_of
+from captioning.selectors import sentences_of
 from library.models import Frame
 from recommender.models import Item
 
@@ -18,5 +18,7 @@ def captions_of_assets(asset_ids: Sequence[int]) -> dict[int, str]:
     """The sentence that stands for the first frame of each asset, in two queries however many there are."""
     frames = Frame.objects.filter(asset_id__in=asset_ids).order_by("-number")
     first = dict(frames.values_list("asset_id", "pk"))
-    captions = captions_of(first.values())
-    return {asset_id: captions[frame_id].text for asset_id, frame_id in first.items() if frame_id in captions}
+    sentences = sentences_of(first.values())
+    return {
+        asset_id: sentences[frame_id].text for asset_id, frame_id in first.items() if frame_id in sentences
+    }

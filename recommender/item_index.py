@@ -3,6 +3,8 @@
 A site has thousands of items where a gallery has millions of photos, so an exact scan is quick enough.
 """
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import cast
@@ -21,6 +23,8 @@ from search.index.scan import check_query, top_k
 _FEW = 0.3
 _FIRST_CAPACITY = 256
 _NOTHING_YET = Position("", 0)
+#: Its threads begin with the first search, so after a web server has forked.
+_SEARCHES = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="item-search")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class View:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def nearest(self, query: Vectors, site_id: int, k: int) -> Hits:
+        """As `ItemIndex.search`, without a look at the database."""
+        rows = np.flatnonzero((self.site_ids == site_id) & self.current)
+        if not len(rows):
+            return NO_HITS
+        check_query(query, self.vectors.shape[1])
+        few = len(rows) < _FEW * len(self)
+        scores = self.vectors[rows] @ query if few else (self.vectors @ query)[rows]
+        return top_k(self.item_ids[rows], scores, k)
+
 
 class ItemIndex:
     """One space and model. Safe to share between threads. An item deleted since may still be found: ask its row."""
@@ -50,14 +64,11 @@ class ItemIndex:
 
     def search(self, query: Vectors, site_id: int, k: int) -> Hits:
         """The k nearest items of one site; frame_ids of the answer are item ids."""
-        view = self._refreshed()
-        rows = np.flatnonzero((view.site_ids == site_id) & view.current)
-        if not len(rows):
-            return NO_HITS
-        check_query(query, view.vectors.shape[1])
-        few = len(rows) < _FEW * len(view)
-        scores = view.vectors[rows] @ query if few else (view.vectors @ query)[rows]
-        return top_k(view.item_ids[rows], scores, k)
+        return self._refreshed().nearest(query, site_id, k)
+
+    def begin_search(self, query: Vectors, site_id: int, k: int) -> Future[Hits]:
+        """The same, computed on another core, where one is free, while the caller goes on."""
+        return _SEARCHES.submit(self._refreshed().nearest, query, site_id, k)
 
     def vectors(self, item_ids: list[int]) -> dict[int, Vectors]:
         """The vectors of these items; those without one are left out."""

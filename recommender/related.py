@@ -3,34 +3,25 @@
 First the nearest candidates of each kind are found by vectors, then these few hundred are compared in every respect.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
 
-from core.ids import any_of
 from library.models import Asset
-from recommender.filters import NO_FILTERS, Filters
-from recommender.item_index import item_index
-from recommender.models import Item, Site
-from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
+from recommender.candidates import WIDENING, things_near, told_items
+from recommender.models import Item
+from recommender.related_things import Ref, Thing, things_of
 from recommender.rules import Rules, Wishes, rules_in_force
 from recommender.scoring.copies import without_near_copies
 from recommender.scoring.diversity import diversified
 from recommender.scoring.reasons import reason_for
-from recommender.scoring.relatedness import Example, Known, Related, Vector, query_vector, related, variety
-from recommender.site_selectors import shown_items
-from search.active import active_models
-from search.candidates import gather
-from search.engines import engine_of
+from recommender.scoring.relatedness import Example, Known, Related, related, variety
+from recommender.wish import Wish
 from search.keywords.words import STOP_WORDS
-from search.scope import Scope
-from search.signals import Signal, VectorSignal
 
 ASSET, ITEM = "asset", "item"
 #: The fallback: things that may be shown, the newest first, whatever they are about.
@@ -40,43 +31,9 @@ RULE, PICKED = "rule", "picked by the editors"
 #: Candidates of each kind and space, at least; and so many for each that is shown. Where most of them turn out to be
 #: copies, more are looked for.
 _LEAST_DEPTH, _DEPTH_FOR_EACH = 24, 2
-_WIDENING = 4
 _DEEPEST = 2_000
-_ITEM_FIELDS = (
-    *("site", "external_id", "title", "url", "language", "tags", "attributes", "created_at"),
-    "asset",
-)
 #: What is varied: the best few for each that is shown.
 _POOL_FOR_EACH = 3
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What to show. assets: photos that may be shown at all; None for a kind that is not asked for. site: whose items.
-
-    shown: what stands on the page already, which is not repeated. exclude: what must not come. emphasis: how many times
-    as much an aspect of likeness counts as it usually does.
-    """
-
-    examples: Sequence[Example]
-    assets: QuerySet[Asset] | None
-    site: Site | None
-    limit: int
-    filters: Filters = NO_FILTERS
-    exclude: frozenset[Ref] = frozenset()
-    shown: Sequence[Thing] = ()
-    diversity: float = field(default_factory=lambda: settings.RELATED_DIVERSITY)
-    emphasis: Mapping[str, float] = field(default_factory=dict)
-
-    @cached_property
-    def items(self) -> QuerySet[Item] | None:
-        """Items that may be shown and pass the filters, as far as the database can tell; None where none can."""
-        return None if self.site is None else self.filters.items(shown_items(self.site))
-
-    @property
-    def excluded(self) -> frozenset[Ref]:
-        """What must not come, with what stands there already."""
-        return self.exclude | {one.ref for one in self.shown}
 
 
 @dataclass(frozen=True)
@@ -101,11 +58,11 @@ def suggestions(wish: Wish) -> list[Suggestion]:
     boosted, excluded = _boosted(wish, rules), wish.excluded
     depth = max(_LEAST_DEPTH, _DEPTH_FOR_EACH * wish.limit) + len(excluded)
     while True:
-        found = _near(wish, depth)
+        found = things_near(wish, depth)
         chosen = _chosen(wish, _with(found, boosted), rules)
         if len(chosen) == wish.limit or len(found) + len(excluded) < depth or depth > _DEEPEST:
             break
-        depth *= _WIDENING
+        depth *= WIDENING
     if len(chosen) < wish.limit:
         chosen += _recent(wish, chosen, boosted, rules)
     return chosen
@@ -116,7 +73,7 @@ def _boosted(wish: Wish, rules: Rules) -> list[Thing]:
     items, excluded = wish.items, wish.excluded
     if items is None or not rules.boosted_ids:
         return []
-    named = _told_items(items.filter(external_id__in=rules.boosted_ids))
+    named = told_items(items.filter(external_id__in=rules.boosted_ids), "created_at")
     kept = [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
     return things_of([], kept)
 
@@ -124,77 +81,6 @@ def _boosted(wish: Wish, rules: Rules) -> list[Thing]:
 def _with(found: Sequence[Thing], more: Sequence[Thing]) -> list[Thing]:
     """Each thing once."""
     return list({one.ref: one for one in [*found, *more]}.values())
-
-
-def _near(wish: Wish, depth: int) -> list[Thing]:
-    """Candidates by likeness, of what may be shown and is not excluded."""
-    look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
-    words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
-    said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
-    models, excluded = active_models(), wish.excluded
-    near = _near_pictures(wish, {LOOKS: look, SENTENCES: said}, models, depth)
-    # Photos that may be shown, and items by their pictures: both were looked for together.
-    photos = wish.filters.photos(wish.assets)
-    assets = [] if photos is None else photos.filter(pk__in=any_of(near)).only(*ASSET_FIELDS)
-    items = {item.pk: item for item in _found_items(wish, {LOOKS: look, SENTENCES: words}, models, depth)}
-    with_pictures = wish.items
-    if with_pictures is not None and near:
-        # In no order: for the sake of one, SQLite would walk through all items of the site instead of looking these up.
-        shown = _told_items(with_pictures.filter(asset_id__in=any_of(near))).order_by()
-        items |= {item.pk: item for item in shown if wish.filters.admits(item)}
-    return things_of(
-        [asset for asset in assets if Ref(False, asset.pk) not in excluded],
-        [item for item in items.values() if Ref(True, item.pk) not in excluded],
-        models,
-    )
-
-
-def _near_pictures(
-    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
-) -> list[int]:
-    """Photos that may be shown and pictures of the site's items, by what is near; their ids."""
-    scope = _pictures_in_scope(wish)
-    if scope is None:
-        return []
-    signals: list[Signal] = [
-        VectorSignal(space, engine_of(space, models[space]), vector, scope)
-        for space, vector in vectors.items()
-        if vector is not None
-    ]
-    return sorted(gather(signals, scope, depth).ranks) if signals else []
-
-
-def _pictures_in_scope(wish: Wish) -> Scope | None:
-    photos, items = wish.filters.photos(wish.assets), wish.items
-    if items is None:
-        return None if photos is None else Scope(photos)
-    # Conditions of one row each: a list of all items would be made anew for every search.
-    of_items = Asset.objects.filter(Exists(items.filter(asset=OuterRef("pk"))))
-    return Scope(of_items if photos is None else photos | of_items)
-
-
-def _found_items(
-    wish: Wish, vectors: Mapping[str, Vector | None], models: Mapping[str, str], depth: int
-) -> Iterable[Item]:
-    """The nearest in each space that may be shown and pass the filters; asked more widely until there are enough."""
-    site, shown, width = wish.site, wish.items, depth
-    asked = {space: vector for space, vector in vectors.items() if vector is not None}
-    while site is not None and shown is not None and asked:
-        hits = [
-            item_index(space, models[space]).search(vector, site.pk, width) for space, vector in asked.items()
-        ]
-        near = {item_id for of_space in hits for item_id in of_space.frame_ids.tolist()}
-        kept = [item for item in _told_items(shown.filter(pk__in=any_of(near))) if wish.filters.admits(item)]
-        if all(len(of_space) < width for of_space in hits) or len(kept) >= depth:
-            return kept
-        width *= _WIDENING
-    return []
-
-
-def _told_items(items: QuerySet[Item]) -> QuerySet[Item]:
-    """With their pictures, and without their texts, which are long and which their vectors stand for."""
-    pictures = [f"asset__{name}" for name in ASSET_FIELDS]
-    return items.select_related("asset").only(*_ITEM_FIELDS, *pictures)
 
 
 def _chosen(wish: Wish, found: Sequence[Thing], rules: Rules) -> list[Suggestion]:
@@ -262,7 +148,7 @@ def _recent(
         kept = without_near_copies(range(len(things)), traits, before, most=missing)
         if len(kept) == missing or max(len(assets), len(items)) < depth or depth > _DEEPEST:
             return [Suggestion(things[at], 0.0, {}, "new here", RECENT) for at in kept]
-        depth *= _WIDENING
+        depth *= WIDENING
 
 
 def _recency(thing: Thing, wishes: Wishes) -> tuple[float, datetime]:
@@ -273,17 +159,16 @@ def _recency(thing: Thing, wishes: Wishes) -> tuple[float, datetime]:
 
 
 def _newest(wish: Wish, count: int, without: Collection[int]) -> list[Asset]:
-    photos = wish.filters.photos(wish.assets)
-    if photos is None:
+    if wish.photos is None:
         return []
-    return list(photos.order_by("-pk").exclude(pk__in=without)[:count])
+    return list(wish.photos.order_by("-pk").exclude(pk__in=without)[:count])
 
 
 def _newest_items(wish: Wish, count: int, without: Collection[int], rules: Rules) -> list[Item]:
     shown = wish.items
     if shown is None:
         return []
-    newest = _told_items(shown.exclude(pk__in=without)).order_by("-pk")
+    newest = told_items(shown.exclude(pk__in=without), "created_at").order_by("-pk")
     if not wish.filters.looks_inside and not rules.rules:
         return list(newest[:count])
     found: list[Item] = []

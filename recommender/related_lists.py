@@ -11,9 +11,10 @@ from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
 from recommender.models import Site
 from recommender.recommendation_ids import Recommendation
-from recommender.related import Suggestion, Wish, suggestions
+from recommender.related import Suggestion, suggestions
 from recommender.related_things import Ref, named_things
 from recommender.scoring.relatedness import ASPECTS
+from recommender.wish import Wish
 
 #: So many things can be paged through; nobody reads further.
 _PAGED_MAX = 300

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from captioning.models import AutoTag, Caption
-from captioning.selectors import captions_of
-from core.ids import any_of
+from captioning.selectors import Sentence, sentences_of
+from core.ids import Prepared, any_of
 from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
 from recommender.item_vectors import encoded
@@ -47,8 +47,28 @@ class Thing:
 
 #: What is told of a photo, or compared.
 ASSET_FIELDS = (
-    *("sha256", "perceptual_hash", "blurhash", "title", "visibility", "width_px", "height_px", "created_at"),
+    *("sha256", "perceptual_hash", "blurhash", "title", "visibility", "width_px", "height_px"),
     "owner",
+)
+
+
+_FRAMES = Prepared(
+    # The first of an asset last, so that it is the one that stays.
+    lambda ids: Frame.objects.filter(asset_id__in=ids).order_by("-number").values_list("asset_id", "pk")
+)
+_CLASSES = Prepared(
+    lambda ids: AutoTag.objects.filter(frame_id__in=ids).order_by("pk").values_list("frame_id", "name")
+)
+_TAGS = Prepared(
+    lambda ids: AssetTag.objects.filter(asset_id__in=ids).order_by().values_list("asset_id", "name")
+)
+_VECTORS = Prepared(
+    # By frame alone, of which each has a few: with a space named, a database may walk through all of that space.
+    lambda ids: (
+        Embedding.objects.filter(frame_id__in=ids)
+        .order_by("pk")
+        .values_list("frame_id", "space", "model_id", "vector")
+    )
 )
 
 
@@ -117,15 +137,13 @@ def _seen_of(asset_ids: Sequence[int], models: Mapping[str, str]) -> dict[int, K
     """What pictures show: their look, their caption, and the words of both. models: ids of the active ones."""
     if not asset_ids:
         return {}
-    frame_of = dict(
-        Frame.objects.filter(asset_id__in=any_of(asset_ids)).order_by("-number").values_list("asset_id", "pk")
-    )
-    captions, classes_of = captions_of(frame_of.values()), _classes_in(list(frame_of.values()))
+    frame_of = dict(_FRAMES.rows(asset_ids))
+    sentences, classes_of = sentences_of(frame_of.values()), _classes_in(list(frame_of.values()))
     vectors, backbones = _frame_vectors(list(frame_of.values()), models)
     seen = {}
     for asset_id in asset_ids:
         frame_id = frame_of.get(asset_id, 0)
-        standing = captions.get(frame_id)
+        standing = sentences.get(frame_id)
         believed = standing.text if standing is not None and not _is_doubted(standing) else ""
         classes = " ".join(classes_of.get(frame_id, []))
         seen[asset_id] = Known(
@@ -143,8 +161,7 @@ def _seen_of(asset_ids: Sequence[int], models: Mapping[str, str]) -> dict[int, K
 def _classes_in(frame_ids: Sequence[int]) -> dict[int, list[str]]:
     """Names of the classes seen in frames."""
     names: dict[int, list[str]] = {}
-    rows = AutoTag.objects.filter(frame_id__in=any_of(frame_ids)).order_by("pk")
-    for frame_id, name in rows.values_list("frame_id", "name"):
+    for frame_id, name in _CLASSES.rows(frame_ids):
         names.setdefault(frame_id, []).append(name)
     return names
 
@@ -153,15 +170,14 @@ def _tags_of(asset_ids: Sequence[int]) -> dict[int, frozenset[str]]:
     """What people call photos, without regard to case; those without tags are left out."""
     tags: dict[int, set[str]] = {}
     if asset_ids:
-        rows = AssetTag.objects.filter(asset_id__in=any_of(asset_ids)).order_by()
-        for asset_id, name in rows.values_list("asset_id", "name"):
+        for asset_id, name in _TAGS.rows(asset_ids):
             tags.setdefault(asset_id, set()).add(name.casefold())
     return {asset_id: frozenset(names) for asset_id, names in tags.items()}
 
 
-def _is_doubted(caption: Caption) -> bool:
+def _is_doubted(sentence: Sentence) -> bool:
     """Whether the screen sent it to review and nobody has looked: a sentence that may be wrong relates nothing."""
-    return caption.state == Caption.State.TO_REVIEW
+    return sentence.state == Caption.State.TO_REVIEW
 
 
 def _frame_vectors(
@@ -170,9 +186,7 @@ def _frame_vectors(
     """By space the vectors of frames, and by frame the backbone of its newest texture."""
     vectors: dict[str, dict[int, Vector]] = {LOOKS: {}, SENTENCES: {}, TEXTURES: {}}
     backbones: dict[int, str] = {}
-    # By frame alone, of which each has a few: with a space named, a database may walk through all of that space.
-    rows = Embedding.objects.filter(frame_id__in=any_of(frame_ids)).order_by("pk")
-    for frame_id, space, model_id, vector in rows.values_list("frame_id", "space", "model_id", "vector"):
+    for frame_id, space, model_id, vector in _VECTORS.rows(frame_ids):
         if space == TEXTURES:
             backbones[frame_id] = model_id
         if space == TEXTURES or models.get(space) == model_id:
@@ -199,6 +213,7 @@ def _photo(asset: Asset, seen: Known, tags: frozenset[str]) -> Thing:
 
 
 def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) -> Thing:
+    title = words_of(item.title)
     known = Known(
         look=picture.look,
         words_look=_some(words[LOOKS].get(item.pk)),
@@ -208,7 +223,7 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
         caption=picture.caption,
         words=_some(words[SENTENCES].get(item.pk)),
         caption_stems=picture.caption_stems,
-        stems=_stems(f"{item.title} {' '.join(item.tags)}"),
+        stems=stems([*title, *words_of(" ".join(item.tags))], STOP_WORDS),
         tags=frozenset(tag.casefold() for tag in item.tags),
         sentence=picture.sentence,
         title=item.title,
@@ -217,7 +232,7 @@ def _article(item: Item, picture: Known, words: dict[str, dict[int, Vector]]) ->
     trait = Trait(
         asset.sha256 if asset else "",
         asset.perceptual_hash if asset else "",
-        " ".join(words_of(item.title)),
+        " ".join(title),
         picture.look,
         known.words,
     )

@@ -12,6 +12,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
+from core.ids import Prepared
 from recommender.models import Item, Rule, Site
 
 RULES_MAX = 200
@@ -61,9 +62,14 @@ class Rules:
 
 def rules_in_force(site: Site, now: datetime | None = None) -> Rules:
     """Those that have begun and are not over."""
+    if not _ANY.rows([site.pk]):  # as most sites
+        return Rules()
     now = now or timezone.now()
     begun, lasting = Q(from_at=None) | Q(from_at__lte=now), Q(until_at=None) | Q(until_at__gt=now)
     return Rules(list(Rule.objects.filter(begun & lasting, site=site)))
+
+
+_ANY = Prepared(lambda ids: Rule.objects.filter(site_id__in=ids).order_by().values_list("pk")[:1])
 
 
 def rules_of(site: Site) -> QuerySet[Rule]:

@@ -80,11 +80,8 @@ def site_key_of(token: str) -> SiteKey | None:
 
     Looked up by its hash: the random part has 160 bits, so neither guessing nor timing helps.
     """
-    key = SiteKey.objects.select_related("site", "site__owner").filter(
-        token_sha256=_digest(token), revoked_at=None
-    )
-    found = key.first()
-    return found if found and found.site.owner.is_active else None
+    live = SiteKey.objects.filter(revoked_at=None, site__owner__is_active=True).select_related("site")
+    return next(iter(live.filter(token_sha256=_digest(token)).order_by()), None)
 
 
 def note_use(key: SiteKey) -> None:

@@ -27,8 +27,8 @@ def own_site(owner: User, slug: str) -> Site:
 
 def item_of(site: Site, external_id: str) -> Item:
     """NotFound for another site's, as for one that does not exist."""
-    items = Item.objects.select_related("asset").filter(site=site, external_id=external_id)
-    item = None if has_control(external_id) else items.first()  # which no database looks for
+    items = Item.objects.select_related("asset").filter(site=site, external_id=external_id).order_by()
+    item = None if has_control(external_id) else next(iter(items), None)  # which no database looks for
     if item is None:
         raise NotFound("There is no such item.")
     item.site = site

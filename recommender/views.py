@@ -16,9 +16,10 @@ from library.access import viewer_of
 from library.models import Asset
 from library.selectors import Viewer, asset_for, listed_assets
 from recommender.pictures import picture_for
-from recommender.related import Suggestion, Wish, examples_of
+from recommender.related import Suggestion, examples_of
 from recommender.related_lists import Place, RelatedList, related_list, shown_before
 from recommender.related_things import things_of
+from recommender.wish import Wish
 from search.cards import Card
 
 RELATED_COUNT = 12

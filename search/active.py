@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from core.errors import ModelUnavailable
+from core.ids import Prepared
 from search.models import SpaceSwitch
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -38,15 +40,19 @@ def spaces() -> tuple[str, ...]:
 
 def active_embedders() -> dict[str, ActiveEmbedder]:
     """The model of each space, by one query; ModelUnavailable where there is no checkpoint to ask."""
-    newest = SpaceSwitch.objects.order_by().values("model__space").annotate(newest=Max("pk")).values("newest")
-    rows = SpaceSwitch.objects.order_by().filter(pk__in=newest)
-    switched = {
-        space: ActiveEmbedder(*fields)
-        for space, *fields in rows.values_list(
-            "model__space", "model__model_id", "model__embedder", "model__checkpoint"
-        )
-    }
+    switched = {space: ActiveEmbedder(*fields) for space, *fields in _SWITCHED_TO.rows()}
     return {space: switched.get(space) or configured(space) for space in spaces()}
+
+
+def _newest_switches(_: object) -> QuerySet[Any, Any]:
+    switches = SpaceSwitch.objects.order_by()
+    newest = switches.values("model__space").annotate(newest=Max("pk")).values("newest")
+    return switches.filter(pk__in=newest).values_list(
+        "model__space", "model__model_id", "model__embedder", "model__checkpoint"
+    )
+
+
+_SWITCHED_TO = Prepared(_newest_switches)
 
 
 def active_models() -> dict[str, str]:

@@ -125,7 +125,7 @@ def answer(
     started = time.perf_counter() if started is None else started
     limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
     assets = allowed(viewer, filters, question.conditions)
-    scope = Scope(assets)
+    scope = Scope(lambda: assets)
     asked = _signals(question, scope)
     gathered: list[Candidates] = []
 

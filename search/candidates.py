@@ -35,7 +35,15 @@ class Candidates:
 
 
 def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
-    """The `depth` best in scope of each signal, as one set of candidates."""
+    """The `depth` best in scope of each signal, as one set of candidates, scored by every signal."""
+    ranks, complete = nearest(signals, scope, depth)
+    frames = scope.frames_of(ranks)
+    documents = max((one.documents for one in signals if isinstance(one, KeywordSignal)), default=0)
+    return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete, documents)
+
+
+def nearest(signals: Sequence[Signal], scope: Scope, depth: int) -> tuple[dict[int, int], bool]:
+    """The `depth` best in scope of each signal, not scored: ranks and completeness as in `Candidates`."""
     width = int(depth * _SPARE)
     first = _first_look(signals, scope, width)
     ranks: dict[int, int] = {}
@@ -45,9 +53,7 @@ def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
         complete = complete and exhausted
         for rank, asset_id in enumerate(assets):
             ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
-    frames = scope.frames_of(ranks)
-    documents = max((one.documents for one in signals if isinstance(one, KeywordSignal)), default=0)
-    return Candidates({signal.name: signal.scores(frames) for signal in signals}, ranks, complete, documents)
+    return ranks, complete
 
 
 def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str, Found]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-from captioning.selectors import captions_of
+from captioning.selectors import sentences_of
 from library.models import Asset, Frame
 from library.selectors import visible_assets
 from search.highlights import Piece, pieces
@@ -81,15 +81,15 @@ def cards_of(
     """One card per asset, in order, in a few queries however many there are. terms: words to show in the captions."""
     listed = list(assets)
     first_frames = _first_frames([asset.pk for asset in listed])
-    captions = captions_of(frame_id for frame_id, _ in first_frames.values())
+    sentences = sentences_of(frame_id for frame_id, _ in first_frames.values())
     matched = matched_words(first_frames, terms)
     cards = []
     for asset in listed:
         frame_id, picture_text = first_frames.get(asset.pk, (0, ""))
-        caption = captions.get(frame_id)
+        sentence = sentences.get(frame_id)
         reasons = reasons_of((why or {}).get(asset.pk, {}))
         words = matched.get(asset.pk, frozenset())
-        said = caption.text if caption else ""
+        said = sentence.text if sentence else ""
         cards.append(Card(asset, said, reasons, words, picture_text=picture_text))
     return cards
 

@@ -13,7 +13,7 @@ from typing import cast
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from captioning.selectors import captions_of
+from captioning.selectors import sentences_of
 from core import backends
 from core.errors import ModelUnavailable
 from search.fusion import Fused
@@ -110,9 +110,9 @@ class _Head:
 
 
 def _scores(model: Reranker, text: str, frames: Mapping[int, int]) -> dict[int, float]:
-    captions = captions_of(frames)
+    sentences = sentences_of(frames)
     candidates = [
-        Candidate(frame_id, captions[frame_id].text if frame_id in captions else "")
+        Candidate(frame_id, sentences[frame_id].text if frame_id in sentences else "")
         for frame_id in sorted(frames)
     ]
     best: dict[int, float] = {}

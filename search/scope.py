@@ -4,7 +4,7 @@ No process keeps a list of who may see what: a photo made private or deleted is 
 after the commit.
 """
 
-from collections.abc import Container, Iterable, Set
+from collections.abc import Callable, Container, Iterable, Set
 from functools import cached_property
 
 import numpy as np
@@ -21,13 +21,18 @@ from search.index.base import Ids
 class Scope:
     """The assets that may be found in one search, and what is known of them so far in this search."""
 
-    def __init__(self, assets: QuerySet[Asset]) -> None:
-        self._assets = assets.order_by()
+    def __init__(self, assets: Callable[[], QuerySet[Asset]]) -> None:
+        """assets: makes their query at the first need."""
+        self._made = assets
         self._asset_of: dict[int, int] = {}
         self._found_frames: set[int] = set()
         self._found_assets: set[int] = set()
         self._checked: set[int] = set()
         self._in_scope: set[int] = set()
+
+    @cached_property
+    def _assets(self) -> QuerySet[Asset]:
+        return self._made().order_by()
 
     def find(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
         """Finds the assets of these frames, and all frames of those and of these assets."""
@@ -49,7 +54,11 @@ class Scope:
         """
         if unknown := self._found_assets - self._checked:
             self._checked |= unknown
-            self._in_scope.update(keys_in(self._assets.filter(pk__in=any_of(unknown))))
+            self._in_scope.update(self._among(unknown))
+
+    def _among(self, asset_ids: Set[int]) -> Iterable[int]:
+        """Those of these assets that are in scope."""
+        return keys_in(self._assets.filter(pk__in=any_of(asset_ids)))
 
     @property
     def found_assets(self) -> Set[int]:

@@ -20,7 +20,7 @@ from captioning.captioners.base import CaptionDraft, caption_in_styles
 from captioning.captioners.styles import NORMAL
 from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
-from captioning.selectors import captions_of, settled_sentences
+from captioning.selectors import sentences_of, settled_sentences
 from captioning.unsafe import Scored, record_unsafe, score_unsafe
 from captioning.vision.colours import dominant_colours
 from captioning.vision.context import context_of
@@ -165,7 +165,7 @@ def _ask_again_where_others_stand(embedded: Mapping[int, str]) -> None:
 
     The claims are gone by now, so a wish that comes from here on makes a row of its own.
     """
-    standing = captions_of(embedded)
+    standing = sentences_of(embedded)
     stands = {each: standing[each].text if each in standing else "" for each in embedded}
     overtaken = [each for each, text in embedded.items() if stands[each] != text]
     if overtaken:

@@ -17,7 +17,7 @@ import search.indexing
 import search.services
 from captioning.active import active_caption_model_id, active_caption_model_id_or_none
 from captioning.models import ReviewDecision
-from captioning.selectors import captions_of, frames_captioned_by, frames_captioned_by_others_too
+from captioning.selectors import frames_captioned_by, frames_captioned_by_others_too, sentences_of
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import Conflict
@@ -120,8 +120,8 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
 
 def _standing(frame_ids: Sequence[int]) -> dict[int, str]:
     """The sentence that stands for each of these frames, in order; empty where none does."""
-    captions = captions_of(frame_ids)
-    return {frame_id: captions[frame_id].text if frame_id in captions else "" for frame_id in frame_ids}
+    sentences = sentences_of(frame_ids)
+    return {frame_id: sentences[frame_id].text if frame_id in sentences else "" for frame_id in frame_ids}
 
 
 def _embedded(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from ninja import Field, Schema
 
 from captioning.models import AutoTag, Caption
 from captioning.picture_text import texts_of
-from captioning.selectors import auto_tags_of, captions_of
+from captioning.selectors import Sentence, auto_tags_of, sentences_of
 from library.models import Asset
 from library.selectors import (
     is_hidden,
@@ -95,17 +95,18 @@ class AssetOut(AssetBrief):
 def briefs(viewer: Viewer, assets: Sequence[Asset]) -> list[dict[str, Any]]:
     """In order, in a few queries however many there are."""
     prefetch_related_objects(list(assets), "tags", "frames")
-    captions = captions_of(_frame_ids(assets))
-    return [_brief(viewer, asset, _first(asset, captions)) for asset in assets]
+    sentences = sentences_of(_frame_ids(assets))
+    return [_brief(viewer, asset, _first(asset, sentences)) for asset in assets]
 
 
 def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
     prefetch_related_objects([asset], "tags", "frames")
     frame_ids = _frame_ids([asset])
-    caption = _first(asset, captions_of(frame_ids))
+    sentence = _first(asset, sentences_of(frame_ids))
+    caption = None if sentence is None else Caption.objects.filter(pk=sentence.caption_id).first()
     owner = is_owner(viewer, asset)
     return {
-        **_brief(viewer, asset, caption),
+        **_brief(viewer, asset, sentence),
         "description": asset.description,
         "kind": asset.kind,
         "mime_type": asset.mime_type,
@@ -126,10 +127,10 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
     }
 
 
-def _brief(viewer: Viewer, asset: Asset, caption: Caption | None) -> dict[str, Any]:
+def _brief(viewer: Viewer, asset: Asset, sentence: Sentence | None) -> dict[str, Any]:
     return {
         "id": asset.pk,
-        "caption": caption.text if caption else None,
+        "caption": sentence.text if sentence else None,
         "title": asset.title,
         "visibility": asset.visibility,
         "mine": is_owner(viewer, asset),
@@ -147,9 +148,9 @@ def _frame_ids(assets: Iterable[Asset]) -> list[int]:
     return [frame.pk for asset in assets for frame in asset.frames.all()]
 
 
-def _first(asset: Asset, captions: Mapping[int, Caption]) -> Caption | None:
-    """The caption of the first frame that has one."""
-    return next((captions[frame.pk] for frame in asset.frames.all() if frame.pk in captions), None)
+def _first(asset: Asset, sentences: Mapping[int, Sentence]) -> Sentence | None:
+    """The sentence of the first frame that has one."""
+    return next((sentences[frame.pk] for frame in asset.frames.all() if frame.pk in sentences), None)
 
 
 def _unique(tags: Iterable[AutoTag]) -> list[AutoTag]:

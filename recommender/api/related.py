@@ -23,12 +23,13 @@ from recommender.api.related_questions import (
 )
 from recommender.interactions import checked_visitor
 from recommender.models import Item, Site
-from recommender.related import ASSET, ITEM, Wish, examples_of
+from recommender.related import ASSET, ITEM, examples_of
 from recommender.related_lists import Place, related_list, shown_before
 from recommender.related_things import Ref, Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
+from recommender.wish import Wish
 from search.query import has_control
 from search.results import refuse_unknown
 

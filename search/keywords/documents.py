@@ -8,7 +8,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from captioning.models import AutoTag, Caption
 from captioning.picture_text import texts_of
-from captioning.selectors import auto_tags_of, captions_of
+from captioning.selectors import auto_tags_of, sentences_of
 from library.models import Asset, Frame
 from search.keywords.words import normalised
 from search.models import KeywordDocument
@@ -61,12 +61,12 @@ def _documents(asset_ids: Sequence[int]) -> list[KeywordDocument]:
     for frame_id, asset_id in Frame.objects.filter(asset_id__in=frames).values_list("pk", "asset_id"):
         frames[asset_id].append(frame_id)
     frame_ids = [frame_id for ids in frames.values() for frame_id in ids]
-    captions, auto_tags, spoken = captions_of(frame_ids), auto_tags_of(frame_ids), _last_captions(frame_ids)
+    sentences, auto_tags, spoken = sentences_of(frame_ids), auto_tags_of(frame_ids), _last_captions(frame_ids)
     texts = texts_of(frame_ids)
     return [
         _document(
             asset,
-            [captions[frame_id] for frame_id in frames[asset.pk] if frame_id in captions],
+            [sentences[frame_id].text for frame_id in frames[asset.pk] if frame_id in sentences],
             [tag for frame_id in frames[asset.pk] for tag in auto_tags.get(frame_id, ())],
             [texts[frame_id] for frame_id in frames[asset.pk] if frame_id in texts],
             max((spoken[frame_id] for frame_id in frames[asset.pk] if frame_id in spoken), default=None),
@@ -77,7 +77,7 @@ def _documents(asset_ids: Sequence[int]) -> list[KeywordDocument]:
 
 def _document(
     asset: Asset,
-    captions: Sequence[Caption],
+    captions: Sequence[str],
     auto_tags: Sequence[AutoTag],
     texts: Sequence[str],
     captions_updated_at: datetime | None,
@@ -85,7 +85,7 @@ def _document(
     return KeywordDocument(
         asset=asset,
         names=normalised([asset.title, *(tag.name for tag in asset.tags.all())]),
-        captions=normalised(caption.text for caption in captions),
+        captions=normalised(captions),
         auto_tags=normalised(text for tag in auto_tags for text in (tag.name, tag.synonyms)),
         description=normalised([asset.description, *texts]),
         asset_updated_at=asset.updated_at,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from captioning import review, review_leases, review_queue, services
 from captioning.captioners.base import CaptionDraft
 from captioning.models import Caption, ReviewDecision, ReviewLease
-from captioning.selectors import captions_of, standing_of_models
+from captioning.selectors import sentences_of, standing_of_models
 from tests.captioning.reviewing import MODEL, at_once, decided, doubted, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,8 +78,10 @@ class TestQueue:
             Caption.objects.filter(frame=frame).delete()
             for model in models:
                 Caption.objects.create(frame=frame, source="model", model_id=model, text=model)
-        standing = captions_of(Caption.objects.values_list("frame_id", flat=True))
-        assert set(standing_of_models()) == set(standing.values())
+        standing = sentences_of(Caption.objects.values_list("frame_id", flat=True))
+        assert {caption.pk for caption in standing_of_models()} == {
+            sentence.caption_id for sentence in standing.values()
+        }
 
     def test_what_one_skipped_comes_back_to_others_and_after_a_new_sentence(
         self, alice: User, bob: User

@@ -20,8 +20,8 @@ from captioning.models import AutoTag, Caption
 from captioning.selectors import (
     auto_tags_of,
     caption_of,
-    captions_of,
     frames_without_caption,
+    sentences_of,
     spoken_of,
 )
 from captioning.vision.tags import class_names
@@ -99,13 +99,13 @@ def test_only_the_owner_may_edit_and_not_without_end(frame: Frame, alice: User) 
     assert caption_of(frame) is None
 
 
-def test_many_captions_are_one_query(alice: User, django_assert_num_queries: Any) -> None:
+def test_many_sentences_are_one_query(alice: User, django_assert_num_queries: Any) -> None:
     frames = [_frame(alice, shade) for shade in range(3)]
     for frame in frames:
         describe(frame, f"frame {frame.pk}")
     with django_assert_num_queries(1):
-        captions = captions_of([frame.pk for frame in frames])
-    assert {frame_id: caption.text for frame_id, caption in captions.items()} == {
+        sentences = sentences_of([frame.pk for frame in frames])
+    assert {frame_id: sentence.text for frame_id, sentence in sentences.items()} == {
         frame.pk: f"frame {frame.pk}" for frame in frames
     }
 
@@ -171,7 +171,7 @@ def test_an_accepted_sentence_stands_before_what_the_active_model_wrote(frame: F
     describe(frame, "an old dog", "former")
     decided(frame, Caption.State.ACCEPTED, "former")
     describe(frame, "a cat")
-    assert captions_of([frame.pk])[frame.pk].text == "an old dog"
+    assert sentences_of([frame.pk])[frame.pk].text == "an old dog"
     assert spoken_of([frame.pk]) == {frame.pk: "an old dog"}
 
 
@@ -179,7 +179,7 @@ def test_a_rejected_sentence_does_not_stand_and_neither_does_one_behind_it(frame
     describe(frame, "an old dog", "former")
     describe(frame, "a cat")
     decided(frame, Caption.State.REJECTED)
-    assert captions_of([frame.pk]) == {}
+    assert sentences_of([frame.pk]) == {}
 
 
 @pytest.mark.parametrize("state", Caption.DECIDED)

@@ -125,6 +125,11 @@ def test_the_index_is_exact(shop: Site) -> None:
     scores = {item_id: float(np.frombuffer(bytes(vector), dtype="<f4") @ query) for item_id, vector in rows}
     hits = item_index("caption").search(query, shop.pk, 20)
     assert hits.scores.tolist() == pytest.approx(sorted(scores.values(), reverse=True)[:20], abs=1e-4)
+    aside = item_index("caption").begin_search(query, shop.pk, 20).result()
+    assert (aside.frame_ids.tolist(), aside.scores.tolist()) == (
+        hits.frame_ids.tolist(),
+        hits.scores.tolist(),
+    )
 
 
 def test_one_item_at_fault_does_not_keep_the_others_waiting(

@@ -1,0 +1,64 @@
+"""Many ids into a query and out of it."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import F, QuerySet
+from django.db.models.expressions import RawSQL
+
+from core.ids import Prepared, any_of, keys_in
+
+pytestmark = pytest.mark.django_db
+
+
+def people(*names: str) -> list[User]:
+    return [User.objects.create_user(name) for name in names]
+
+
+def test_any_number_of_ids_is_one_parameter() -> None:
+    one, _, other = people("ann", "ben", "cem")
+    found = User.objects.filter(pk__in=any_of([one.pk, other.pk]))
+    assert len(found.query.sql_with_params()[1]) == 1
+    assert sorted(keys_in(found)) == [one.pk, other.pk]
+    assert keys_in(User.objects.filter(pk__in=any_of([]))) == []
+    assert keys_in(User.objects.none()) == []
+
+
+class TestPrepared:
+    def test_it_is_put_together_once_and_runs_with_other_ids(self) -> None:
+        built = []
+
+        def build(ids: RawSQL) -> QuerySet[User, tuple[int, str]]:
+            built.append(ids)
+            return (
+                User.objects.filter(pk__in=ids, is_active=True).order_by("pk").values_list("pk", "username")
+            )
+
+        named = Prepared(build)
+        one, two, three = people("ann", "ben", "cem")
+        assert named.rows([two.pk, one.pk]) == [(one.pk, "ann"), (two.pk, "ben")]
+        assert named.rows([three.pk]) == [(three.pk, "cem")]
+        assert named.rows([]) == []
+        assert len(built) == 1
+
+    def test_what_changes_meanwhile_is_seen(self) -> None:
+        (one,) = people("ann")
+        named = Prepared(lambda ids: User.objects.filter(pk__in=ids).values_list("username"))
+        assert named.rows([one.pk]) == [("ann",)]
+        User.objects.filter(pk=one.pk).update(username="zoe")
+        assert named.rows([one.pk]) == [("zoe",)]
+
+    def test_other_parameters_stay_what_they_are(self) -> None:
+        one, two = people("ann", "100%")
+        told = Prepared(
+            lambda ids: (
+                User.objects.filter(username__in=["ann", "100%"], pk__in=ids)
+                .annotate(again=F("username"))
+                .order_by("pk")
+                .values_list("again")
+            )
+        )
+        assert told.rows([one.pk, two.pk]) == [("ann",), ("100%",)]
+
+    def test_a_query_without_ids(self) -> None:
+        people("ann")
+        assert Prepared(lambda _: User.objects.values_list("username")).rows() == [("ann",)]
