@@ -6,7 +6,9 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.urls import reverse
 from PIL import Image
 
@@ -14,7 +16,7 @@ from core.errors import CorruptMedia, NotAllowed, NotFound
 from library import storage
 from library.media.decoding import decode_file
 from library.media.hashes import bits_apart
-from library.models import Asset, Frame
+from library.models import Asset, AssetTag, Frame
 
 Viewer = AbstractBaseUser | AnonymousUser | None
 #: At most so many of 64 bits differ between versions of one picture (recompressed, scaled, slightly cropped).
@@ -102,12 +104,21 @@ def filtered(assets: QuerySet[Asset], viewer: Viewer, filters: AssetFilters) -> 
     if filters.visibility is not None:
         assets = assets.filter(visibility=filters.visibility)
     if filters.tag is not None:
-        assets = assets.filter(pk__in=Asset.objects.filter(tags__name__iexact=filters.tag).values("pk"))
+        assets = assets.filter(tagged(filters.tag))
     if filters.taken_after is not None:
         assets = assets.filter(taken_at__gte=filters.taken_after)
     if filters.taken_before is not None:
         assets = assets.filter(taken_at__lt=filters.taken_before)
     return assets
+
+
+def tagged(name: str) -> Q:
+    """Assets that somebody called so, without regard to case, as far as the database knows the letters.
+
+    Lower case on both sides is what the index over tags holds; `iexact` would read every tag.
+    """
+    tags = AssetTag.objects.filter(Exact(Lower("name"), Lower(Value(name)))).order_by()
+    return Q(pk__in=tags.values("asset"))
 
 
 def frames_of(asset: Asset) -> QuerySet[Frame]:

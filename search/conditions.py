@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from captioning.colours import frames_of_colour
 from captioning.selectors import frames_reviewed
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered, taken_for_unsafe
+from library.selectors import AssetFilters, Viewer, filtered, tagged, taken_for_unsafe
 from search.keywords.holding import WRITTEN, holding
 from search.language import OPERATORS, PHRASE, TYPES, WORD, Condition, beginning_of, term
 
@@ -55,7 +55,7 @@ def _word(viewer: Viewer, value: str) -> Q:
 
 
 def _tag(viewer: Viewer, value: str) -> Q:
-    return Q(pk__in=Asset.objects.filter(tags__name__iexact=value).values("pk"))
+    return tagged(value)
 
 
 def _text(viewer: Viewer, value: str) -> Q:

@@ -58,6 +58,8 @@ class Scope:
 
     def _among(self, asset_ids: Set[int]) -> Iterable[int]:
         """Those of these assets that are in scope."""
+        if "_everything" in self.__dict__:  # listed in this very search
+            return asset_ids & self._listed
         return keys_in(self._assets.filter(pk__in=any_of(asset_ids)))
 
     @property
@@ -88,12 +90,16 @@ class Scope:
         return {frame_id: asset_id for frame_id, asset_id in self._asset_of.items() if asset_id in asset_ids}
 
     def all_frame_ids(self) -> Ids:
-        """Every frame in scope. For scopes that proved to be narrow; what is found by it is still to be checked."""
+        """Every frame in scope. For scopes that proved to be narrow."""
         return self._everything[:, 0]
 
     def all_asset_ids(self) -> list[int]:
         """Every asset in scope that has a frame. For scopes that proved to be narrow."""
         return list(np.unique(self._everything[:, 1]).tolist())
+
+    @cached_property
+    def _listed(self) -> frozenset[int]:
+        return frozenset(self._everything[:, 1].tolist())
 
     @cached_property
     def _everything(self) -> NDArray[np.int64]:

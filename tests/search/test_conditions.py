@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from captioning.colours import record_colours
 from captioning.models import Caption
 from core.errors import InvalidInput
 from library.models import Asset
-from library.selectors import Viewer
+from library.selectors import AssetFilters, Viewer
+from search.answering import allowed
 from search.services import BY_DATE, rebuild_index, search_text
+from tests.query_plans import plan_of
 from tests.search.photos import many, photo, stored
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +54,20 @@ def test_tags_must_all_hold(alice: User) -> None:
     assert found(alice, "red tag:SEA") == [one.pk, both.pk]
     assert found(alice, 'red tag:sea tag:"The Lake"') == [both.pk]
     assert found(alice, 'red tag:sea -tag:"the lake"') == [one.pk]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "index"),
+    [
+        (AssetFilters(tag="sea"), "tag_in_any_case"),
+        (AssetFilters(taken_after=datetime(2020, 1, 1, tzinfo=UTC)), "asset_seen_by_date"),
+    ],
+)
+def test_a_tag_and_a_month_are_looked_up_and_not_walked_through(narrow: AssetFilters, index: str) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        list(allowed(None, narrow, ()).order_by().values_list("pk"))
+    if connection.vendor == "sqlite":
+        assert f"USING INDEX {index} (" in plan_of(queries[0]["sql"]).replace("COVERING ", "")
 
 
 def test_text_is_looked_for_in_everything_written(alice: User) -> None:
