@@ -17,15 +17,22 @@ _TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 
 def meant_by(terms: Sequence[Term], words: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Of these words, normalised, those that one of the terms stands for, each with the places of these terms."""
-    asked = [(stem(term.word), term.prefix, at) for at, term in enumerate(terms)]
+    whole: dict[str, tuple[int, ...]] = {}
+    begun: list[tuple[str, int]] = []
+    for at, term in enumerate(terms):
+        form = stem(term.word)
+        if term.prefix:
+            begun.append((form, at))
+        else:
+            whole[form] = (*whole.get(form, ()), at)
     # A stemmer changes how words end: most need not be asked about.
-    first_letters = {whole[0] for whole, _, _ in asked}
+    first_letters = {form[0] for form in [*whole, *(form for form, _ in begun)]}
     meant = {}
     for word in [word for word in words if word[0] in first_letters]:
         form = stem(word)
-        places = tuple(
-            at for whole, prefix, at in asked if form == whole or (prefix and form.startswith(whole))
-        )
+        places = whole.get(form, ())
+        if begun:
+            places += tuple(at for beginning, at in begun if form.startswith(beginning))
         if places:
             meant[word] = places
     return meant

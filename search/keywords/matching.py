@@ -23,6 +23,8 @@ _PLENTY = 2
 _LOOKED_THROUGH = 20_000
 #: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
 _TOGETHER = 10_000
+#: So many words at most are looked for together, the rarest: who holds more of them is among these, and ranks higher.
+_AT_ONCE = 3
 #: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
 _SCORED = 2_000
 
@@ -67,14 +69,14 @@ class Question:
         """The same where there are too many documents to rank. terms: rarest first; the first `rarest` of them are
         held by plenty, all but the last of these by few.
 
-        Of the others the newest that hold all of the words come, then those that hold the rarer half, and so on.
+        Of the others the newest that hold the rarest words together come, then those that hold fewer of these.
         """
         plenty, found = _PLENTY * limit, set[int]()
         words = [one.term for one in terms]
         if rarest > 1:
             found.update(_engine().holding_any(words[: rarest - 1]))
         for first in range(rarest - 1, len(words)):
-            together = words[first:]
+            together = words[first : first + _AT_ONCE]
             while together and len(found) < plenty:
                 # Alone it is found at once; together with others perhaps nowhere, and after a long search.
                 share = 1.0 if len(together) == 1 else min(1.0, _TOGETHER / terms[first].holding)
