@@ -30,7 +30,8 @@ _ITEM_FIELDS = (
 
 def things_near(wish: Wish, depth: int) -> list[Thing]:
     """Of what may be shown and is not excluded the nearest of each kind and in each space: at least so many of each,
-    where there are."""
+    where there are. First the photos, then the items, the newest first.
+    """
     look = query_vector(wish.examples, lambda one: one.look if one.look is not None else one.words_look)
     words = query_vector(wish.examples, lambda one: one.words if one.words is not None else one.caption)
     said = query_vector(wish.examples, lambda one: one.caption if one.caption is not None else one.words)
@@ -41,7 +42,7 @@ def things_near(wish: Wish, depth: int) -> list[Thing]:
     items = {item.pk: item for item in [*_by_words(wish, begin, begun, depth), *of_photos]}
     return things_of(
         [asset for asset in photos if Ref(False, asset.pk) not in excluded],
-        [item for item in items.values() if Ref(True, item.pk) not in excluded],
+        [items[pk] for pk in sorted(items, reverse=True) if Ref(True, pk) not in excluded],
         models,
     )
 
@@ -68,7 +69,9 @@ def _by_pictures(
         for space, vector in vectors.items()
     ]
     near, _ = nearest(signals, pictures, depth)
-    photos = [pictures.photos[asset_id] for asset_id in sorted(near) if asset_id in pictures.photos]
+    photos = [
+        pictures.photos[asset_id] for asset_id in sorted(near, reverse=True) if asset_id in pictures.photos
+    ]
     return photos, [item for item in pictures.items if item.asset_id in near]
 
 

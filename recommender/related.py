@@ -73,7 +73,7 @@ def _boosted(wish: Wish, rules: Rules) -> list[Thing]:
     items, excluded = wish.items, wish.excluded
     if items is None or not rules.boosted_ids:
         return []
-    named = told_items(items.filter(external_id__in=rules.boosted_ids), "created_at")
+    named = told_items(items.filter(external_id__in=rules.boosted_ids), "created_at").order_by("-pk")
     kept = [one for one in named if Ref(True, one.pk) not in excluded and wish.filters.admits(one)]
     return things_of([], kept)
 
