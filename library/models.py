@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 
 
 class Asset(models.Model):
@@ -53,7 +53,14 @@ class Asset(models.Model):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["owner", "sha256"], name="asset_once_per_owner")]
         # Together: a database that has no statistics takes "public" for rarer than a month, and reads all public ones.
-        indexes = [models.Index(fields=["visibility", "taken_at"], name="asset_seen_by_date")]
+        # Of dated photos only, so that nothing that asks for no date is answered by it, in the order of dates.
+        indexes = [
+            models.Index(
+                fields=["visibility", "taken_at"],
+                condition=models.Q(taken_at__isnull=False),
+                name="asset_seen_by_date",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title or self.original_name or f"asset {self.pk}"
@@ -68,7 +75,7 @@ class AssetTag(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["asset", "name"], name="tag_once_per_asset")]
-        indexes = [models.Index(Lower("name"), "asset", name="tag_in_any_case")]
+        indexes = [models.Index(Upper("name"), "asset", name="tag_in_any_case")]
 
     def __str__(self) -> str:
         return self.name

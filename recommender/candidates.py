@@ -72,7 +72,8 @@ def _by_pictures(
     photos = [
         pictures.photos[asset_id] for asset_id in sorted(near, reverse=True) if asset_id in pictures.photos
     ]
-    return photos, [item for item in pictures.items if item.asset_id in near]
+    of_photos = [item for item in pictures.items if item.asset_id in near]
+    return photos, [item for item in of_photos if wish.filters.admits(item)]
 
 
 class _Pictures(Scope):
@@ -92,7 +93,7 @@ class _Pictures(Scope):
         # Few photos are an item's picture. Which are, tells a query that need not be put together each time.
         if wish.items is not None and (with_these := _WITH_PICTURES.rows(asset_ids)):
             shown = told_items(wish.items.filter(pk__in=any_of(pk for (pk,) in with_these)))
-            items = [item for item in shown if wish.filters.admits(item)]
+            items = list(shown)
         self.photos |= {asset.pk: asset for asset in photos}
         self.items += items
         return {asset.pk for asset in photos} | {item.asset_id for item in items if item.asset_id is not None}

@@ -23,8 +23,6 @@ from search.index.scan import check_query, top_k
 _FEW = 0.3
 _FIRST_CAPACITY = 256
 _NOTHING_YET = Position("", 0)
-#: Its threads begin with the first search, so after a web server has forked.
-_SEARCHES = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="item-search")
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class ItemIndex:
         self._view = View()
         self._buffer: Vectors = self._view.vectors
         self._read_anew_at = _FIRST_CAPACITY
+        # Of its own, since a fork forgets indexes, and would keep a pool whose threads are gone.
+        self._searches = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="item-search")
 
     def search(self, query: Vectors, site_id: int, k: int) -> Hits:
         """The k nearest items of one site; frame_ids of the answer are item ids."""
@@ -68,7 +68,7 @@ class ItemIndex:
 
     def begin_search(self, query: Vectors, site_id: int, k: int) -> Future[Hits]:
         """The same, computed on another core, where one is free, while the caller goes on."""
-        return _SEARCHES.submit(self._refreshed().nearest, query, site_id, k)
+        return self._searches.submit(self._refreshed().nearest, query, site_id, k)
 
     def vectors(self, item_ids: list[int]) -> dict[int, Vectors]:
         """The vectors of these items; those without one are left out."""

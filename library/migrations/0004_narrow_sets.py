@@ -14,12 +14,16 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="asset",
-            index=models.Index(fields=["visibility", "taken_at"], name="asset_seen_by_date"),
+            index=models.Index(
+                fields=["visibility", "taken_at"],
+                condition=models.Q(taken_at__isnull=False),
+                name="asset_seen_by_date",
+            ),
         ),
         migrations.AddIndex(
             model_name="assettag",
             index=models.Index(
-                django.db.models.functions.text.Lower("name"), models.F("asset"), name="tag_in_any_case"
+                django.db.models.functions.text.Upper("name"), models.F("asset"), name="tag_in_any_case"
             ),
         ),
     ]

@@ -23,7 +23,7 @@ _PLENTY = 2
 _LOOKED_THROUGH = 20_000
 #: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
 _TOGETHER = 10_000
-#: So many words at most are looked for together, the rarest: who holds more of them is among these, and ranks higher.
+#: So many words are looked for together at first, the rarest: to look for five that nothing holds takes the longest.
 _AT_ONCE = 3
 #: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
 _SCORED = 2_000
@@ -69,19 +69,25 @@ class Question:
         """The same where there are too many documents to rank. terms: rarest first; the first `rarest` of them are
         held by plenty, all but the last of these by few.
 
-        Of the others the newest that hold the rarest words together come, then those that hold fewer of these.
+        Of the others the newest that hold the rarest words together come, where these are many with those that hold all
+        words, then those that hold fewer of these.
         """
         plenty, found = _PLENTY * limit, set[int]()
         words = [one.term for one in terms]
         if rarest > 1:
             found.update(_engine().holding_any(words[: rarest - 1]))
         for first in range(rarest - 1, len(words)):
+            # Alone it is found at once; together with others perhaps nowhere, and after a long search.
+            share = min(1.0, _TOGETHER / terms[first].holding)
             together = words[first : first + _AT_ONCE]
             while together and len(found) < plenty:
-                # Alone it is found at once; together with others perhaps nowhere, and after a long search.
-                share = 1.0 if len(together) == 1 else min(1.0, _TOGETHER / terms[first].holding)
-                found.update(_engine().newest_holding(together, plenty, share))
-                together = together[: len(together) // 2]
+                alone = len(together) == 1
+                newest = _engine().newest_holding(together, plenty, 1.0 if alone else share)
+                if len(newest) == plenty and len(together) == _AT_ONCE < len(words) - first:
+                    # There are more of these, and among the older ones may be some that hold all of the words.
+                    found.update(_engine().newest_holding(words[first:], plenty, share))
+                found.update(newest)
+                together = together[:-1]
         scored = self._scored(found | set(beside))
         # What stands beside is told wherever it would rank.
         return [one for at, one in enumerate(scored) if at < limit or one[0] in beside]

@@ -131,3 +131,14 @@ class TestCounting:
         KeywordDocument.objects.create(asset=asset, captions="a dog")
         (after,) = asked("dog").terms
         assert (after.holding, after.total) == (before.holding + 1, before.total + 1)
+
+
+def test_an_old_document_that_holds_all_words_is_not_lost_among_new_ones_that_hold_three(
+    alice: User, common_words: None
+) -> None:
+    held = ["dog beach red street table", *["dog beach red"] * 30, *["street"] * 35, *["table"] * 36]
+    assets = [stored(alice) for _ in held]
+    KeywordDocument.objects.bulk_create(
+        KeywordDocument(asset=asset, captions=words) for asset, words in zip(assets, held, strict=True)
+    )
+    assert asked("dog beach red street table").promising(2)[0][0] == assets[0].pk

@@ -70,6 +70,13 @@ def test_a_tag_and_a_month_are_looked_up_and_not_walked_through(narrow: AssetFil
         assert f"USING INDEX {index} (" in plan_of(queries[0]["sql"]).replace("COVERING ", "")
 
 
+def test_the_newest_are_read_in_their_order_where_no_date_is_asked_for() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        list(allowed(None, AssetFilters(), ()).order_by("-id")[:20])
+    if connection.vendor == "sqlite":
+        assert "TEMP B-TREE" not in plan_of(queries[0]["sql"])
+
+
 def test_text_is_looked_for_in_everything_written(alice: User) -> None:
     titled = photo(alice, "a red picture", title="Harbours")
     described = photo(alice, "a red picture", description="near the harbour")
