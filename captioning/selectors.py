@@ -47,8 +47,12 @@ def sentences_of(frame_ids: Iterable[int]) -> dict[int, Sentence]:
 
 def caption_of(frame: Frame) -> Caption | None:
     """The caption whose sentence stands for one frame, or None before the model has seen it."""
-    standing = sentences_of([frame.pk]).get(frame.pk)
-    return None if standing is None else Caption.objects.filter(pk=standing.caption_id).first()
+    return behind(sentences_of([frame.pk]).get(frame.pk))
+
+
+def behind(sentence: Sentence | None) -> Caption | None:
+    """The caption that a sentence was read from, with all that is known of it; None where it is gone by now."""
+    return None if sentence is None else Caption.objects.filter(pk=sentence.caption_id).first()
 
 
 def _written(frame_ids: Any) -> QuerySet[Caption, Any]:

@@ -85,7 +85,7 @@ class _Pictures(Scope):
         self.photos: dict[int, Asset] = {}
         self.items: list[Item] = []
 
-    def _among(self, asset_ids: Set[int]) -> set[int]:
+    def among(self, asset_ids: Set[int]) -> set[int]:
         wish, these = self._wish, any_of(asset_ids)
         seen = Asset.objects.none() if wish.photos is None else wish.photos.filter(pk__in=these)
         photos = list(seen.only(*ASSET_FIELDS).order_by())

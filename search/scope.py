@@ -54,9 +54,9 @@ class Scope:
         """
         if unknown := self._found_assets - self._checked:
             self._checked |= unknown
-            self._in_scope.update(self._among(unknown))
+            self._in_scope.update(self.among(unknown))
 
-    def _among(self, asset_ids: Set[int]) -> Iterable[int]:
+    def among(self, asset_ids: Set[int]) -> Iterable[int]:
         """Those of these assets that are in scope."""
         if "_everything" in self.__dict__:  # listed in this very search
             return asset_ids & self._listed

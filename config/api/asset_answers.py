@@ -8,9 +8,9 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import prefetch_related_objects
 from ninja import Field, Schema
 
-from captioning.models import AutoTag, Caption
+from captioning.models import AutoTag
 from captioning.picture_text import texts_of
-from captioning.selectors import Sentence, auto_tags_of, sentences_of
+from captioning.selectors import Sentence, auto_tags_of, behind, sentences_of
 from library.models import Asset
 from library.selectors import (
     is_hidden,
@@ -103,7 +103,6 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
     prefetch_related_objects([asset], "tags", "frames")
     frame_ids = _frame_ids([asset])
     sentence = _first(asset, sentences_of(frame_ids))
-    caption = None if sentence is None else Caption.objects.filter(pk=sentence.caption_id).first()
     owner = is_owner(viewer, asset)
     return {
         **_brief(viewer, asset, sentence),
@@ -114,7 +113,7 @@ def full(viewer: Viewer, asset: Asset) -> dict[str, Any]:
         "camera": asset.camera,
         "thumbnails": {str(width_px): url for width_px, url in thumbnail_urls(asset).items()},
         "original": original_url(asset),
-        "caption_details": caption,
+        "caption_details": behind(sentence),
         "auto_tags": _unique(tag for tags in auto_tags_of(frame_ids).values() for tag in tags),
         "picture_text": "\n".join(texts_of(frame_ids).values()),
         "unsafe_score": asset.unsafe_score,

@@ -6,7 +6,6 @@ grows with the library. BM25 as FTS5 has it: k1 = 1.2, b = 0.75, each occurrence
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 
 from search.keywords.forms import meant_by
 from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Weighed
@@ -25,7 +24,7 @@ def ranked(
     words_each: the mean length of all documents of the library. Scores are not yet divided, as those of SQL are not.
     """
     read = [(asset_id, [text.split() for text in texts]) for asset_id, *texts in documents]
-    words = set().union(*chain.from_iterable(texts for _, texts in read))
+    words = {word for _, texts in read for text in texts for word in text}
     wanted = meant_by([one.term for one in terms], words)
     weights = [one.weight for one in terms]
     found = []

@@ -17,22 +17,15 @@ _TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 
 def meant_by(terms: Sequence[Term], words: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Of these words, normalised, those that one of the terms stands for, each with the places of these terms."""
-    whole: dict[str, tuple[int, ...]] = {}
-    begun: list[tuple[str, int]] = []
-    for at, term in enumerate(terms):
-        form = stem(term.word)
-        if term.prefix:
-            begun.append((form, at))
-        else:
-            whole[form] = (*whole.get(form, ()), at)
+    asked = [(stem(term.word), term.prefix, at) for at, term in enumerate(terms)]
     # A stemmer changes how words end: most need not be asked about.
-    first_letters = {form[0] for form in [*whole, *(form for form, _ in begun)]}
+    first_letters = {whole[0] for whole, _, _ in asked}
     meant = {}
     for word in [word for word in words if word[0] in first_letters]:
         form = stem(word)
-        places = whole.get(form, ())
-        if begun:
-            places += tuple(at for beginning, at in begun if form.startswith(beginning))
+        places = tuple(
+            at for whole, prefix, at in asked if form == whole or (prefix and form.startswith(whole))
+        )
         if places:
             meant[word] = places
     return meant
