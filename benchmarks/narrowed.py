@@ -34,9 +34,9 @@ class _First:
     def __init__(self, whole: Any) -> None:
         self._whole = whole
 
-    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(N, 64)"""
-        return _shortened(self._whole.embed_frames(frames, captions))
+        return _shortened(self._whole.embed_frames(frames, said))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, 64)"""

@@ -98,7 +98,7 @@ def passes(batches: Sequence[Any], photos: int) -> dict[str, float]:
         "a pass of the backbone": per_photo(backbone().encode, batches, photos),
         # A batch of its own each time: it remembers what was made of it.
         "vector of the image space": per_photo(
-            lambda one: vectors.embed_frames(FrameBatch(*one), [""] * len(one[0])), seen, photos
+            lambda one: vectors.embed_frames(FrameBatch(*one), [()] * len(one[0])), seen, photos
         ),
     }
 

@@ -80,6 +80,11 @@ class Caption(models.Model):
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that it says: the text, then, of a model's, its alternatives."""
+        return (self.text, *self.alternatives)
+
 
 class CaptionPreference(models.Model):
     """The style in which a person wants photos captioned; without a row it is the site's."""

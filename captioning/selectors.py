@@ -72,25 +72,38 @@ def _last_promotion() -> Subquery:
 _WRITTEN = Prepared(_written)
 
 
-def spoken_of(frame_ids: Iterable[int]) -> dict[int, str]:
-    """The sentences of frames that a person wrote, accepted or imported: no model may speak over them."""
-    texts: dict[int, str] = {}
+def said_of(frame_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """All that is said of each of these frames, in their order: the sentence that stands, then, of a model's, the
+    others that it thought of; none where none stands. What the caption space is made of.
+    """
+    ids = list(frame_ids)
+    standing = {frame_id: sentence.caption_id for frame_id, sentence in sentences_of(ids).items()}
+    captions = Caption.objects.in_bulk(standing.values())
+    written = {frame_id: captions[pk].sentences for frame_id, pk in standing.items() if pk in captions}
+    return {frame_id: written.get(frame_id, ()) for frame_id in ids}
+
+
+def spoken_of(frame_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """What a person wrote, accepted or imported of frames, as `said_of` tells it: no model may speak over that."""
+    spoken: dict[int, tuple[str, ...]] = {}
     captions = Caption.objects.filter(_OF_PEOPLE, frame_id__in=list(frame_ids))
     for caption in sorted(captions, key=lambda each: (_preference(each.source, each.state), -each.pk)):
-        texts.setdefault(caption.frame_id, caption.text)
-    return texts
+        spoken.setdefault(caption.frame_id, caption.sentences)
+    return spoken
 
 
-def settled_sentences(frame_ids: Iterable[int], model_id: str) -> dict[int, str]:
-    """The sentences of frames that stand whatever this model writes now; empty where its own was rejected.
+def settled_sentences(frame_ids: Iterable[int], model_id: str) -> dict[int, tuple[str, ...]]:
+    """What is said of frames whatever this model writes now, as `said_of` tells it; none where its own was rejected.
 
-    Frames without one are left out: of them the model's next sentence will stand.
+    The other frames are left out: of them the model's next sentence will stand.
     """
     ids = list(frame_ids)
     decided = Caption.objects.filter(
         frame_id__in=ids, source=Caption.Source.MODEL, model_id=model_id, state__in=Caption.DECIDED
     )
-    own = {caption.frame_id: "" if caption.state == State.REJECTED else caption.text for caption in decided}
+    own = {
+        caption.frame_id: () if caption.state == State.REJECTED else caption.sentences for caption in decided
+    }
     return own | spoken_of(ids)
 
 

@@ -105,8 +105,8 @@ class FakeImageEmbedder:
     def __init__(self, checkpoint: object = None, device: str | None = None, **_: Any) -> None:
         self.device = device
 
-    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
-        """(N, dimension) of the mean colours; the captions are not read."""
+    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """(N, dimension) of the mean colours; what is said is not read."""
         colours = [_mean_colour(grid) for grid in frames.features.grid]
         return _unit_rows([_nearness(colour) for colour in colours], self.dimension)
 
@@ -120,7 +120,7 @@ class FakeImageEmbedder:
 
 
 class FakeCaptionEmbedder:
-    """A bag of hashed words: texts that share words are near."""
+    """A bag of hashed words: texts that share words are near. Of a frame it reads all that is said."""
 
     space = "caption"
     model_id = "fake-caption"
@@ -129,9 +129,9 @@ class FakeCaptionEmbedder:
     def __init__(self, checkpoint: object = None, device: str | None = None, **_: Any) -> None:
         self.device = device
 
-    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
-        """(N, dimension) of the captions; the pixels are not read."""
-        return self.embed_queries(captions)
+    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """(N, dimension) of the words of all sentences; the pixels are not read."""
+        return self.embed_queries([" ".join(of_one) for of_one in said])
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, dimension), one row per text."""

@@ -20,7 +20,7 @@ from captioning.captioners.base import CaptionDraft, caption_in_styles
 from captioning.captioners.styles import NORMAL
 from captioning.colours import record_colours
 from captioning.preferences import styles_of_frames
-from captioning.selectors import sentences_of, settled_sentences
+from captioning.selectors import said_of, settled_sentences
 from captioning.unsafe import Scored, record_unsafe, score_unsafe
 from captioning.vision.colours import dominant_colours
 from captioning.vision.context import context_of
@@ -38,7 +38,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Description:
-    """What the models made of N frames. texts: the sentences that stand, a person's over the model's; empty for none.
+    """What the models made of N frames. said: of each what stands, as `said_of` tells it, a person's over the model's.
 
     model_id: of the captioner that wrote the drafts, which another may have succeeded since; embedders: the ids of the
     models of the vectors, by space, likewise.
@@ -46,7 +46,7 @@ class Description:
 
     model_id: str
     drafts: Sequence[CaptionDraft]
-    texts: Sequence[str]
+    said: Sequence[tuple[str, ...]]
     embedders: Mapping[str, str]
     vectors: Mapping[str, NDArray[np.float32]]
     match_scores: NDArray[np.float32]
@@ -103,7 +103,7 @@ def contexts_of(frame_ids: Sequence[int]) -> dict[int, str]:
 
 def look_at(
     pixels: Pixels,
-    settled: Sequence[str | None],
+    settled: Sequence[tuple[str, ...] | None],
     *,
     styles: Sequence[str] = (),
     pictures: Sequence[Pixels] = (),
@@ -111,22 +111,24 @@ def look_at(
 ) -> Description:
     """Run every model over N pictures (uint8, (N, 260, 260, 3)).
 
-    settled: the sentence that stands whatever the captioner writes; empty where a person rejected its own, None
-    where the draft will stand. styles: in which each is to be captioned; none: all in the normal one.
+    settled: what is said whatever the captioner writes; nothing where a person rejected its own, None where the draft
+    will stand. styles: in which each is to be captioned; none: all in the normal one.
     pictures: the same ones whole, for a captioner that reads more than the square. contexts: what is known of each.
     """
     backbone, captioner = captioning.services.backbone(), captioning.services.captioner()
     embedders = {space: search.services.embedder(space) for space in spaces()}
     batch = FrameBatch(pixels, backbone.encode(pixels), pictures, contexts)
     drafts = caption_in_styles(captioner, batch, styles or [NORMAL] * len(batch))
-    texts = [draft.text if said is None else said for said, draft in zip(settled, drafts, strict=True)]
-    vectors = {space: embedder.embed_frames(batch, texts) for space, embedder in embedders.items()}
+    said = [
+        draft.sentences if spoken is None else spoken for spoken, draft in zip(settled, drafts, strict=True)
+    ]
+    vectors = {space: embedder.embed_frames(batch, said) for space, embedder in embedders.items()}
     read = embedders["image"].embed_queries([draft.text for draft in drafts])
     match_scores = (read * vectors["image"]).sum(axis=1)
     return Description(
         captioner.model_id,
         drafts,
-        texts,
+        said,
         {space: embedder.model_id for space, embedder in embedders.items()},
         vectors,
         match_scores,
@@ -157,17 +159,15 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         # Assets after vectors: the index stage locks them in this order, too.
         if made.unsafe is not None:
             record_unsafe(ids, replace(made.unsafe, scores=[made.unsafe.scores[row] for row in rows]))
-        _ask_again_where_others_stand({frame_ids[row]: made.texts[row] for row in rows})
+        _ask_again_where_others_stand({frame_ids[row]: made.said[row] for row in rows})
 
 
-def _ask_again_where_others_stand(embedded: Mapping[int, str]) -> None:
+def _ask_again_where_others_stand(embedded: Mapping[int, tuple[str, ...]]) -> None:
     """A person may have written, decided, or taken words back, or promoted a captioner, while the models ran.
 
     The claims are gone by now, so a wish that comes from here on makes a row of its own.
     """
-    standing = sentences_of(embedded)
-    stands = {each: standing[each].text if each in standing else "" for each in embedded}
-    overtaken = [each for each, text in embedded.items() if stands[each] != text]
+    overtaken = [each for each, said in said_of(embedded).items() if said != embedded[each]]
     if overtaken:
         pipeline.ask_for(pipeline.DESCRIBE, overtaken, express=True)
 

@@ -8,7 +8,7 @@ from django.conf import settings
 import captioning.services
 import search.embeddings
 import search.services
-from captioning.selectors import sentences_of
+from captioning.selectors import said_of
 from captioning.vision.frames import FrameBatch
 from core.errors import SightlineError
 from library.models import Frame
@@ -47,9 +47,7 @@ def _embed(model: SpaceModel, frame_ids: Sequence[int]) -> dict[int, str]:
     if squares:
         pixels = np.stack(list(squares.values()))
         batch = FrameBatch(pixels, captioning.services.backbone().encode(pixels))
-        sentences = sentences_of(list(squares))
-        texts = [sentences[each].text if each in sentences else "" for each in squares]
-        vectors = switching.embedder_of(model).embed_frames(batch, texts)
+        vectors = switching.embedder_of(model).embed_frames(batch, list(said_of(squares).values()))
         search.embeddings.record(model.space, model.model_id, list(squares), vectors)
         search.services.index_frames(squares)
     return failed

@@ -79,7 +79,7 @@ def encode_pixels(raw: bytes) -> NDArray[np.float32]:
 
     pixels = _square(raw)[None]
     batch = FrameBatch(pixels, captioning.services.backbone().encode(pixels))
-    return np.asarray(search.services.embedder("image").embed_frames(batch, [""])[0], dtype=np.float32)
+    return np.asarray(search.services.embedder("image").embed_frames(batch, [()])[0], dtype=np.float32)
 
 
 def _square(raw: bytes) -> NDArray[np.uint8]:

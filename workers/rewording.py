@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from django.db import transaction
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 import captioning.services
@@ -17,7 +18,7 @@ import search.indexing
 import search.services
 from captioning.active import active_caption_model_id, active_caption_model_id_or_none
 from captioning.models import ReviewDecision
-from captioning.selectors import frames_captioned_by, frames_captioned_by_others_too, sentences_of
+from captioning.selectors import frames_captioned_by, frames_captioned_by_others_too, said_of
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import Conflict
@@ -35,10 +36,14 @@ _SAME = 0.9999
 def follow_standing(progress: Progress) -> int:
     """Embed anew where the active version's return changed which sentence stands; returns how many frames.
 
-    Goes over all frames of which it and another version wrote, and writes only what differs; safe to repeat.
+    Goes over all frames of which it and another version wrote.
     """
-    both = frames_captioned_by_others_too(active_caption_model_id())
-    frame_ids = list(both.order_by("-pk").values_list("pk", flat=True))
+    return follow(frames_captioned_by_others_too(active_caption_model_id()), progress)
+
+
+def follow(frames: QuerySet[Frame], progress: Progress) -> int:
+    """Embed anew those of which something else is said than their vector says; returns how many. Safe to repeat."""
+    frame_ids = list(frames.order_by("-pk").values_list("pk", flat=True))
     changed = 0
     for done, chunk in _chunks(frame_ids):
         changed += _follow(chunk)
@@ -49,8 +54,8 @@ def follow_standing(progress: Progress) -> int:
 def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
     """Delete what one model wrote, and have search forget it chunk by chunk; returns how many captions.
 
-    A frame that is left without a caption waits for the active version; until then the empty sentence is what is
-    embedded. Conflict for the active version, whose captions would only be written again.
+    A frame that is left without a caption waits for the active version; until then its vector is that of nothing
+    said. Conflict for the active version, whose captions would only be written again.
     """
     if model_id == active_caption_model_id_or_none():
         raise Conflict(f"{model_id} is the active captioner: promote another one first.")
@@ -67,8 +72,8 @@ def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
 def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
     """Make a reviewer's decision, and have search follow it in the same transaction.
 
-    So a rejected sentence is found by nobody from the commit on: the vector of what stands now, or of the empty
-    sentence, is numbered and the keyword document written with the decision, and neither waits for a worker.
+    So a rejected sentence is found by nobody from the commit on: the vector of what stands now, or of
+    nothing, is numbered and the keyword document written with the decision, and neither waits for a worker.
     """
     search.services.embedder(CAPTION_SPACE)  # loaded before anything is locked
     with transaction.atomic():
@@ -81,20 +86,20 @@ def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
 
 
 def _follow(frame_ids: Sequence[int]) -> int:
-    texts = _standing(frame_ids)
+    said = said_of(frame_ids)
     embedder = search.services.embedder(CAPTION_SPACE)
-    wanted = dict(zip(texts, _embedded(embedder, list(texts.values())), strict=True))
+    wanted = dict(zip(said, _embedded(embedder, list(said.values())), strict=True))
     with transaction.atomic():
         _lock(frame_ids)
         # Who wrote meanwhile has seen to the vector, too.
-        standing = _standing(frame_ids)
+        said_now = said_of(frame_ids)
         kept = Embedding.objects.filter(
             space=CAPTION_SPACE, model_id=embedder.model_id, frame_id__in=list(wanted)
         )
         changed = [
             frame_id
             for frame_id, vector in kept.values_list("frame_id", "vector")
-            if standing[frame_id] == texts[frame_id]
+            if said_now[frame_id] == said[frame_id]
             and float(np.frombuffer(bytes(vector), dtype="<f4") @ wanted[frame_id]) < _SAME
         ]
         if changed:
@@ -108,9 +113,9 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     """In one transaction: the words go, and what is left, or nothing, is what is embedded."""
     with transaction.atomic():
         _lock(frame_ids)
-        before = _standing(frame_ids)
+        before = said_of(frame_ids)
         wiped = captioning.services.delete_captions(frame_ids, model_id)
-        left = {frame_id: text for frame_id, text in _standing(frame_ids).items() if text != before[frame_id]}
+        left = {frame_id: said for frame_id, said in said_of(frame_ids).items() if said != before[frame_id]}
         if left:
             embedder = search.services.embedder(CAPTION_SPACE)
             vectors = _embedded(embedder, list(left.values()))
@@ -118,19 +123,13 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     return wiped
 
 
-def _standing(frame_ids: Sequence[int]) -> dict[int, str]:
-    """The sentence that stands for each of these frames, in order; empty where none does."""
-    sentences = sentences_of(frame_ids)
-    return {frame_id: sentences[frame_id].text if frame_id in sentences else "" for frame_id in frame_ids}
-
-
-def _embedded(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of sentences (N, dimension), as the describe stage makes them, with blank pictures."""
-    blank = np.broadcast_to(np.zeros((), dtype=np.uint8), (len(texts), INPUT_SIZE_PX, INPUT_SIZE_PX, 3))
+def _embedded(embedder: Embedder, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """Vectors of what is said (N, dimension), as the describe stage makes them, with blank pictures."""
+    blank = np.broadcast_to(np.zeros((), dtype=np.uint8), (len(said), INPUT_SIZE_PX, INPUT_SIZE_PX, 3))
     features = Features(
-        np.zeros((len(texts), 0, 0), dtype=np.float16), np.zeros((len(texts), 0), dtype=np.float32)
+        np.zeros((len(said), 0, 0), dtype=np.float16), np.zeros((len(said), 0), dtype=np.float32)
     )
-    return embedder.embed_frames(FrameBatch(blank, features), texts)
+    return embedder.embed_frames(FrameBatch(blank, features), said)
 
 
 def _have_words_read_again(frame_ids: Sequence[int]) -> None:

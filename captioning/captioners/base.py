@@ -24,6 +24,11 @@ class CaptionDraft:
     evidence: Mapping[str, float] = field(default_factory=dict)
     style: str = NORMAL
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that it says: the text, then its alternatives."""
+        return (self.text, *self.alternatives)
+
 
 def draft_of(
     texts: Sequence[str],

@@ -29,7 +29,8 @@ _BATCH = 32
 @dataclass(frozen=True)
 class Seen:
     """Of N products: the sentence that the default captioner wrote, and whether the screen lets it through (N,); unit
-    vectors (N, D) of the picture (look, texture), of that sentence (caption), and of the name that people gave (text).
+    vectors (N, D) of the picture (look, texture), of all that the captioner said of it (caption), and of the name that
+    people gave (text).
     """
 
     captions: tuple[str, ...]
@@ -42,8 +43,9 @@ class Seen:
 
 def seen(products: Products, cache_dir: Path) -> Seen:
     """What the models of the settings see and read. Batches that `cache_dir` holds already are not computed again."""
-    held, model_id = _seen_in_pictures(products.pictures, cache_dir)
-    sentences, thresholds = configured_embedder("caption"), _screen_of(model_id)
+    sentences = configured_embedder("caption")
+    held, model_id = _seen_in_pictures(products.pictures, sentences, cache_dir)
+    thresholds = _screen_of(model_id)
     captions = tuple(str(text) for text in held["captions"])
     told = zip(captions, held["confidence"].tolist(), held["match"].tolist(), strict=True)
     return Seen(
@@ -51,15 +53,17 @@ def seen(products: Products, cache_dir: Path) -> Seen:
         np.array([not doubts(*one, thresholds) for one in told]),
         held["look"],
         held["texture"],
-        sentences.embed_queries(captions),
+        held["caption"],
         sentences.embed_queries(list(products.names)),
     )
 
 
-def _seen_in_pictures(pictures: Sequence[Path], cache_dir: Path) -> tuple[dict[str, NDArray[Any]], str]:
+def _seen_in_pictures(
+    pictures: Sequence[Path], sentences: Embedder, cache_dir: Path
+) -> tuple[dict[str, NDArray[Any]], str]:
     """All pictures' rows by name, and who wrote the captions."""
     captioner, dual = captioner_named(None), configured_embedder("image")
-    folder = cache_dir / _key(pictures, captioner.model_id, dual.model_id)
+    folder = cache_dir / _key(pictures, captioner.model_id, dual.model_id, sentences.model_id)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{start:06d}.npz" for start in range(0, len(pictures), _BATCH)]
     missing = [at for at, file in enumerate(files) if not file.is_file()]
@@ -70,20 +74,21 @@ def _seen_in_pictures(pictures: Sequence[Path], cache_dir: Path) -> tuple[dict[s
     batches = frame_batches(images, backbone(), captioner, _BATCH) if images else iter(())
     for at, frames in zip(missing, tqdm(batches, total=len(missing), desc="captions"), strict=True):
         scratch = files[at].with_suffix(".new.npz")
-        np.savez(scratch, **_look_at(frames, captioner, dual))
+        np.savez(scratch, **_look_at(frames, captioner, dual, sentences))
         scratch.replace(files[at])
     held = [np.load(file) for file in files]
     return {name: np.concatenate([one[name] for one in held]) for name in held[0].files}, captioner.model_id
 
 
-def _look_at(frames: FrameBatch, captioner: Captioner, dual: Embedder) -> dict[str, Any]:
+def _look_at(frames: FrameBatch, captioner: Captioner, dual: Embedder, sentences: Embedder) -> dict[str, Any]:
     drafts = captioner.caption(frames)
-    sentences = [draft.text for draft in drafts]
-    look = dual.embed_frames(frames, sentences)
+    captions, said = [draft.text for draft in drafts], [draft.sentences for draft in drafts]
+    look = dual.embed_frames(frames, said)
     return {
-        "captions": sentences,
+        "captions": captions,
         "confidence": [draft.confidence for draft in drafts],
-        "match": (dual.embed_queries(sentences) * look).sum(axis=1),
+        "match": (dual.embed_queries(captions) * look).sum(axis=1),
+        "caption": sentences.embed_frames(frames, said),
         "look": look,
         "texture": textures(frames.features.grid),
     }

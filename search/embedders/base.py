@@ -28,8 +28,9 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Length of one vector."""
 
-    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
-        """(N, dimension), one row per frame; `captions` holds the sentence of each frame."""
+    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """(N, dimension), one row per frame; `said` holds of each frame the sentence that stands, then the others
+        that its writer thought of; none where nothing is said of it."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(M, dimension), one row per text that a person typed."""

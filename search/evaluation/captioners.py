@@ -135,7 +135,8 @@ def measured(
         written = loaded.caption(frames)
         seconds += time.perf_counter() - started
         texts = [draft.text for draft in written]
-        cosines += (dual.embed_queries(texts) * dual.embed_frames(frames, texts)).sum(axis=1).tolist()
+        pictures = dual.embed_frames(frames, [draft.sentences for draft in written])
+        cosines += (dual.embed_queries(texts) * pictures).sum(axis=1).tolist()
         drafts += written
     captions = tuple(draft.text for draft in drafts)
     references = [image.captions for image in images]

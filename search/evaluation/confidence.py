@@ -70,7 +70,8 @@ def observed(images: Sequence[CaptionedImage], captioner: Captioner) -> Observed
     for frames in tqdm(frame_batches(images, backbone(), captioner, _BATCH), total=total, desc="captions"):
         written = captioner.caption(frames)
         texts = [draft.text for draft in written]
-        matches += (dual.embed_queries(texts) * dual.embed_frames(frames, texts)).sum(axis=1).tolist()
+        pictures = dual.embed_frames(frames, [draft.sentences for draft in written])
+        matches += (dual.embed_queries(texts) * pictures).sum(axis=1).tolist()
         drafts += written
     if not all(draft.evidence for draft in drafts):
         raise InvalidInput(

@@ -39,7 +39,7 @@ def ingest(images: Sequence[CaptionedImage]) -> list[Query]:
         captioning.record_auto_tags(ids, batch.features.logits)
         for space in spaces():
             model = embedder(space)
-            vectors = model.embed_frames(batch, [draft.text for draft in drafts])
+            vectors = model.embed_frames(batch, [draft.sentences for draft in drafts])
             embeddings.record(space, model.model_id, ids, vectors)
         indexing.index_frames(ids)
     return [

@@ -184,7 +184,7 @@ def _pictures(images: Sequence[CaptionedImage], encoder: DualEncoder) -> Tensor:
     rows = []
     for start in tqdm(range(0, len(images), _BATCH), desc="pictures", leave=False):
         pixels = np.stack([load_pixels(image.path) for image in images[start : start + _BATCH]])
-        rows.append(encoder.embed_frames(FrameBatch(pixels, backbone.encode(pixels)), [""] * len(pixels)))
+        rows.append(encoder.embed_frames(FrameBatch(pixels, backbone.encode(pixels)), [()] * len(pixels)))
     return torch.from_numpy(np.concatenate(rows))
 
 

@@ -27,7 +27,7 @@ class TestDecisions:
         caption = doubted(alice)
         decision = decided(alice, caption, "accept")
         assert state_of(caption) == "accepted"
-        assert spoken_of([caption.frame_id]) == {caption.frame_id: "a dog"}
+        assert spoken_of([caption.frame_id]) == {caption.frame_id: caption.sentences}
         assert (decision.before, decision.after, decision.state_before) == ("a dog", "a dog", "to_review")
         assert (decision.reviewer, decision.model_id, decision.kind) == (alice, MODEL, "accept")
 

@@ -21,6 +21,7 @@ from captioning.selectors import (
     auto_tags_of,
     caption_of,
     frames_without_caption,
+    said_of,
     sentences_of,
     spoken_of,
 )
@@ -72,13 +73,27 @@ def test_a_former_model_s_words_stand_until_the_active_one_has_written(frame: Fr
     assert list(frames_without_caption()) == [frame]
 
 
+def test_a_model_says_its_alternatives_too_and_a_person_their_sentence_alone(
+    frame: Frame, alice: User
+) -> None:
+    assert said_of([frame.pk]) == {frame.pk: ()}
+    services.record_captions([(frame.pk, CaptionDraft("a dog", 0.9, ("a wolf", "an animal")))], "m")
+    written = Caption.objects.get()
+    assert said_of([frame.pk, -1]) == {frame.pk: ("a dog", "a wolf", "an animal"), -1: ()}
+    services.edit_caption(frame, "my dog", alice)
+    assert said_of([frame.pk]) == {frame.pk: ("my dog",)}
+    services.edit_caption(frame, "", alice)
+    Caption.objects.filter(pk=written.pk).update(state=Caption.State.REJECTED)
+    assert said_of([frame.pk]) == {frame.pk: ()}
+
+
 def test_a_person_stands_over_an_import_and_an_import_over_the_model(frame: Frame, alice: User) -> None:
     describe(frame, "model")
     Caption.objects.create(frame=frame, source="imported", text="imported")
     assert caption_of(frame).text == "imported"  # type: ignore[union-attr]
     assert services.edit_caption(frame, "  by  hand\n", alice).text == "by hand"  # type: ignore[union-attr]
     assert caption_of(frame).text == "by hand"  # type: ignore[union-attr]
-    assert spoken_of([frame.pk]) == {frame.pk: "by hand"}
+    assert spoken_of([frame.pk]) == {frame.pk: ("by hand",)}
     describe(frame, "model again")
     assert caption_of(frame).text == "by hand"  # type: ignore[union-attr]
 
@@ -172,7 +187,7 @@ def test_an_accepted_sentence_stands_before_what_the_active_model_wrote(frame: F
     decided(frame, Caption.State.ACCEPTED, "former")
     describe(frame, "a cat")
     assert sentences_of([frame.pk])[frame.pk].text == "an old dog"
-    assert spoken_of([frame.pk]) == {frame.pk: "an old dog"}
+    assert spoken_of([frame.pk]) == {frame.pk: ("an old dog",)}
 
 
 def test_a_rejected_sentence_does_not_stand_and_neither_does_one_behind_it(frame: Frame) -> None:

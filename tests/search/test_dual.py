@@ -157,7 +157,7 @@ def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbo
         weight.mul_(1.05)  # learned
     dual.save_towers(tmp_path, towers, shape)
     encoder = dual.DualEncoder(str(tmp_path), device="cpu")
-    vectors = encoder.embed_frames(FrameBatch(pixels, features), ["", ""])
+    vectors = encoder.embed_frames(FrameBatch(pixels, features), [(), ()])
     expected = towers.images(torch.from_numpy(features.trunk), torch.from_numpy(features.logits))
     assert (vectors * expected.numpy()).sum(axis=1) == pytest.approx(1.0, abs=0.01)
     sentences = [["a dog", "noise"], ["a dog"]]
@@ -165,7 +165,7 @@ def test_towers_with_a_last_stage_of_their_own_begin_with_what_the_shared_backbo
     np.testing.assert_allclose(one, encoder.embed_queries(["a dog", "noise"]) @ vectors[0], atol=1e-3)
     np.testing.assert_allclose(other, encoder.embed_queries(["a dog"]) @ vectors[1], atol=1e-3)
     with pytest.raises(ModelUnavailable, match="BACKBONE"):
-        encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), ["", ""])
+        encoder.embed_frames(FrameBatch(pixels, replace(features, trunk=None)), [(), ()])
 
 
 @pytest.mark.models
@@ -200,13 +200,13 @@ def test_a_vector_is_that_of_the_mean_of_all_looks_and_is_made_once(
     read = [(torch.from_numpy(each.grid).float(), torch.from_numpy(each.logits)) for each in seen]
     mean = sum(encoder.towers.images(*each)[:, :-1] for each in read)
     assert isinstance(mean, torch.Tensor)
-    vectors = encoder.embed_frames(frames, [""] * 3)
+    vectors = encoder.embed_frames(frames, [()] * 3)
     cosines = torch.cosine_similarity(torch.from_numpy(vectors[:, :-1]), mean)
     torch.testing.assert_close(cosines, torch.ones(3), rtol=0, atol=1e-3)
 
     monkeypatch.setattr(encoder, "backbone", None)  # another look would fail
     encoder.match(frames, [["a dog"], [], []])
-    np.testing.assert_array_equal(encoder.embed_frames(frames.rows([2, 0]), ["", ""]), vectors[[2, 0]])
+    np.testing.assert_array_equal(encoder.embed_frames(frames.rows([2, 0]), [(), ()]), vectors[[2, 0]])
 
 
 @pytest.mark.models

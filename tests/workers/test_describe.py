@@ -23,6 +23,7 @@ from search.models import Embedding
 from search.services import search_text
 from tests import fakes
 from tests.workers.conftest import MakeAssets, run_all
+from tests.workers.words import caption_vector
 from workers import describe, messages, pipeline, runner, stages
 from workers.models import StageRun
 from workers.selectors import stages_of
@@ -105,7 +106,7 @@ def test_each_owner_s_photos_are_captioned_in_their_style_within_one_claim(
         ("green", "short"),
         ("white", "short"),
     ]
-    assert vector_of(his[0].frames.get(), "caption") == embedded("green")
+    assert vector_of(his[0].frames.get(), "caption") == caption_vector(his[0].frames.get(), "green")
 
 
 def test_another_choice_is_of_photos_to_come_and_a_run_over_all_does_the_rest(
@@ -201,7 +202,7 @@ def test_a_person_s_words_stand_and_are_what_is_embedded(make_assets: MakeAssets
     runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
     assert caption_of(frame).text == "my grandmother's sofa"  # type: ignore[union-attr]
     assert Caption.objects.get(source="model").text == "a red picture"
-    assert vector_of(frame, "caption") == embedded("my grandmother's sofa")
+    assert vector_of(frame, "caption") == caption_vector(frame, "my grandmother's sofa")
 
 
 @pytest.mark.parametrize("words", ["a sofa", ""])
@@ -221,7 +222,7 @@ def test_words_written_while_models_look_are_embedded_afterwards(
     during_models(monkeypatch, edit)
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
     runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
-    assert vector_of(frame, "caption") == embedded(words or "a red picture")
+    assert vector_of(frame, "caption") == caption_vector(frame, words or "a red picture")
 
 
 def test_without_a_model_pictures_wait_and_the_loop_stops(
@@ -271,10 +272,6 @@ def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
 
 def vector_of(frame: Frame, space: str) -> bytes:
     return bytes(Embedding.objects.get(frame=frame, space=space).vector)
-
-
-def embedded(text: str) -> bytes:
-    return fakes.FakeCaptionEmbedder().embed_queries([text]).tobytes()
 
 
 def test_a_transparent_or_tiny_picture_is_described_too(make_assets: MakeAssets, alice: User) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from captioning import services
 from captioning.models import Caption
@@ -11,6 +12,7 @@ from core.errors import Conflict
 from search.models import Embedding
 from search.services import search_text
 from tests.captioning.checkpoints import MakeVersion
+from tests.fakes import FakeCaptionEmbedder
 from tests.workers.conftest import MakeAssets
 from tests.workers.words import frames_made, promoted, rolled_back, run_stages, said, said_text, search_agrees
 from workers import pipeline, runner, stages
@@ -100,3 +102,26 @@ def test_jobs_of_following_are_not_merged_with_one_at_work() -> None:
     Job.objects.update(state="running")
     pipeline.captioner_changed()
     assert Job.objects.count() == 2
+
+
+def test_vectors_of_before_follow_what_is_said_and_those_that_say_it_keep_their_number(
+    make_assets: MakeAssets, alice: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, human = (asset.frames.get() for asset in frames_made(make_assets, "red", "green"))
+    run_stages()
+    services.edit_caption(human, "my own words", alice)
+    pipeline.caption_changed(human)
+    runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
+    run_stages()
+    numbers = dict(Embedding.objects.filter(space="caption").values_list("frame_id", "number"))
+    alone = FakeCaptionEmbedder().embed_queries([said_text(old)]).tobytes()
+    Embedding.objects.filter(frame=old, space="caption").update(vector=alone)
+    assert not search_agrees(old, said_text(old))
+    call_command("embedder", "follow", verbosity=0)
+    assert capsys.readouterr().out.startswith("1 frames")
+    run_stages()
+    assert search_agrees(old, said_text(old))
+    assert search_agrees(human, "my own words")
+    after = dict(Embedding.objects.filter(space="caption").values_list("frame_id", "number"))
+    assert after[human.pk] == numbers[human.pk]
+    assert after[old.pk] not in (None, numbers[old.pk])

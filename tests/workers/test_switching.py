@@ -36,8 +36,8 @@ class Mirrored(FakeImageEmbedder):
 
     model_id = "mirrored"
 
-    def embed_frames(self, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
-        return -super().embed_frames(frames, captions)
+    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        return -super().embed_frames(frames, said)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return -super().embed_queries(texts)

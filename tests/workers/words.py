@@ -37,15 +37,22 @@ def said(frame: Frame) -> str:
 
 
 def search_agrees(frame: Frame, text: str) -> bool:
-    """Whether vector and keyword document hold these words, and the vector is numbered."""
+    """Whether keyword document and vector hold these words, the vector their writer's other sentences, too, and it is
+    numbered."""
     vector = Embedding.objects.get(frame=frame, space="caption")
     document = KeywordDocument.objects.get(asset=frame.asset_id)
-    wanted = FakeCaptionEmbedder().embed_queries([text]).tobytes()
     return (
-        bytes(vector.vector) == wanted
+        bytes(vector.vector) == caption_vector(frame, text)
         and vector.number is not None
         and text.split()[-1:] == (document.captions.split()[-1:])
     )
+
+
+def caption_vector(frame: Frame, text: str) -> bytes:
+    """As it should be where this sentence, or none, stands."""
+    caption = caption_of(frame)
+    assert (caption.text if caption else "") == text
+    return FakeCaptionEmbedder().embed_queries([" ".join(caption.sentences) if caption else ""]).tobytes()
 
 
 def said_text(frame: Frame) -> str:

@@ -8,10 +8,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from core.errors import NeedsForce, SightlineError
+from library.models import Frame
 from search import switching
 from search.active import spaces
 from search.index.base import Progress
 from search.models import SpaceModel, SpaceSwitch
+from workers import pipeline, rewording
 from workers.embedding import embed_beside
 
 
@@ -106,6 +108,14 @@ def _rollback(command: Command, options: dict[str, Any]) -> None:
     command.stdout.write(f"Searches ask {switching.roll_back(options['space']).model} again.")
 
 
+def _follow(command: Command, options: dict[str, Any]) -> None:
+    """embed anew the frames of which something else is said than their vector of the caption space says"""
+    with tqdm(unit=" frames", disable=options["verbosity"] == 0) as bar:
+        changed = rewording.follow(Frame.objects.all(), _shown_in(bar))
+    pipeline.wake()
+    command.stdout.write(f"{changed:,} frames have another vector of what is said of them.")
+
+
 def _forget(command: Command, options: dict[str, Any]) -> None:
     """delete the vectors of a model that is not active"""
     deleted = switching.forget(options["space"], options["model_id"])
@@ -145,5 +155,6 @@ _ACTIONS: dict[str, tuple[Callable[[Command, dict[str, Any]], None], tuple[str, 
     "evaluate": (_evaluate, ("space", "model_id", "dataset", "split", "limit")),
     "promote": (_promote, ("space", "model_id", "force")),
     "rollback": (_rollback, ("space",)),
+    "follow": (_follow, ()),
     "forget": (_forget, ("space", "model_id")),
 }
