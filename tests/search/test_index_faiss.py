@@ -196,6 +196,26 @@ class TestPlannedKinds:
         assert report.latency_ms > 0
         assert report.memory_bytes > 200 * DIMENSION
 
+    def test_a_graph_is_asked_from_far_off_its_rows(
+        self, rows: ListedRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beside a row even a walk that is cut short ends there: 0.995 was measured of a graph that found 0.947."""
+        rows.put(range(1, 3001), unit_vectors(3000, 7))
+        asked: list[tuple[str, float]] = []
+
+        def nearest(self: lookup.Lookup, query: Any, k: int, keep: Any = None) -> Any:
+            hits = found(self, query, k, keep)
+            asked.append((str(self.kind), float(hits.scores[0])))
+            return hits
+
+        found = lookup.Lookup.nearest
+        monkeypatch.setattr(lookup.Lookup, "nearest", nearest)
+        for kind in ("hnsw", "ivf"):
+            FaissIndex(rows, tmp_path / kind, Budget(kind=kind)).rebuild("first")
+        nearness = {kind: np.mean([score for each, score in asked if each == kind]) for kind, _ in asked}
+        assert nearness["hnsw"] < 0.7
+        assert nearness["ivf"] > 0.8
+
     def test_every_vector_is_found_though_only_some_cells_are_looked_into(
         self, rows: ListedRows, tmp_path: Path
     ) -> None:

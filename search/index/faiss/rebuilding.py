@@ -1,5 +1,6 @@
 """One rebuild: rows stream to the disk, codes are made of them as planned, and what is found good is published."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,11 @@ from search.index.faiss import planning, recipes
 from search.index.faiss.generations import About, Draft, GenerationStore, Sealed
 from search.index.faiss.lookup import Lookup
 from search.index.faiss.planning import Kind, Plan
-from search.index.recall import SAMPLE_SIZE, RecallProbe
+from search.index.recall import FAR_OFF_THE_ROWS, SAMPLE_SIZE, RecallProbe
 from search.index.scan import positions_of
+
+#: What asks an index of each kind.
+Probes = Mapping[Kind, RecallProbe]
 
 
 @dataclass(frozen=True)
@@ -34,39 +38,49 @@ def rebuild(
     before = store.current()
     store.prune(keep={before} if before else set())
     position = source.position()
-    probe = RecallProbe(source.sample(SAMPLE_SIZE, position.number))
+    probes = _probes(source, position, budget)
     with closing(store.begin(name)) as draft:
-        exact = _filled(draft, source, position, probe, progress)
-        choice = _chosen(draft, exact, probe, budget)
+        exact = _filled(draft, source, position, probes, progress)
+        choice = _chosen(draft, exact, probes, budget)
         draft.describe(_about(choice, source, position))
     sealed = store.open(name)
     if sealed is None:
         raise EngineUnavailable(f"The new index generation {name} was written in another format.")
-    _verify(sealed, source, position, probe, budget)
+    _verify(sealed, source, position, probes[sealed.lookup.kind], budget)
     store.publish(name)
     store.prune(keep={name, before} if before else {name})
     return _report(sealed.about)
 
 
+def _probes(source: RowSource, position: Position, budget: Budget) -> Probes:
+    sample = source.sample(SAMPLE_SIZE, position.number)
+    near = RecallProbe(sample)
+    planned = planning.plans(source.count(position.number), sample.vectors.shape[1], budget)
+    graph = any(plan.kind is Kind.HNSW for plan in planned)
+    return dict.fromkeys(Kind, near) | ({Kind.HNSW: RecallProbe(sample, FAR_OFF_THE_ROWS)} if graph else {})
+
+
 def _filled(
-    draft: Draft, source: RowSource, position: Position, probe: RecallProbe, progress: Progress | None
+    draft: Draft, source: RowSource, position: Position, probes: Probes, progress: Progress | None
 ) -> Lookup:
     total = source.count(position.number)
     done = 0
     for rows in source.rows(0, position.number):
         draft.append(rows)
-        probe.observe(rows)
+        for probe in set(probes.values()):
+            probe.observe(rows)
         done += len(rows)
         if progress:
             progress(min(done, total), total)
     return draft.finish_rows()
 
 
-def _chosen(draft: Draft, exact: Lookup, probe: RecallProbe, budget: Budget) -> Choice:
+def _chosen(draft: Draft, exact: Lookup, probes: Probes, budget: Budget) -> Choice:
     """The first planned kind that reaches the floor. The last is FLAT, which does."""
     failed = ""
     planned = planning.plans(len(exact), draft.dimension, budget)
     for plan in planned:
+        probe = probes[plan.kind]
         if plan.kind is Kind.FLAT or not len(exact):
             draft.drop_codes()
             recall, latency_ms = probe.measured(exact.nearest)

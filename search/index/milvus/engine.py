@@ -26,7 +26,7 @@ from search.index.base import (
 )
 from search.index.milvus.collections import Collections, State, mark_of
 from search.index.milvus.server import MilvusServer
-from search.index.recall import SAMPLE_SIZE, RecallProbe
+from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, SAMPLE_SIZE, RecallProbe
 from search.index.scan import best_of, check_query, scan
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,9 @@ class MilvusIndex:
         sample = self._source.sample(SAMPLE_SIZE, position.number)
         if not len(sample):
             return self._emptied(token)
-        probe, dimension = RecallProbe(sample), sample.vectors.shape[1]
+        # What is not made of cells is a graph, or misses nothing anyway.
+        moved = OFF_THE_ROWS if self._server.index.startswith("IVF") else FAR_OFF_THE_ROWS
+        probe, dimension = RecallProbe(sample, moved), sample.vectors.shape[1]
         collection = self._collections.create(token, name, dimension)
         total, done = self._source.count(position.number), 0
         for rows in self._source.rows(0, position.number):
