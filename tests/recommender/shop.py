@@ -2,19 +2,37 @@
 
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from recommender.interactions import Received, receive
 from recommender.item_content import checked_content
 from recommender.item_vectors import embed_items
 from recommender.items import put_items
 from recommender.models import Item, Site
+from tests.recommender.sites import site
 
 
-def put(site: Site, /, **titles: str) -> None:
+def put(of: Site, /, **titles: str) -> None:
     """Items by external id, with their titles."""
-    put_items(site, {name: checked_content({"title": title}) for name, title in titles.items()})
-    embed_items(Item.objects.filter(site=site).values_list("pk", flat=True))
+    put_items(of, {name: checked_content({"title": title}) for name, title in titles.items()})
+    embed_items(Item.objects.filter(site=of).values_list("pk", flat=True))
 
 
-def did(site: Site, visitor: str, kind: str, *items: str, **more: Any) -> Received:
+def furnished(owner: User) -> Site:
+    """A site with sofas, boats and a pan, whose lists are not made various."""
+    made = site(owner, diversity=0.0)
+    put(
+        made,
+        sofa1="red sofa of leather",
+        sofa2="red sofa of cotton",
+        sofa3="red sofa of wool",
+        boat1="wooden boat with sails",
+        boat2="wooden boat with oars",
+        pan="iron pan for eggs",
+    )
+    return made
+
+
+def did(of: Site, visitor: str, kind: str, *items: str, **more: Any) -> Received:
     """A visitor does the same with each of these items."""
-    return receive(site, [{"visitor": visitor, "kind": kind, "item": item, **more} for item in items])
+    return receive(of, [{"visitor": visitor, "kind": kind, "item": item, **more} for item in items])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from tests.search.listed_rows import ListedRows, unit_vectors
 from tests.search.photos import person
 
 
@@ -22,3 +23,11 @@ def alice(db: None) -> User:
 @pytest.fixture
 def bob(db: None) -> User:
     return person("bob")
+
+
+@pytest.fixture
+def rows() -> ListedRows:
+    """Two hundred vectors, as an index is made of them."""
+    filled = ListedRows()
+    filled.put(range(1, 201), unit_vectors(200, 1))
+    return filled

@@ -6,7 +6,8 @@ import pytest
 
 from search.index.base import VectorIndex
 from search.index.exact import ExactIndex
-from tests.search.index_contract import IndexContract, ListedRows
+from tests.search.index_contract import IndexContract
+from tests.search.listed_rows import ListedRows
 
 
 class TestExact(IndexContract):

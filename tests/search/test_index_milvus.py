@@ -13,13 +13,15 @@ from core import backends
 from core.errors import EngineUnavailable
 from library.selectors import AssetFilters
 from search.checking import check_index
-from search.index.base import EVERYTHING, Budget, VectorIndex
+from search.index.base import EVERYTHING, Budget, Rows, VectorIndex
 from search.index.milvus import engine as milvus
 from search.index.milvus.collections import Collections
 from search.index.milvus.engine import MilvusIndex
 from search.index.milvus.server import MilvusServer
+from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, RecallProbe
 from search.services import describe_index, rebuild_index, search_text
-from tests.search.index_contract import IndexContract, ListedRows, unit_vectors
+from tests.search.index_contract import IndexContract
+from tests.search.listed_rows import ListedRows, unit_vectors
 from tests.search.photos import many, photo
 
 
@@ -31,13 +33,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from milvus_lite.server_manager import server_manager_instance
 
     server_manager_instance.release_all()
-
-
-@pytest.fixture
-def rows() -> ListedRows:
-    filled = ListedRows()
-    filled.put(range(1, 201), unit_vectors(200, 1))
-    return filled
 
 
 class TestMilvus(IndexContract):
@@ -54,6 +49,21 @@ def built(rows: ListedRows, uri: str, name: str = "first", **how: Any) -> Milvus
     engine = MilvusIndex(rows, MilvusServer(uri, **how))
     engine.rebuild(name)
     return engine
+
+
+@pytest.mark.parametrize(("kind", "far"), [("HNSW", True), ("FLAT", True), ("IVF_FLAT", False)])
+def test_what_is_not_made_of_cells_is_asked_from_far_off_its_rows(
+    rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch, kind: str, far: bool
+) -> None:
+    moved: list[float] = []
+
+    def probe(sample: Rows, by: float) -> RecallProbe:
+        moved.append(by)
+        return RecallProbe(sample, by)
+
+    monkeypatch.setattr(milvus, "RecallProbe", probe)
+    built(rows, uri, index=kind, effort=200)
+    assert moved == [FAR_OFF_THE_ROWS if far else OFF_THE_ROWS]
 
 
 def test_what_the_writer_applied_is_in_the_collection_and_no_longer_scanned(

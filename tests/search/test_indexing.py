@@ -20,7 +20,7 @@ from search.rows import EmbeddingRows
 from search.selectors import frames_to_index, frames_without_embedding
 from search.services import describe_index, index_frames, rebuild_index, search_text
 from tests.query_plans import plan_of
-from tests.search.index_contract import unit_vectors
+from tests.search.listed_rows import unit_vectors
 from tests.search.photos import describe, many, photo, stored
 
 pytestmark = pytest.mark.django_db
