@@ -34,7 +34,7 @@ class _First:
     def __init__(self, whole: Any) -> None:
         self._whole = whole
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, 64)"""
         return _shortened(self._whole.embed_frames(frames, said))
 

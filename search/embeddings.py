@@ -10,13 +10,16 @@ from library.models import Frame
 from search.models import Embedding
 
 _LENGTH_TOLERANCE = 1e-3
+#: Cosine above which two vectors say the same: batches of other sizes differ in the last bits.
+_SAME = 0.9999
 
 
 def record(space: str, model_id: str, frame_ids: Sequence[int], vectors: NDArray[np.float32]) -> None:
     """Keeps one vector for each frame, vectors (N, dimension) of unit length; a second run replaces the first.
 
     A vector that changes loses its number and gets a new one; the same bytes again change nothing, so a stage
-    that runs twice costs the index nothing. Frames deleted meanwhile are left out.
+    that runs twice costs the index nothing. Where it says something else than before, what other models of the space
+    made of the frame is of before, too, and goes. Frames deleted meanwhile are left out.
     """
     stored = dict(zip(frame_ids, _as_bytes(vectors, len(frame_ids)), strict=True))
     with transaction.atomic():
@@ -38,6 +41,18 @@ def record(space: str, model_id: str, frame_ids: Sequence[int], vectors: NDArray
             unique_fields=["frame", "space", "model_id"],
             update_fields=["vector", "number"],
         )
+        outdated = [
+            row.frame_id
+            for row in changed
+            if row.frame_id in kept and not says_the_same(kept[row.frame_id], row.vector)
+        ]
+        Embedding.objects.filter(space=space, frame_id__in=outdated).exclude(model_id=model_id).delete()
+
+
+def says_the_same(one: bytes | memoryview, other: bytes | memoryview) -> bool:
+    """Whether two stored vectors of one model are of the same picture or sentence."""
+    first, second = (np.frombuffer(bytes(stored), dtype="<f4") for stored in (one, other))
+    return len(first) == len(second) and float(first @ second) >= _SAME
 
 
 def _as_bytes(vectors: NDArray[np.float32], count: int) -> list[bytes]:

@@ -105,7 +105,7 @@ class FakeImageEmbedder:
     def __init__(self, checkpoint: object = None, device: str | None = None, **_: Any) -> None:
         self.device = device
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, dimension) of the mean colours; what is said is not read."""
         colours = [_mean_colour(grid) for grid in frames.features.grid]
         return _unit_rows([_nearness(colour) for colour in colours], self.dimension)
@@ -129,7 +129,7 @@ class FakeCaptionEmbedder:
     def __init__(self, checkpoint: object = None, device: str | None = None, **_: Any) -> None:
         self.device = device
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, dimension) of the words of all sentences; the pixels are not read."""
         return self.embed_queries([" ".join(of_one) for of_one in said])
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from django.conf import settings
+from django.db import transaction
 
 import captioning.services
 import search.embeddings
@@ -15,6 +16,7 @@ from library.models import Frame
 from search import switching
 from search.models import SpaceModel
 from search.selectors import frames_without_embedding
+from workers import rewording
 from workers.describe import decoded
 
 Progress = Callable[[int, int], None]
@@ -23,16 +25,16 @@ Progress = Callable[[int, int], None]
 def embed_beside(model: SpaceModel, progress: Progress | None = None) -> dict[int, str]:
     """Embeds all frames that lack a vector of this model, and numbers the vectors. Why it can't, by frame.
 
-    It can be stopped and begun again at any time: what is embedded is not done twice.
+    It can be stopped and begun again at any time: what is embedded is not done twice. What something else was said of
+    while it was looked at is looked at again.
     """
-    lacking = list(
-        frames_without_embedding(model.space, model.model_id).order_by("pk").values_list("pk", flat=True)
-    )
+    without = frames_without_embedding(model.space, model.model_id).order_by("pk")
     failed: dict[int, str] = {}
-    for start in range(0, len(lacking), settings.DESCRIBE_BATCH_SIZE):
-        failed |= _embed(model, lacking[start : start + settings.DESCRIBE_BATCH_SIZE])
-        if progress is not None:
-            progress(min(start + settings.DESCRIBE_BATCH_SIZE, len(lacking)), len(lacking))
+    while lacking := [pk for pk in without.values_list("pk", flat=True) if pk not in failed]:
+        for start in range(0, len(lacking), settings.DESCRIBE_BATCH_SIZE):
+            failed |= _embed(model, lacking[start : start + settings.DESCRIBE_BATCH_SIZE])
+            if progress is not None:
+                progress(min(start + settings.DESCRIBE_BATCH_SIZE, len(lacking)), len(lacking))
     return failed
 
 
@@ -47,7 +49,15 @@ def _embed(model: SpaceModel, frame_ids: Sequence[int]) -> dict[int, str]:
     if squares:
         pixels = np.stack(list(squares.values()))
         batch = FrameBatch(pixels, captioning.services.backbone().encode(pixels))
-        vectors = switching.embedder_of(model).embed_frames(batch, list(said_of(squares).values()))
-        search.embeddings.record(model.space, model.model_id, list(squares), vectors)
+        said = said_of(squares)
+        made = switching.embedder_of(model).embed_frames(batch, list(said.values()))
+        vectors = dict(zip(squares, made, strict=True))
+        with transaction.atomic():
+            rewording.lock(list(squares))
+            said_now = said_of(squares)
+            right = [each for each in squares if said_now[each] == said[each]]
+            if right:
+                stacked = np.stack([vectors[each] for each in right])
+                search.embeddings.record(model.space, model.model_id, right, stacked)
         search.services.index_frames(squares)
     return failed

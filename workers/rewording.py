@@ -29,8 +29,6 @@ from search.models import Embedding
 CAPTION_SPACE = "caption"
 Progress = Callable[[int, int], None]
 _CHUNK = 200
-#: Cosine above which two vectors are of the same sentence: batches of other sizes differ in the last bits.
-_SAME = 0.9999
 
 
 def follow_standing(progress: Progress) -> int:
@@ -44,11 +42,13 @@ def follow_standing(progress: Progress) -> int:
 def follow(frames: QuerySet[Frame], progress: Progress) -> int:
     """Embed anew those of which something else is said than their vector says; returns how many. Safe to repeat."""
     frame_ids = list(frames.order_by("-pk").values_list("pk", flat=True))
-    changed = 0
+    count = 0
     for done, chunk in _chunks(frame_ids):
-        changed += _follow(chunk)
+        if changed := _follow(chunk):
+            search.services.index_frames(changed)
+            count += len(changed)
         progress(done, len(frame_ids))
-    return changed
+    return count
 
 
 def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
@@ -85,12 +85,13 @@ def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
     return decision
 
 
-def _follow(frame_ids: Sequence[int]) -> int:
+def _follow(frame_ids: Sequence[int]) -> list[int]:
+    """Those of them whose vectors changed."""
     said = said_of(frame_ids)
     embedder = search.services.embedder(CAPTION_SPACE)
     wanted = dict(zip(said, _embedded(embedder, list(said.values())), strict=True))
     with transaction.atomic():
-        _lock(frame_ids)
+        lock(frame_ids)
         # Who wrote meanwhile has seen to the vector, too.
         said_now = said_of(frame_ids)
         kept = Embedding.objects.filter(
@@ -100,19 +101,19 @@ def _follow(frame_ids: Sequence[int]) -> int:
             frame_id
             for frame_id, vector in kept.values_list("frame_id", "vector")
             if said_now[frame_id] == said[frame_id]
-            and float(np.frombuffer(bytes(vector), dtype="<f4") @ wanted[frame_id]) < _SAME
+            and not search.embeddings.says_the_same(vector, wanted[frame_id].tobytes())
         ]
         if changed:
             vectors = np.stack([wanted[frame_id] for frame_id in changed])
             search.embeddings.record(CAPTION_SPACE, embedder.model_id, changed, vectors)
             _have_words_read_again(changed)
-    return len(changed)
+    return changed
 
 
 def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     """In one transaction: the words go, and what is left, or nothing, is what is embedded."""
     with transaction.atomic():
-        _lock(frame_ids)
+        lock(frame_ids)
         before = said_of(frame_ids)
         wiped = captioning.services.delete_captions(frame_ids, model_id)
         left = {frame_id: said for frame_id, said in said_of(frame_ids).items() if said != before[frame_id]}
@@ -123,7 +124,7 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     return wiped
 
 
-def _embedded(embedder: Embedder, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+def _embedded(embedder: Embedder, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
     """Vectors of what is said (N, dimension), as the describe stage makes them, with blank pictures."""
     blank = np.broadcast_to(np.zeros((), dtype=np.uint8), (len(said), INPUT_SIZE_PX, INPUT_SIZE_PX, 3))
     features = Features(
@@ -137,7 +138,7 @@ def _have_words_read_again(frame_ids: Sequence[int]) -> None:
     search.indexing.mark_stale(set(assets))
 
 
-def _lock(frame_ids: Sequence[int]) -> None:
+def lock(frame_ids: Sequence[int]) -> None:
     """Nobody describes or deletes these frames before the transaction ends."""
     list(
         Frame.objects.select_for_update(no_key=True).filter(pk__in=frame_ids).order_by("pk").values_list("pk")

@@ -28,7 +28,7 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Length of one vector."""
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, dimension), one row per frame; `said` holds of each frame the sentence that stands, then the others
         that its writer thought of; none where nothing is said of it."""
 

@@ -47,7 +47,7 @@ class DualEncoder:
         if towers.last_stage is not None:
             towers.last_stage.to(inference_dtype(self.device))
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, dimension), one row per picture; what is said of it is not read.
 
         Made once for a batch: the captioner's judge asks for the same vectors as the index.
@@ -82,7 +82,7 @@ class DualEncoder:
         """As `captioning.captioners.judging.Judge`: of each frame the cosines of its sentences."""
         told = list(dict.fromkeys(text for of_one in sentences for text in of_one))
         rows = dict(zip(told, self.embed_queries(told), strict=True))
-        pictures = self.embed_frames(frames, sentences)
+        pictures = self.embed_frames(frames, [()] * len(frames))
         return [
             np.array([rows[text] @ picture for text in of_one], dtype=np.float32)
             for of_one, picture in zip(sentences, pictures, strict=True)

@@ -20,13 +20,13 @@ class SentenceEncoder:
     def __init__(self, device: str | None = None, **_: Any) -> None:
         self.encoder = multilingual.shared(device)
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         """(N, 384), of each frame the direction of the sum of its sentences; the pictures are not looked at.
 
         One leaves out what another one says, and two photos with the same one are told apart by the rest. Each counts
         half as much as the one before it.
         """
-        told = [of_one or ("",) for of_one in said]
+        told = [[text for text in of_one if text] or [""] for of_one in said]
         sentences = list(dict.fromkeys(text for of_one in told for text in of_one))
         rows = dict(zip(sentences, self.embed_queries(sentences), strict=True))
         sums = [sum(rows[text] * 0.5**place for place, text in enumerate(of_one)) for of_one in told]

@@ -22,8 +22,8 @@ def encoder() -> SentenceEncoder:
 
 
 def test_one_sentence_is_embedded_as_a_query_is_and_none_as_the_empty_one(encoder: SentenceEncoder) -> None:
-    vectors = encoder.embed_frames(UNSEEN, [(BALL,), ()])
-    np.testing.assert_allclose(vectors, encoder.embed_queries([BALL, ""]), atol=1e-5)
+    vectors = encoder.embed_frames(UNSEEN, [(BALL,), (), ("", BALL)])
+    np.testing.assert_allclose(vectors, encoder.embed_queries([BALL, "", BALL]), atol=1e-5)
 
 
 def test_what_the_sentence_leaves_out_the_others_say_each_half_as_loud_as_the_one_before(
@@ -37,6 +37,9 @@ def test_what_the_sentence_leaves_out_the_others_say_each_half_as_loud_as_the_on
     assert turned @ river > both @ river
     assert both @ dog > turned @ dog
     assert three @ ball > both @ ball
+    dog, river, ball = encoder.embed_queries([DOG, RIVER, BALL])
+    expected = dog + river / 2 + ball / 4
+    np.testing.assert_allclose(three, expected / np.linalg.norm(expected), atol=1e-5)
     lengths = np.linalg.norm([alone, both, turned, three], axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
 

@@ -205,6 +205,39 @@ def test_a_person_s_words_stand_and_are_what_is_embedded(make_assets: MakeAssets
     assert vector_of(frame, "caption") == caption_vector(frame, "my grandmother's sofa")
 
 
+def test_an_accepted_sentence_keeps_its_alternatives_and_described_again_nothing_changes(
+    make_assets: MakeAssets,
+) -> None:
+    (asset,) = make_assets("red")
+    run_all()
+    frame = asset.frames.get()
+    Caption.objects.update(state=Caption.State.ACCEPTED)
+    before = Embedding.objects.get(frame=frame, space="caption")
+    pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
+    run_all()
+    after = Embedding.objects.get(frame=frame, space="caption")
+    assert (bytes(after.vector), after.number) == (bytes(before.vector), before.number)
+    assert bytes(after.vector) == caption_vector(frame, "a red picture")
+    assert not StageRun.objects.exists(), "nothing is asked for again"
+
+
+def test_other_alternatives_of_the_same_sentence_are_another_vector(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (asset,) = make_assets("red")
+    run_all()
+    frame = asset.frames.get()
+
+    def caption(self: Any, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
+        return [CaptionDraft("a red picture", 0.9, ("poppies on a hill",)) for _ in range(len(frames))]
+
+    before = vector_of(frame, "caption")
+    monkeypatch.setattr(fakes.FakeCaptioner, "caption", caption)
+    pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
+    run_all()
+    assert vector_of(frame, "caption") == caption_vector(frame, "a red picture") != before
+
+
 @pytest.mark.parametrize("words", ["a sofa", ""])
 def test_words_written_while_models_look_are_embedded_afterwards(
     make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch, words: str

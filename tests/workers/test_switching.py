@@ -36,7 +36,7 @@ class Mirrored(FakeImageEmbedder):
 
     model_id = "mirrored"
 
-    def embed_frames(self, frames: FrameBatch, said: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def embed_frames(self, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         return -super().embed_frames(frames, said)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -116,11 +116,11 @@ def test_what_is_embedded_already_is_not_embedded_again(
     calls: list[int] = []
     embed = Mirrored.embed_frames
 
-    def counted(self: Mirrored, frames: FrameBatch, captions: Sequence[str]) -> NDArray[np.float32]:
+    def counted(self: Mirrored, frames: FrameBatch, said: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
         calls.append(len(frames))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return embed(self, frames, captions)
+        return embed(self, frames, said)
 
     monkeypatch.setattr(Mirrored, "embed_frames", counted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,6 @@
 """One rebuild: rows stream to the disk, codes are made of them as planned, and what is found good is published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import EngineUnavailable
-from search.index.base import Budget, Position, Progress, RebuildReport, RowSource
+from search.index.base import Budget, Position, Progress, RebuildReport, Rows, RowSource
 from search.index.faiss import planning, recipes
 from search.index.faiss.generations import About, Draft, GenerationStore, Sealed
 from search.index.faiss.lookup import Lookup
@@ -38,10 +38,12 @@ def rebuild(
     before = store.current()
     store.prune(keep={before} if before else set())
     position = source.position()
-    probes = _probes(source, position, budget)
+    sample = source.sample(SAMPLE_SIZE, position.number)
+    plans = planning.plans(source.count(position.number), sample.vectors.shape[1], budget)
+    probes = _probes(sample, plans)
     with closing(store.begin(name)) as draft:
         exact = _filled(draft, source, position, probes, progress)
-        choice = _chosen(draft, exact, probes, budget)
+        choice = _chosen(draft, exact, plans, probes, budget)
         draft.describe(_about(choice, source, position))
     sealed = store.open(name)
     if sealed is None:
@@ -52,11 +54,9 @@ def rebuild(
     return _report(sealed.about)
 
 
-def _probes(source: RowSource, position: Position, budget: Budget) -> Probes:
-    sample = source.sample(SAMPLE_SIZE, position.number)
+def _probes(sample: Rows, plans: Sequence[Plan]) -> Probes:
     near = RecallProbe(sample)
-    planned = planning.plans(source.count(position.number), sample.vectors.shape[1], budget)
-    graph = any(plan.kind is Kind.HNSW for plan in planned)
+    graph = any(plan.kind is Kind.HNSW for plan in plans)
     return dict.fromkeys(Kind, near) | ({Kind.HNSW: RecallProbe(sample, FAR_OFF_THE_ROWS)} if graph else {})
 
 
@@ -75,11 +75,10 @@ def _filled(
     return draft.finish_rows()
 
 
-def _chosen(draft: Draft, exact: Lookup, probes: Probes, budget: Budget) -> Choice:
+def _chosen(draft: Draft, exact: Lookup, plans: Sequence[Plan], probes: Probes, budget: Budget) -> Choice:
     """The first planned kind that reaches the floor. The last is FLAT, which does."""
     failed = ""
-    planned = planning.plans(len(exact), draft.dimension, budget)
-    for plan in planned:
+    for plan in plans:
         probe = probes[plan.kind]
         if plan.kind is Kind.FLAT or not len(exact):
             draft.drop_codes()

@@ -108,8 +108,8 @@ class MilvusIndex:
         sample = self._source.sample(SAMPLE_SIZE, position.number)
         if not len(sample):
             return self._emptied(token)
-        # What is not made of cells is a graph, or misses nothing anyway.
-        moved = OFF_THE_ROWS if self._server.index.startswith("IVF") else FAR_OFF_THE_ROWS
+        cells = "IVF" in self._server.index or self._server.index == "SCANN"
+        moved = OFF_THE_ROWS if cells else FAR_OFF_THE_ROWS
         probe, dimension = RecallProbe(sample, moved), sample.vectors.shape[1]
         collection = self._collections.create(token, name, dimension)
         total, done = self._source.count(position.number), 0

@@ -18,7 +18,7 @@ from workers.embedding import embed_beside
 
 
 class Command(BaseCommand):
-    help = "Lists, adds, embeds by, evaluates, promotes and rolls back the models of a vector space."
+    help = "Models of a vector space: from listing a new one to switching to it, and back."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
