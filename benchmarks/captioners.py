@@ -157,6 +157,8 @@ class Plain:
         self.device = best_device(device)
         self.lm = self.model.lm.merge_and_unload()
         self.model.lm = self.lm.to(inference_dtype(self.device))
+        if self.model.vision is not None:
+            self.model.vision.to(inference_dtype(self.device))
         self.model.to(self.device).eval()
         self.decoding = {key: manifest.decoding[key] for key in ("num_beams", "max_new_tokens", "do_sample")}
 
@@ -165,9 +167,9 @@ class Plain:
         import torch
 
         with torch.inference_mode():
-            grid = torch.from_numpy(frames.features.grid).float().to(self.device)
+            seen = self.model.read_of(frames)
             hints = self.model.hints(frames.features.logits, self.model.concept_scores(frames.features))
-            embeds, mask = self.model.prompts(grid, hints, ["normal"] * len(hints))
+            embeds, mask = self.model.prompts(seen, hints, ["normal"] * len(hints))
             ids = self.lm.generate(
                 inputs_embeds=embeds,
                 attention_mask=mask,
