@@ -17,11 +17,6 @@ from tests.captioning.test_services import MODEL, decided, describe, frame_of
 
 
 @pytest.fixture
-def alice(transactional_db: None) -> User:
-    return User.objects.create_user("alice")
-
-
-@pytest.fixture
 def frame(alice: User) -> Frame:
     return frame_of(alice, 0)
 

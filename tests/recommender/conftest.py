@@ -1,3 +1,12 @@
-"""The people and the index folder of the search tests."""
+"""The people and the index folder of the search tests, and no broker."""
+
+import pytest
 
 from tests.search.conftest import _own_index_folder, alice, bob  # noqa: F401 - fixtures
+from workers import pipeline
+
+
+@pytest.fixture
+def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told what was spent: that would wait for a broker that is not there."""
+    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)

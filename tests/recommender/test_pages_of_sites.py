@@ -16,17 +16,11 @@ from recommender.models import Item, Site
 from recommender.pictures import picture_url
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import photo, stored
-from workers import pipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 SCRIPT = Path("recommender/embed/related.js")
 ITEM = "/api/v1/sites/shop/items/a/related"
-
-
-@pytest.fixture(autouse=True)
-def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
 
 
 @pytest.fixture

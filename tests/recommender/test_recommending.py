@@ -15,14 +15,12 @@ from recommender.recommending import EXPLORED, Answer, Wanted, recommend
 from tests.recommender.shop import did, furnished
 from tests.recommender.sites import site
 from tests.search.photos import photo
-from workers import pipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
 @pytest.fixture(autouse=True)
-def _without_redis(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+def _nothing_explored(settings: Any) -> None:
     settings.RECOMMENDATION_EXPLORATION = 0.0
 
 

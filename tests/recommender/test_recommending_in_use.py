@@ -16,14 +16,12 @@ from recommender.recommending import Wanted, recommend
 from tests.recommender.shop import did, furnished
 from tests.recommender.sites import publishable, secret
 from tests.recommender.test_recommending import ask
-from workers import pipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
 @pytest.fixture(autouse=True)
-def _without_redis(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+def _nothing_explored(settings: Any) -> None:
     settings.RECOMMENDATION_EXPLORATION = 0.0
 
 

@@ -18,12 +18,7 @@ from tests.recommender.test_related_things import ask, beside, names, put
 from tests.search.photos import many, photo, stored
 from workers import pipeline
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from recommender.models import Experiment, Item, Rule, Site
 from tests.recommender.shop import put
 from tests.recommender.sites import publishable, secret, site
 from tests.search.photos import photo
-from workers import pipeline
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
 @pytest.fixture

@@ -17,14 +17,9 @@ from recommender.models import Item, Site
 from tests.query_plans import plan_of
 from tests.recommender.sites import secret, site
 from tests.search.photos import photo
-from workers import errands, pipeline
+from workers import errands
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
 @pytest.fixture
