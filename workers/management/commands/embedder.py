@@ -13,7 +13,7 @@ from search import switching
 from search.active import spaces
 from search.index.base import Progress
 from search.models import SpaceModel, SpaceSwitch
-from workers import pipeline, rewording
+from workers import rewording
 from workers.embedding import embed_beside
 
 
@@ -112,7 +112,6 @@ def _follow(command: Command, options: dict[str, Any]) -> None:
     """embed anew the frames of which something else is said than their vector of the caption space says"""
     with tqdm(unit=" frames", disable=options["verbosity"] == 0) as bar:
         changed = rewording.follow(Frame.objects.all(), _shown_in(bar))
-    pipeline.wake()
     command.stdout.write(f"{changed:,} frames have another vector of what is said of them.")
 
 
