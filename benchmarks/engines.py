@@ -36,6 +36,7 @@ import psutil  # noqa: E402
 from benchmarks import vectors  # noqa: E402
 from benchmarks.contender import Contender, Ids, is_found_within, recall_of  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Sightline  # noqa: E402
+from benchmarks.engines_table import table  # noqa: E402
 
 QUERIES = 500
 WIDTHS = {"10%": 100, "1%": 10, "0.1%": 1}
@@ -57,7 +58,8 @@ def main() -> int:
         _prepared(asked, size)
         for name in asked.only or CONTENDERS:
             _measured(asked, size, name)
-        print(_table(asked, size))
+        measured = {name: _file(asked, size, name) for name in CONTENDERS}
+        print(table(f"{size:,} vectors", {name: file for name, file in measured.items() if file.exists()}))
     return 0
 
 
@@ -305,37 +307,6 @@ def _file(asked: argparse.Namespace, size: int, name: str) -> Path:
 def _emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-
-
-_COLUMNS = {
-    "engine": "",
-    "kind": "kind",
-    "build s": "build_s",
-    "resident MB": "resident_mb",
-    "of it mapped": "mapped_mb",
-    "p50 ms": "p50_ms",
-    "of it computing": "p50_cpu_ms",
-    "p99 ms": "p99_ms",
-    "q/s 1": "qps_1",
-    "q/s 8": "qps_8",
-    "recall": "recall",
-    "at 10%": "recall_10%",
-    "at 1%": "recall_1%",
-    "at 0.1%": "recall_0.1%",
-    "p50 at 10%": "p50_ms_10%",
-    "fresh p50 ms": "fresh_p50_ms",
-    "never found": "fresh_lost",
-}
-
-
-def _table(asked: argparse.Namespace, size: int) -> str:
-    lines = [f"{size:,} vectors", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-    for name in CONTENDERS:
-        if (file := _file(asked, size, name)).exists():
-            figures = json.loads(file.read_text("utf-8"))
-            cells = [name, *(str(figures.get(key, "")) for key in list(_COLUMNS.values())[1:])]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
