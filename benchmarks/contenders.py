@@ -10,9 +10,15 @@ import numpy as np
 from benchmarks.contender import Contender, Ids, K, Vectors, recall_of
 from benchmarks.peers import MilvusLite, Qdrant
 from search.index.base import EVERYTHING, Allowed, Budget, Position, Rows
+from search.index.where import COLUMNS
 
 _CHUNK = 5_000
 _CANDIDATE_QUERIES = 60
+
+
+def rows_of(row_ids: Ids, vectors: Vectors) -> Rows:
+    """Rows of which nothing else is told."""
+    return Rows(row_ids, vectors, np.zeros((len(COLUMNS), len(row_ids)), dtype=np.int64))
 
 
 @dataclass
@@ -35,11 +41,11 @@ class ArrayRows:
     def rows(self, after: int, up_to: int) -> Iterator[Rows]:
         for start in range(after, min(up_to, len(self.vectors)), _CHUNK):
             end = min(start + _CHUNK, up_to, len(self.vectors))
-            yield Rows(np.arange(start, end), np.asarray(self.vectors[start:end]))
+            yield rows_of(np.arange(start, end), np.asarray(self.vectors[start:end]))
         number = len(self.vectors)
         for rows in list(self.inserted):
             taken = slice(max(0, after - number), max(0, up_to - number))
-            if len(chunk := Rows(rows.frame_ids[taken], rows.vectors[taken])):
+            if len(chunk := rows.at(taken)):
                 yield chunk
             number += len(rows)
 
@@ -48,7 +54,7 @@ class ArrayRows:
             len(self.vectors), min(size, len(self.vectors)), replace=False
         )
         chosen.sort()
-        return Rows(chosen, np.asarray(self.vectors[chosen]))
+        return rows_of(chosen, np.asarray(self.vectors[chosen]))
 
     def count(self, up_to: int) -> int:
         return min(up_to, self.position().number)
@@ -87,7 +93,7 @@ class Sightline(Contender):
         return found
 
     def insert(self, row: int, vector: Vectors) -> None:
-        self.source.put(Rows(np.array([row]), vector[None]))
+        self.source.put(rows_of(np.array([row]), vector[None]))
         self.engine.apply()
 
     def _filter(self, bound: int | None) -> Allowed:

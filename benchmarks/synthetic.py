@@ -11,16 +11,24 @@ from django.db import transaction
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks import drawing
 from benchmarks.bulk import insert, own_sequences
 from captioning.models import AutoTag, Caption
 from captioning.services import active_caption_model_id
 from captioning.vision.tags import class_names
 from library.models import Asset, AssetTag, Frame
+from search import columns
 from search.active import active_model_id, spaces
 from search.encoding import embedder
 from search.indexing import rebuild_index
 from search.keywords.words import STOP_WORDS, normalised
-from search.models import Embedding, IndexPosition, KeywordDocument, SuggestedWords, Suggestion
+from search.models import (
+    Embedding,
+    IndexPosition,
+    KeywordDocument,
+    SuggestedWords,
+    Suggestion,
+)
 from search.suggesting import count_words
 
 SEED = 20_26
@@ -31,18 +39,8 @@ TAIL = 200
 OWNER, MEMBER, OTHER = "benchmark", "member", "other"
 _PRIVATE_EACH = 100
 _TAGS_EACH = 2
-_WORDS = """
-    street beach kitchen lawn snow field river mountain room park bridge market stage garden road
-    running sitting standing jumping eating playing looking sleeping riding holding walking swimming
-    black white brown red blue green small big young old wet striped wooden bright
-"""
-_SYLLABLES = [f"{first}{second}" for first in "bdfgklmnprstvz" for second in "aeiou"]
-_INVENTED = 30_000
-_PLACES, _DEEDS, _LOOKS = (line.split() for line in _WORDS.strip().splitlines())
 _FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 _DAYS = 4_000
-#: Photos of the same things differ in so many directions, as those of real ones do: few beside the dimension.
-_DIRECTIONS = 16
 
 
 @dataclass
@@ -90,8 +88,8 @@ def fill_words(assets: int, tags_each: int = 2) -> None:
     random = np.random.default_rng(SEED)
     nouns = known_nouns()
     owner = User.objects.create_user(OWNER)
-    invented = _invented(random)
-    chances, tag_chances = _zipf(len(nouns)), _zipf(len(invented))
+    invented = drawing.invented(random)
+    chances, tag_chances = drawing.zipf(len(nouns)), drawing.zipf(len(invented))
     for start in tqdm(range(0, assets, CHUNK), unit_scale=CHUNK, unit=" photos", desc="filling"):
         count = min(CHUNK, assets - start)
         photos = Asset.objects.bulk_create(
@@ -111,7 +109,7 @@ def fill_words(assets: int, tags_each: int = 2) -> None:
             KeywordDocument(
                 asset=photo,
                 names=" ".join(names),
-                captions=normalised([_sentence(nouns[first], nouns[second], random)]),
+                captions=normalised([drawing.sentence(nouns[first], nouns[second], random)]),
                 asset_updated_at=photo.updated_at,
             )
             for photo, names, (first, second) in zip(photos, tags, seen, strict=True)
@@ -130,14 +128,14 @@ def queries(nouns: list[str], count: int) -> list[str]:
     random = np.random.default_rng(SEED + 1)
     made: dict[str, None] = {}
     while len(made) < count:
-        first, second = random.choice(len(nouns), size=2, p=_zipf(len(nouns)))
-        made[_sentence(nouns[first], nouns[second], random)] = None
+        first, second = random.choice(len(nouns), size=2, p=drawing.zipf(len(nouns)))
+        made[drawing.sentence(nouns[first], nouns[second], random)] = None
     return list(made)
 
 
 def _library() -> _Library:
     random = np.random.default_rng(SEED)
-    nouns, tags = known_nouns(), _invented(random)
+    nouns, tags = known_nouns(), drawing.invented(random)
     dimensions = {space: embedder(space).dimension for space in spaces()}
 
     def drawn(rows: int) -> dict[str, NDArray[np.float32]]:
@@ -152,7 +150,7 @@ def _library() -> _Library:
         nouns,
         tags,
         centres=drawn(len(nouns)),
-        directions=drawn(_DIRECTIONS),
+        directions=drawn(drawing.DIRECTIONS),
         owners={name: User.objects.create_user(name).pk for name in (OWNER, MEMBER, OTHER)},
         models={space: active_model_id(space) for space in spaces()},
         written_at=datetime.now(UTC),
@@ -162,13 +160,14 @@ def _library() -> _Library:
 def _photos(library: _Library, numbers: range) -> None:
     """Photos of these primary keys, which are those of their frames and captions, too."""
     random, nouns = library.random, library.nouns
-    seen = random.choice(len(nouns), size=(len(numbers), 2), p=_zipf(len(nouns)))
-    said = [_sentence(nouns[first], nouns[second], random) for first, second in seen]
-    drawn = random.choice(library.tags, size=(len(numbers), _TAGS_EACH), p=_zipf(len(library.tags)))
+    seen = random.choice(len(nouns), size=(len(numbers), 2), p=drawing.zipf(len(nouns)))
+    said = [drawing.sentence(nouns[first], nouns[second], random) for first, second in seen]
+    drawn = random.choice(library.tags, size=(len(numbers), _TAGS_EACH), p=drawing.zipf(len(library.tags)))
     tags = [sorted(set(names)) for names in drawn.tolist()]
     days = random.integers(_DAYS, size=len(numbers)).tolist()
     at, model_id = library.written_at, active_caption_model_id()
     insert(Asset, (_asset(library, number, day) for number, day in zip(numbers, days, strict=True)))
+    columns.refresh(numbers)
     insert(AssetTag, (
         {"asset_id": number, "name": name}
         for number, names in zip(numbers, tags, strict=True) for name in names
@@ -230,7 +229,7 @@ def _about(number: int) -> dict[str, object]:
 def _embeddings(
     library: _Library, space: str, numbers: range, seen: NDArray[np.int64]
 ) -> Iterator[dict[str, object]]:
-    vectors = _near(library.centres[space], library.directions[space], seen, library.random)
+    vectors = drawing.near(library.centres[space], library.directions[space], seen, library.random)
     for number, vector in zip(numbers, vectors, strict=True):
         library.numbered += 1
         yield {
@@ -273,29 +272,3 @@ def _count(library: _Library) -> None:
                 for (audience, kind, text), count in library.counted.items()
             ),
         )
-
-
-def _sentence(first: str, second: str, random: np.random.Generator) -> str:
-    look, deed, place = (words[int(random.integers(len(words)))] for words in (_LOOKS, _DEEDS, _PLACES))
-    return f"a {look} {first} is {deed} near a {second} in the {place}"
-
-
-def _near(
-    centres: NDArray[np.float32],
-    directions: NDArray[np.float32],
-    seen: NDArray[np.int64],
-    random: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Unit vectors around the nouns of each photo."""
-    moved = random.standard_normal((len(seen), len(directions)), dtype=np.float32) @ directions
-    vectors = centres[seen].sum(axis=1) + moved / np.sqrt(np.float32(len(directions)))
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
-
-
-def _invented(random: np.random.Generator) -> list[str]:
-    return sorted({"".join(random.choice(_SYLLABLES, size=3)) for _ in range(_INVENTED)})
-
-
-def _zipf(count: int) -> NDArray[np.float64]:
-    chances = 1.0 / np.arange(1, count + 1)
-    return np.asarray(chances / chances.sum())

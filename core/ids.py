@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 
@@ -27,9 +27,18 @@ def listed(ids: Iterable[int]) -> tuple[str, Any]:
     return "SELECT value FROM json_each(%s)", json.dumps(list(ids))
 
 
-def keys_in(rows: QuerySet[Model]) -> list[int]:
-    """Primary keys of all rows, straight from the cursor."""
-    return [key for (key,) in rows_of(rows.values_list("pk"))]
+def those_in(rows: QuerySet[Any], ids: Iterable[int]) -> list[int]:
+    """Those of these ids that are keys of these rows.
+
+    Asked whether each is one of them: told to look for keys in a list, SQLite may walk through all that fit.
+    """
+    asked, these = listed(ids)
+    try:
+        known, given = rows.order_by().filter(pk=RawSQL("asked.id", ())).values("pk").query.sql_with_params()
+    except EmptyResultSet:  # a condition that Django itself knows to be false
+        return []
+    sql = f"WITH asked (id) AS ({asked}) SELECT id FROM asked WHERE EXISTS ({known})"  # noqa: S608 - Django's own
+    return [key for (key,) in _fetched(sql, (these, *given))]
 
 
 def rows_of(values: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:

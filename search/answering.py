@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from library.models import Asset
 from library.selectors import AssetFilters, Viewer, filtered, listed_assets
-from search import cursors, keywords, verdict
+from search import cursors, keywords, pushdown, verdict
 from search.active import CHECKPOINTS, active_models
 from search.candidates import Candidates, gather
 from search.conditions import narrowed, reason_for_nothing
@@ -125,7 +125,7 @@ def answer(
     started = time.perf_counter() if started is None else started
     limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
     assets = allowed(viewer, filters, question.conditions)
-    scope = Scope(lambda: assets)
+    scope = Scope(lambda: assets, lambda: pushdown.where(viewer, filters, question.conditions))
     asked = _signals(question, scope)
     gathered: list[Candidates] = []
 

@@ -1,8 +1,9 @@
 """From a question to the assets that might answer it, each with its score in every signal.
 
 Signals are asked without a filter first, and only their few hundred hits are checked against the database.
-Where too few of them are in scope a signal is asked more widely, and where the scope proves to be narrow it is
-listed and scanned exactly: so the cost follows what is found, and nothing in scope is cut off by what is not.
+Where too few of them are in scope, and the columns of an index tell what is, the engine narrows by these. Where
+they don't, a signal is asked more widely, and where the scope proves to be narrow it is listed and scanned exactly:
+so the cost follows what is found, and nothing in scope is cut off by what is not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -83,14 +84,32 @@ def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int
             return assets[:depth], len(assets) <= depth
         if len(assets) >= depth:
             return assets[:depth], False
-        if len(assets) < _NARROW_SHARE * len(found) or width * _WIDENING > _WIDEST:
+        narrow = scope.is_told or len(assets) < _NARROW_SHARE * len(found)
+        if narrow or width * _WIDENING > _WIDEST:
             break
         width *= _WIDENING
         found = signal.best(width)
         _look_up(signal, scope, found)
-    found = signal.best_in_scope(depth + 1)
-    _look_up(signal, scope, found)
-    return _assets(signal, scope, found)[:depth], len(found) <= depth
+    return _narrowed(signal, scope, depth)
+
+
+def _narrowed(signal: Signal, scope: Scope, depth: int) -> tuple[list[int], bool]:
+    """The same where the signal narrows by itself."""
+    wanted = depth + 1
+    while True:
+        found = signal.best_in_scope(wanted)
+        _look_up(signal, scope, found)
+        assets = _assets(signal, scope, found)
+        if len(found) < wanted or len(assets) > depth:
+            return assets[:depth], len(assets) <= depth
+        if wanted < _WIDEST:
+            wanted = min(wanted * _WIDENING, _WIDEST)
+        elif scope.is_told:
+            # Columns let nearly all through that is out of scope, or nothing is known of them yet.
+            scope.list_from_now_on()
+            wanted = depth + 1
+        else:
+            return assets, False
 
 
 def _look_up(signal: Signal, scope: Scope, found: Found) -> None:

@@ -1,6 +1,6 @@
 """Rows, records and index files against each other: what differs, named, and healed on request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -9,9 +9,11 @@ from django.db.models.functions import Length
 
 from core.errors import EngineUnavailable
 from core.locks import named_lock
+from library.models import Frame
+from search import columns
 from search.active import active_model_id, spaces
 from search.indexing import REBUILD_TIMEOUT_S, index, index_frames, rebuild_index
-from search.models import Embedding, Generation, IndexPosition
+from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.selectors import frames_to_index
 
 _NAMED = 5
@@ -53,11 +55,18 @@ def _of_rows() -> Iterator[Difference]:
             count = _of_odd_length(space).count()
             yield Difference(
                 "rows",
-                f"{count} vectors of {space} differ in length from most (frames {', '.join(map(str, odd))}, ...)",
+                f"{count} vectors of {space} differ in length from most (frames {_some(odd)})",
                 _drop_odd_vectors,
             )
+    if outdated := columns.outdated(_indexed_assets()):
+        text = f"columns of {len(outdated)} photos are not what these are (photos {_some(outdated)})"
+        yield Difference("rows", text, _refresh_columns)
     if waiting := frames_to_index().count():
         yield Difference("rows", f"{waiting} frames are described and not yet findable", _index_waiting)
+
+
+def _some(ids: Sequence[int]) -> str:
+    return f"{', '.join(map(str, ids[:_NAMED]))}, ..."
 
 
 def _of_space(space: str) -> Iterator[Difference]:
@@ -126,6 +135,15 @@ def _move_position() -> None:
         position = IndexPosition.objects.first() or IndexPosition()
         position.last_number = max(position.last_number, highest)
         position.save()
+
+
+def _indexed_assets() -> list[int]:
+    return list(KeywordDocument.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def _refresh_columns() -> None:
+    outdated = columns.outdated(_indexed_assets())
+    index_frames(Frame.objects.filter(asset_id__in=outdated).values_list("pk", flat=True))
 
 
 def _index_waiting() -> None:

@@ -1,6 +1,6 @@
 """The index stage, and rebuilding: the only code that numbers rows, writes documents and publishes generations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from core.locks import named_lock
 from library.models import Frame
-from search import keywords
+from search import columns, keywords
 from search.active import active_model_id, spaces
 from search.engines import engine_of
 from search.index.base import Progress, VectorIndex
@@ -83,10 +83,29 @@ def rebuild_index(
 def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
     """How many frames there were, and how many vectors got a number."""
     frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
-    numbered = _number(frames)
+    # Vectors before assets: the describe stage locks them in this order, too.
+    vectors = _locked_vectors(frames.values())
     keywords.refresh(frames.values())
+    changed = set(columns.refresh(frames.values()))
+    numbered = _number(
+        [
+            key
+            for key, frame_id, asset_id, number in vectors
+            if (frame_id in frames if number is None else asset_id in changed)
+        ]
+    )
     count_words(frames.values())
     return len(frames), numbered
+
+
+def _locked_vectors(asset_ids: Iterable[int]) -> list[tuple[int, int, int, int | None]]:
+    """Key, frame, asset and number of each vector of these assets.
+
+    Of every space: textures are searched by nobody, but what has no number is what the stage is asked about.
+    """
+    of_assets = Embedding.objects.filter(frame__asset_id__in=set(asset_ids))
+    fields = ("pk", "frame_id", "frame__asset_id", "number")
+    return list(of_assets.select_for_update(of=("self",)).order_by("pk").values_list(*fields))
 
 
 def _apply() -> None:
@@ -96,10 +115,7 @@ def _apply() -> None:
             index(space).apply()
 
 
-def _number(frame_ids: Iterable[int]) -> int:
-    # Of every space: textures are searched by nobody, but what has no number is what the stage is asked about.
-    unnumbered = Embedding.objects.filter(frame_id__in=list(frame_ids), number=None)
-    keys = list(unnumbered.select_for_update().order_by("pk").values_list("pk", flat=True))
+def _number(keys: Sequence[int]) -> int:
     if not keys:
         return 0
     position = IndexPosition.objects.select_for_update().first() or IndexPosition()

@@ -45,6 +45,30 @@ class IndexPosition(models.Model):
         return f"numbered up to {self.last_number}"
 
 
+class AssetColumns(models.Model):
+    """What filters ask of an asset, as every index has it beside its frames' vectors (`search.index.where.COLUMNS`).
+
+    Written by `search.indexing`; where it changes the vectors get new numbers, and so every reader follows.
+    """
+
+    asset = models.OneToOneField(
+        Asset, on_delete=models.CASCADE, primary_key=True, related_name="index_columns"
+    )
+    owner = models.BigIntegerField(help_text="Id of the user")
+    public = models.BigIntegerField(help_text="1 where everybody may see it, else 0")
+    moment = models.BigIntegerField(help_text="Taken, else uploaded: microseconds since 1970")
+
+    class Meta:
+        # All of them in each: those of whose columns something holds are listed without a look at any row.
+        indexes = [
+            models.Index(fields=["owner", "public", "moment", "asset"], name="columns_by_owner"),
+            models.Index(fields=["moment", "public", "owner", "asset"], name="columns_by_moment"),
+        ]
+
+    def __str__(self) -> str:
+        return f"columns of asset {self.asset_id}"
+
+
 class KeywordDocument(models.Model):
     """The words by which an asset is found, as `search.keywords.words` normalises them.
 

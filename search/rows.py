@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -9,7 +10,8 @@ from django.db.models import QuerySet
 
 from core.errors import EngineUnavailable
 from core.ids import any_of
-from search.index.base import Ids, Position, Rows
+from search.index.base import NO_ROWS, Ids, Position, Rows
+from search.index.where import COLUMNS
 from search.models import Embedding, Generation
 
 _CHUNK = 1000
@@ -65,22 +67,21 @@ class EmbeddingRows:
         """Rows deleted or numbered anew since their keys were listed are left out."""
         # By key alone: with space and number named, SQLite would walk through all of the space for each chunk.
         found = Embedding.objects.filter(pk__in=any_of(keys.tolist())).order_by("frame_id")
-        rows = found.values_list("frame_id", "vector", "number")
-        return _stacked(
-            [
-                (frame_id, vector)
-                for frame_id, vector, number in rows
-                if number is not None and number <= up_to
-            ]
-        )
+        columns = [f"frame__asset__index_columns__{column}" for column in COLUMNS]
+        rows = found.values_list("number", "frame_id", "vector", *columns)
+        return _stacked([row for number, *row in rows if number is not None and number <= up_to])
 
 
-def _stacked(pairs: Sequence[tuple[int, bytes | memoryview]]) -> Rows:
-    if not pairs:
-        return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-    if len({len(vector) for _, vector in pairs}) > 1:
+def _stacked(found: Sequence[Sequence[Any]]) -> Rows:
+    """Of (frame id, vector, columns...)."""
+    if not found:
+        return NO_ROWS
+    if len({len(vector) for _, vector, *_ in found}) > 1:
         raise EngineUnavailable("Vectors of one model differ in length: embed the photos again.")
-    flat = np.frombuffer(b"".join(bytes(vector) for _, vector in pairs), dtype="<f4").astype(
+    flat = np.frombuffer(b"".join(bytes(vector) for _, vector, *_ in found), dtype="<f4").astype(
         np.float32, copy=False
     )
-    return Rows(np.array([frame_id for frame_id, _ in pairs], dtype=np.int64), flat.reshape(len(pairs), -1))
+    # Nothing is told of an asset whose vectors something else than the index stage has numbered.
+    told = [(frame_id, *(number or 0 for number in columns)) for frame_id, _, *columns in found]
+    numbers = np.array(told, dtype=np.int64).T
+    return Rows(numbers[0], flat.reshape(len(found), -1), numbers[1:])

@@ -4,7 +4,7 @@ No process keeps a list of who may see what: a photo made private or deleted is 
 after the commit.
 """
 
-from collections.abc import Callable, Container, Iterable, Set
+from collections.abc import Callable, Collection, Container, Iterable, Set
 from functools import cached_property
 
 import numpy as np
@@ -13,17 +13,25 @@ from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from numpy.typing import NDArray
 
-from core.ids import any_of, keys_in, listed, rows_of
+from core.ids import listed, rows_of, those_in
 from library.models import Asset, Frame
+from search.columns import assets_where
 from search.index.base import Ids
+from search.index.where import Where
+
+#: So many assets are sooner listed than asked about one by one as words find them.
+_LISTED_UP_TO = 5_000
 
 
 class Scope:
     """The assets that may be found in one search, and what is known of them so far in this search."""
 
-    def __init__(self, assets: Callable[[], QuerySet[Asset]]) -> None:
-        """assets: makes their query at the first need."""
+    def __init__(
+        self, assets: Callable[[], QuerySet[Asset]], where: Callable[[], Where | None] = lambda: None
+    ) -> None:
+        """assets: makes their query at the first need; where: what it is in the columns of an index, None if untold."""
         self._made = assets
+        self._told = where
         self._asset_of: dict[int, int] = {}
         self._found_frames: set[int] = set()
         self._found_assets: set[int] = set()
@@ -33,6 +41,10 @@ class Scope:
     @cached_property
     def _assets(self) -> QuerySet[Asset]:
         return self._made().order_by()
+
+    @cached_property
+    def _where(self) -> Where | None:
+        return self._told()
 
     def find(self, frame_ids: Iterable[int] = (), asset_ids: Iterable[int] = ()) -> None:
         """Finds the assets of these frames, and all frames of those and of these assets."""
@@ -60,7 +72,7 @@ class Scope:
         """Those of these assets that are in scope."""
         if "_everything" in self.__dict__:  # listed in this very search
             return asset_ids & self._listed
-        return keys_in(self._assets.filter(pk__in=any_of(asset_ids)))
+        return those_in(self._assets, asset_ids)
 
     @property
     def found_assets(self) -> Set[int]:
@@ -77,6 +89,15 @@ class Scope:
         return asset_id if asset_id in self._in_scope else None
 
     @property
+    def is_told(self) -> bool:
+        """Whether an engine can narrow by columns."""
+        return self._where is not None
+
+    def list_from_now_on(self) -> None:
+        """Has engines narrow by what is in scope and not by columns."""
+        self._where = None
+
+    @property
     def share(self) -> float:
         """Of the assets found and checked so far, the share in scope; 1 where there are none."""
         return len(self._in_scope & self._checked) / len(self._checked) if self._checked else 1.0
@@ -89,13 +110,16 @@ class Scope:
         """Every frame of these assets, which were found, with its asset."""
         return {frame_id: asset_id for frame_id, asset_id in self._asset_of.items() if asset_id in asset_ids}
 
-    def all_frame_ids(self) -> Ids:
-        """Every frame in scope. For scopes that proved to be narrow."""
-        return self._everything[:, 0]
+    def narrowed(self) -> Ids | Where:
+        """For an engine: the scope in columns, else every frame of it. For scopes that proved to be narrow."""
+        return self._everything[:, 0] if self._where is None else self._where
 
-    def all_asset_ids(self) -> list[int]:
-        """Every asset in scope that has a frame. For scopes that proved to be narrow."""
-        return list(np.unique(self._everything[:, 1]).tolist())
+    def narrowed_documents(self) -> Collection[int] | Where:
+        """The same for words: every asset in scope, or the scope in columns where these are many."""
+        if self._where is None:
+            return self._listed
+        some = assets_where(self._where, _LISTED_UP_TO + 1)
+        return some if len(some) <= _LISTED_UP_TO else self._where
 
     @cached_property
     def _listed(self) -> frozenset[int]:

@@ -23,7 +23,7 @@ def frames_without_embedding(space: str, model_id: str) -> QuerySet[Frame]:
 
 
 def frames_to_index() -> QuerySet[Frame]:
-    """Frames with a vector in every space of which one has no number yet, or whose words changed since."""
+    """Frames with a vector in every space of which one has no number yet, or whose words or columns changed since."""
     complete = Q(*(Exists(_embeddings(space, active_model_id(space))) for space in spaces()))
     unnumbered = Embedding.objects.filter(number=None).filter(_active()).values("frame_id")
     return Frame.objects.filter(
@@ -32,6 +32,7 @@ def frames_to_index() -> QuerySet[Frame]:
             Q(pk__in=unnumbered)
             | Q(asset_id__in=keywords.stale_asset_ids())
             | Q(asset__keyword_document=None)
+            | Q(asset__index_columns=None)
         )
     )
 

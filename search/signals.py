@@ -36,7 +36,10 @@ class Signal(Protocol):
         """
 
     def best_in_scope(self, k: int) -> Found:
-        """The k best of the scope alone, however narrow it is."""
+        """The k best of the scope alone, however narrow it is, and perhaps some out of it.
+
+        Fewer only where there are no more.
+        """
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         """The score of every one of these frames or their assets (frame id -> asset id) that has one."""
@@ -56,7 +59,7 @@ class VectorSignal:
         return self._search(k, EVERYTHING)
 
     def best_in_scope(self, k: int) -> Found:
-        return self._search(k, self._scope.all_frame_ids())
+        return self._search(k, self._scope.narrowed())
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         if missing := [frame_id for frame_id in frames if frame_id not in self._known]:
@@ -99,7 +102,8 @@ class KeywordSignal:
         return found[:k]
 
     def best_in_scope(self, k: int) -> Found:
-        return self._remember(self._question.best(k, among=self._scope.all_asset_ids()))
+        among = self._scope.narrowed_documents()
+        return self._remember(self._question.promising_among(k, among))
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         assets = set(frames.values())

@@ -1,12 +1,14 @@
 """What every vector engine offers, and what it reads its vectors from."""
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search.index.where import NO_COLUMNS, Columns, Where
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -20,18 +22,38 @@ class Everything(enum.Enum):
 
 
 EVERYTHING: Final = Everything.EVERYTHING
-Allowed = Ids | Literal[Everything.EVERYTHING]
+#: Which frames a search may find: these, those of which this holds, or all.
+Allowed = Ids | Where | Literal[Everything.EVERYTHING]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """N vectors of one space and model. frame_ids: (N,), no frame twice; vectors: (N, dimension), unit length."""
+    """N vectors of one space and model, and what filters ask of their frames.
+
+    frame_ids: (N,), no frame twice; vectors: (N, dimension), unit length; columns: (len(COLUMNS), N).
+    """
 
     frame_ids: Ids
     vectors: Vectors
+    columns: Columns
 
     def __len__(self) -> int:
         return len(self.frame_ids)
+
+    def at(self, which: Ids | NDArray[np.bool_] | slice) -> "Rows":
+        """Those at these positions."""
+        return Rows(self.frame_ids[which], self.vectors[which], self.columns[:, which])
+
+
+def joined(chunks: Sequence[Rows]) -> Rows:
+    """All of them in one."""
+    if not chunks:
+        return NO_ROWS
+    return Rows(
+        np.concatenate([chunk.frame_ids for chunk in chunks]),
+        np.concatenate([chunk.vectors for chunk in chunks]),
+        np.concatenate([chunk.columns for chunk in chunks], axis=1),
+    )
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,7 @@ class Hits:
         return len(self.frame_ids)
 
 
+NO_ROWS: Final = Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32), NO_COLUMNS)
 NO_HITS: Final = Hits(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
@@ -103,7 +126,10 @@ class RebuildReport:
 
 
 class RowSource(Protocol):
-    """The rows of one space and model: the truth that every index can be rebuilt from."""
+    """The rows of one space and model: the truth that every index can be rebuilt from.
+
+    A row whose columns change gets a new number, as one whose vector does.
+    """
 
     @property
     def space(self) -> str: ...
@@ -144,7 +170,8 @@ class VectorIndex(Protocol):
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         """The k best of the allowed frames for one query of shape (dimension,).
 
-        A given set of ids is scanned exactly, however small; an empty one gives no hits.
+        A given set of ids is scanned exactly, however small; an empty one gives no hits. Of frames that were sealed
+        before there were columns nothing is known, so that every `Where` lets them through: the caller asks anyway.
         """
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:

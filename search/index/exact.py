@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.index.base import (
     EVERYTHING,
@@ -12,14 +13,17 @@ from search.index.base import (
     Budget,
     Description,
     Hits,
+    Ids,
     Position,
     Progress,
     RebuildReport,
     Rows,
     RowSource,
     Vectors,
+    joined,
 )
 from search.index.scan import check_query, top_k
+from search.index.where import Where
 
 
 class ExactIndex:
@@ -38,19 +42,19 @@ class ExactIndex:
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         _, rows = self._refresh()
-        if not len(rows) or (allowed is not EVERYTHING and not len(allowed)):
+        if not len(rows):
             return NO_HITS
         check_query(query, rows.vectors.shape[1])
         scores = rows.vectors @ query
         if allowed is EVERYTHING:
             return top_k(rows.frame_ids, scores, k)
-        mask = np.isin(rows.frame_ids, allowed)
+        mask = _let_through(rows, allowed)
         return top_k(rows.frame_ids[mask], scores[mask], k)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
         """Reads the rows without keeping searches waiting: the next one reads its own."""
         position = self._source.position()
-        rows = _all_rows(self._source, position.number)
+        rows = joined(list(self._source.rows(0, position.number)))
         if progress:
             progress(len(rows), len(rows))
         return RebuildReport(
@@ -76,15 +80,9 @@ class ExactIndex:
         position = self._source.position()
         with self._lock:
             if self._seen is None or not self._seen[0].covers(position):
-                self._seen = position, _all_rows(self._source, position.number)
+                self._seen = position, joined(list(self._source.rows(0, position.number)))
             return self._seen
 
 
-def _all_rows(source: RowSource, up_to: int) -> Rows:
-    chunks = list(source.rows(0, up_to))
-    if not chunks:
-        return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-    return Rows(
-        np.concatenate([chunk.frame_ids for chunk in chunks]),
-        np.concatenate([chunk.vectors for chunk in chunks]),
-    )
+def _let_through(rows: Rows, allowed: Ids | Where) -> NDArray[np.bool_]:
+    return allowed.holds(rows.columns) if isinstance(allowed, Where) else np.isin(rows.frame_ids, allowed)

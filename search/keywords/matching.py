@@ -11,11 +11,13 @@ and these alone are scored, by the same arithmetic: what a query costs does not 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from django.db import connection
 
+from search.index.where import Where
 from search.keywords import common, postgresql, sqlite
-from search.keywords.terms import PREFIX_MIN_CHARS, Term, Weighed
+from search.keywords.terms import PREFIX_MIN_CHARS, Among, Assets, Term, Weighed
 
 _LEAST_SHARE = 0.01
 _PLENTY = 2
@@ -41,51 +43,60 @@ class Question:
             return self._scored(among)[:limit]
         return self._ranked(limit, among)
 
+    def promising_among(self, limit: int, among: Assets) -> list[tuple[int, float]]:
+        """As `promising`, of these assets alone."""
+        # So many are sooner gone through once than told to the database for each of several questions.
+        if not isinstance(among, Where) and not _SCORED < len(among) <= _LOOKED_THROUGH:
+            return self.best(limit, among)
+        if _PLENTY * limit <= _SCORED and self._is_wide():
+            return self._likely(limit, among=among)
+        return self._ranked(limit, among)
+
     def promising(self, limit: int, beside: Collection[int] = ()) -> list[tuple[int, float]]:
         """The `limit` best documents that hold one of the rarest words, and those of the assets `beside` too.
 
         The rarest that plenty of documents hold, that is: one of common words alone seldom wins, and there are
         thousands of those to look at. Fewer than the limit only where no more documents hold any of the words.
         """
-        telling = sorted(self._telling(), key=lambda one: one.holding)
-        rarest: list[Term] = []
-        holding = 0
-        for one in telling:
-            if holding >= _PLENTY * limit:
-                break
-            rarest.append(one.term)
-            holding += one.holding
         if _PLENTY * limit <= _SCORED and self._is_wide():
-            return self._likely(telling, len(rarest), limit, beside)
-        if len(rarest) == len(telling):
+            return self._likely(limit, beside)
+        words, rarest = self._rarest_first(limit)
+        if rarest == len(words):
             return self._ranked(limit, beside=beside)
-        found = self._ranked(limit, rarest, beside)
+        found = self._ranked(limit, [one.term for one in words[:rarest]], beside)
         # Too few where the rarest words mostly stand in the same documents.
         return found if len(found) >= limit else self._ranked(limit, beside=beside)
 
-    def _likely(
-        self, terms: Sequence[Weighed], rarest: int, limit: int, beside: Collection[int]
-    ) -> list[tuple[int, float]]:
-        """The same where there are too many documents to rank. terms: rarest first; the first `rarest` of them are
-        held by plenty, all but the last of these by few.
+    def _rarest_first(self, limit: int) -> tuple[list[Weighed], int]:
+        """The telling words, and how many of them plenty of documents hold; few hold all but the last of these."""
+        telling = sorted(self._telling(), key=lambda one: one.holding)
+        held = accumulate(one.holding for one in telling)
+        return telling, min(len(telling), 1 + sum(holding < _PLENTY * limit for holding in held))
 
-        Of the others the newest that hold the rarest words together come, where these are many with those that hold all
-        words, then those that hold fewer of these.
+    def _likely(
+        self, limit: int, beside: Collection[int] = (), among: Assets | None = None
+    ) -> list[tuple[int, float]]:
+        """The same where there are too many documents to rank.
+
+        All that hold a word which few hold; of the others the newest that hold the rarest words together come, where
+        these are many with those that hold all words, then those that hold fewer of these.
         """
         plenty, found = _PLENTY * limit, set[int]()
+        terms, rarest = self._rarest_first(limit)
         words = [one.term for one in terms]
         if rarest > 1:
-            found.update(_engine().holding_any(words[: rarest - 1]))
+            found.update(_engine().holding_any(words[: rarest - 1], among))
         for first in range(rarest - 1, len(words)):
-            # Alone it is found at once; together with others perhaps nowhere, and after a long search.
-            share = min(1.0, _TOGETHER / terms[first].holding)
+            # Alone it is found at once; together with others perhaps nowhere, and after a long search. Some assets
+            # alone need not be among the newest of all.
+            share = min(1.0, _TOGETHER / terms[first].holding) if among is None else 1.0
             together = words[first : first + _AT_ONCE]
             while together and len(found) < plenty:
                 alone = len(together) == 1
-                newest = _engine().newest_holding(together, plenty, 1.0 if alone else share)
+                newest = _engine().newest_holding(together, plenty, 1.0 if alone else share, among)
                 if len(newest) == plenty and len(together) == _AT_ONCE < len(words) - first:
                     # There are more of these, and among the older ones may be some that hold all of the words.
-                    found.update(_engine().newest_holding(words[first:], plenty, share))
+                    found.update(_engine().newest_holding(words[first:], plenty, share, among))
                 found.update(newest)
                 together = together[:-1]
         scored = self._scored(found | set(beside))
@@ -108,11 +119,11 @@ class Question:
     def _ranked(
         self,
         limit: int,
-        among: Collection[int] | Collection[Term] | None = None,
+        among: Among = None,
         beside: Collection[int] = (),
     ) -> list[tuple[int, float]]:
         terms, whole = self._telling(), self._whole()
-        if not terms or limit < 1 or (among is not None and not among):
+        if not terms or limit < 1 or (among is not None and not isinstance(among, Where) and not among):
             return []
         found = _engine().best(terms, limit, among, beside)
         return [(asset_id, score / whole) for asset_id, score in found]

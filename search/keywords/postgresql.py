@@ -12,7 +12,9 @@ from typing import Any
 
 from django.db import connection
 
-from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Term, Weighed
+from search.columns import condition
+from search.index.where import Where
+from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Assets, Term, Weighed
 
 _GREATEST = max(FIELD_WEIGHTS)
 _TO_FREQUENCY = _GREATEST * math.pi**2 / 6
@@ -24,12 +26,14 @@ _ABOUT = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'search_keyworddocu
 _COUNT = "SELECT count(*) FROM search_keyworddocument"
 #: So many documents are counted each time.
 _COUNTED = 20_000
-_HOLDING_ANY = "SELECT asset_id FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s)"
-_NEWEST_HOLDING = f"""
-    {_HOLDING_ANY} AND asset_id > (SELECT (max(asset_id) * %s)::bigint FROM search_keyworddocument)
-    ORDER BY asset_id DESC LIMIT %s
+_HOLDING = f"""
+    SELECT asset_id FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s) AND {_ALL}
 """  # noqa: S608 - no value in it
-_HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
+_NEWEST = """
+        AND asset_id > (SELECT (max(asset_id) * %s)::bigint FROM search_keyworddocument)
+    ORDER BY asset_id DESC LIMIT %s
+"""
+_COUNT_HOLDING = "(SELECT count(*) FROM search_keyworddocument WHERE words @@ to_tsquery('english', %s))"
 _BEST = f"""
     WITH held AS (
         SELECT asset_id, weight, ts_rank('{_RANKS}', words, term) * {_TO_FREQUENCY} AS frequency
@@ -67,22 +71,22 @@ class TextSearch:
     def count_holding(terms: Sequence[Term]) -> list[int]:
         """How many documents hold each word."""
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join([_HOLDING] * len(terms))}", [_query(term) for term in terms])
+            cursor.execute(
+                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [_query(term) for term in terms]
+            )
             return list(cursor.fetchone())
 
     @staticmethod
-    def holding_any(terms: Sequence[Term]) -> list[int]:
+    def holding_any(terms: Sequence[Term], among: Assets | None = None) -> list[int]:
         """Assets of all documents that hold one of these words, which are rare."""
-        with connection.cursor() as cursor:
-            cursor.execute(_HOLDING_ANY, [" | ".join(map(_query, terms))])
-            return [asset_id for (asset_id,) in cursor.fetchall()]
+        return _holding(" | ".join(map(_query, terms)), among)
 
     @staticmethod
-    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+    def newest_holding(
+        terms: Sequence[Term], limit: int, share: float, among: Assets | None = None
+    ) -> list[int]:
         """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
-        with connection.cursor() as cursor:
-            cursor.execute(_NEWEST_HOLDING, [" & ".join(map(_query, terms)), 1 - share, limit])
-            return [asset_id for (asset_id,) in cursor.fetchall()]
+        return _holding(" & ".join(map(_query, terms)), among, _NEWEST, [1 - share, limit])
 
     @staticmethod
     def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -102,10 +106,20 @@ class TextSearch:
         return found
 
 
-def _narrowing(among: Among, beside: Collection[int]) -> tuple[str, list[Any]]:
+def _holding(words: str, among: Assets | None, rest: str = "", parameters: Sequence[Any] = ()) -> list[int]:
+    """Assets in whose documents this stands."""
+    narrowing, narrowed = _narrowing(among)
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDING.replace(_ALL, narrowing) + rest, [words, *narrowed, *parameters])
+        return [asset_id for (asset_id,) in cursor.fetchall()]
+
+
+def _narrowing(among: Among, beside: Collection[int] = ()) -> tuple[str, list[Any]]:
     """A condition on documents and its parameters."""
     if among is None:
         return _ALL, []
+    if isinstance(among, Where):
+        return condition(among, "search_keyworddocument.asset_id"), []
     any_word = [_query(one) for one in among if isinstance(one, Term)]
     if any_word:
         return "(words @@ to_tsquery('english', %s) OR asset_id = ANY(%s))", [

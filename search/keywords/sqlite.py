@@ -11,8 +11,10 @@ from typing import Any
 
 from django.db import connection
 
+from search.columns import condition
+from search.index.where import Where
 from search.keywords import bm25
-from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Term, Weighed
+from search.keywords.terms import FIELD_WEIGHTS, SATURATION, Among, Assets, Term, Weighed
 
 _FIELDS = ", ".join(map(str, FIELD_WEIGHTS))
 # The lesser of the two: should another process add documents between counting and ranking, FTS5's weight may
@@ -22,7 +24,7 @@ _RANKED = f"""
     FROM search_keyword_fts WHERE search_keyword_fts MATCH %s
 """  # noqa: S608 - numbers of our own
 # The plus keeps SQLite from asking the index once per id: words first, then the ids.
-_NARROWED = " AND +rowid IN (SELECT id FROM allowed)"
+_ALLOWED = " AND +rowid IN (SELECT id FROM allowed)"
 # Materialized: SQLite folds a single SELECT into the sum, where bm25() may not be called.
 _SUMMED = """
     summed AS MATERIALIZED (SELECT asset_id, sum(score) AS score FROM ranked GROUP BY asset_id)
@@ -30,16 +32,15 @@ _SUMMED = """
     UNION SELECT asset_id, score FROM summed WHERE asset_id IN (SELECT id FROM beside)
     ORDER BY score DESC, asset_id DESC
 """
-_HOLDING_ANY = "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s"
-_HOLDING_ANY_OR_BESIDE = _HOLDING_ANY + " UNION SELECT id FROM beside"  # noqa: S608 - no value in it
+_BESIDE = "beside (id) AS MATERIALIZED (SELECT value FROM json_each(%s))"
+_HOLDING = "SELECT rowid FROM search_keyword_fts WHERE search_keyword_fts MATCH %s"
+_HOLDING_OR_BESIDE = _HOLDING + " UNION SELECT id FROM beside"  # noqa: S608 - no value in it
 # Compared with a whole number, since FTS5 stops at no other.
-_NEWEST_HOLDING = """
-    SELECT rowid FROM search_keyword_fts
-    WHERE search_keyword_fts MATCH %s
+_NEWEST = """
         AND rowid > (SELECT CAST(max(asset_id) * %s AS INTEGER) FROM search_keyworddocument)
     ORDER BY rowid DESC LIMIT %s
 """
-_HOLDING = "(SELECT count(*) FROM search_keyword_fts WHERE search_keyword_fts MATCH %s)"
+_COUNT_HOLDING = "(SELECT count(*) FROM search_keyword_fts WHERE search_keyword_fts MATCH %s)"
 # FTS5's own table of document lengths: one small row for each document, so the quickest to count.
 _ALL = "SELECT count(*) FROM search_keyword_fts_docsize"
 # FTS5's own sums: how many documents, then how many words in each column.
@@ -69,22 +70,22 @@ class Fts5:
     def count_holding(terms: Sequence[Term]) -> list[int]:
         """How many documents hold each word."""
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join([_HOLDING] * len(terms))}", [_quoted(term) for term in terms])
+            cursor.execute(
+                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [_quoted(term) for term in terms]
+            )
             return list(cursor.fetchone())
 
     @staticmethod
-    def holding_any(terms: Sequence[Term]) -> list[int]:
+    def holding_any(terms: Sequence[Term], among: Assets | None = None) -> list[int]:
         """Assets of all documents that hold one of these words, which are rare."""
-        with connection.cursor() as cursor:
-            cursor.execute(_HOLDING_ANY, [" OR ".join(map(_quoted, terms))])
-            return [asset_id for (asset_id,) in cursor.fetchall()]
+        return _holding(" OR ".join(map(_quoted, terms)), among)
 
     @staticmethod
-    def newest_holding(terms: Sequence[Term], limit: int, share: float) -> list[int]:
+    def newest_holding(
+        terms: Sequence[Term], limit: int, share: float, among: Assets | None = None
+    ) -> list[int]:
         """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
-        with connection.cursor() as cursor:
-            cursor.execute(_NEWEST_HOLDING, [" AND ".join(map(_quoted, terms)), 1 - share, limit])
-            return [asset_id for (asset_id,) in cursor.fetchall()]
+        return _holding(" AND ".join(map(_quoted, terms)), among, _NEWEST, [1 - share, limit])
 
     @staticmethod
     def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -99,33 +100,44 @@ class Fts5:
         terms: Sequence[Weighed], limit: int, among: Among, beside: Collection[int] = ()
     ) -> list[tuple[int, float]]:
         """The best documents among some, and those of `beside`, with their scores, not yet divided."""
-        narrowing, parameters = _narrowing(among, beside)
-        ranked = _RANKED if among is None else _RANKED + _NARROWED
+        table, given, narrowed = _narrowing(among)
+        parameters = [json.dumps(list(beside)), *given]
         for one in terms:
-            parameters += [one.weight / _fts5_weight(one) / (SATURATION + 1), one.weight, _quoted(one.term)]
+            parameters += [
+                one.weight / _fts5_weight(one) / (SATURATION + 1),
+                one.weight,
+                _quoted(one.term),
+            ]
+        ranked = " UNION ALL ".join([_RANKED + narrowed] * len(terms))
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH {narrowing} ranked AS MATERIALIZED ({' UNION ALL '.join([ranked] * len(terms))}), {_SUMMED}",
-                [*parameters, limit],
+                f"WITH {_BESIDE}, {table} ranked AS MATERIALIZED ({ranked}), {_SUMMED}", [*parameters, limit]
             )
             found: list[tuple[int, float]] = cursor.fetchall()
         return found
 
 
-def _narrowing(among: Among, beside: Collection[int]) -> tuple[str, list[Any]]:
-    """Ids of documents as tables of their own, made once for all words, and their parameters."""
-    tables, parameters = (
-        "beside (id) AS MATERIALIZED (SELECT value FROM json_each(%s)),",
-        [json.dumps(list(beside))],
-    )
+def _holding(words: str, among: Assets | None, rest: str = "", parameters: Sequence[Any] = ()) -> list[int]:
+    """Assets in whose documents this stands."""
+    table, given, narrowed = _narrowing(among)
+    tables = f"WITH {table.rstrip(',')}" if table else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{tables} {_HOLDING}{narrowed}{rest}", [*given, words, *parameters])
+        return [asset_id for (asset_id,) in cursor.fetchall()]
+
+
+def _narrowing(among: Among) -> tuple[str, list[Any], str]:
+    """A table of allowed ids, made once for all words, its parameter, and a condition on each document."""
     if among is None:
-        return tables, parameters
+        return "", [], ""
+    if isinstance(among, Where):
+        return "", [], f" AND {condition(among, 'search_keyword_fts.rowid')}"
     words = [_quoted(one) for one in among if isinstance(one, Term)]
     if words:
-        allowed, given = _HOLDING_ANY_OR_BESIDE, " OR ".join(words)
+        allowed, given = _HOLDING_OR_BESIDE, " OR ".join(words)
     else:
         allowed, given = "SELECT value FROM json_each(%s)", json.dumps(list(among))
-    return f"{tables} allowed (id) AS MATERIALIZED ({allowed}),", [*parameters, given]
+    return f"allowed (id) AS MATERIALIZED ({allowed}),", [given], _ALLOWED
 
 
 def _sums(cursor: Any) -> list[int]:

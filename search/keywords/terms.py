@@ -1,8 +1,10 @@
-"""The words of a query as both databases weigh them. Plain Python."""
+"""The words of a query as both databases weigh them, and where they are looked for. Plain Python."""
 
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+
+from search.index.where import Where
 
 PREFIX_MIN_CHARS = 2
 #: How much a word counts where it stands: names people gave, captions, auto-tags, descriptions.
@@ -19,8 +21,10 @@ class Term:
     prefix: bool = False
 
 
+#: Assets whose documents may be found: listed, or those of whose columns this holds.
+Assets = Collection[int] | Where
 #: Which documents to rank: of these assets, holding any of these words, or all.
-Among = Collection[int] | Collection[Term] | None
+Among = Assets | Collection[Term] | None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 
-from core.ids import Prepared, any_of, keys_in
+from core.ids import Prepared, any_of, rows_of, those_in
 
 pytestmark = pytest.mark.django_db
 
@@ -18,9 +18,20 @@ def test_any_number_of_ids_is_one_parameter() -> None:
     one, _, other = people("ann", "ben", "cem")
     found = User.objects.filter(pk__in=any_of([one.pk, other.pk]))
     assert len(found.query.sql_with_params()[1]) == 1
-    assert sorted(keys_in(found)) == [one.pk, other.pk]
-    assert keys_in(User.objects.filter(pk__in=any_of([]))) == []
-    assert keys_in(User.objects.none()) == []
+    assert sorted(rows_of(found.values_list("pk"))) == [(one.pk,), (other.pk,)]
+    assert rows_of(User.objects.filter(pk__in=any_of([])).values_list("pk")) == []
+    assert rows_of(User.objects.none().values_list("pk")) == []
+
+
+def test_those_of_some_ids_that_are_keys_of_rows() -> None:
+    one, two, other = people("ann", "ben", "cem")
+    two.is_active = False
+    two.save()
+    named = User.objects.filter(username__in=User.objects.exclude(username="cem").values("username"))
+    assert those_in(named, [other.pk, one.pk, 999_999]) == [one.pk]
+    assert sorted(those_in(named.exclude(is_active=False), [one.pk, two.pk])) == [one.pk]
+    assert those_in(named, []) == []
+    assert those_in(User.objects.none(), [one.pk]) == []
 
 
 class TestPrepared:

@@ -15,7 +15,19 @@ import pytest
 
 from core.errors import EngineUnavailable
 from search.index.base import EVERYTHING, VectorIndex
+from search.index.where import COLUMNS, Columns, Comparison, Where
 from tests.search.listed_rows import DIMENSION, ListedRows, unit_vectors
+
+PUBLIC, OWNED = Comparison("public", "==", 1), Comparison("owner", "==", 7)
+NOT_OWNED = Comparison("owner", "!=", 7)
+EARLY, LATE = Comparison("moment", "<", 500_000_000_000_000), Comparison("moment", ">=", 900_000_000_000_000)
+
+
+def columns_of(count: int, seed: int) -> Columns:
+    """Of some owners, a third of it public, over some thirty years."""
+    random = np.random.default_rng(seed)
+    public = (random.random(count) < 1 / 3).astype(np.int64)
+    return np.stack([random.integers(1, 10, count), public, random.integers(0, 10**15, count)])
 
 
 class IndexContract(ABC):
@@ -52,6 +64,16 @@ class IndexContract(ABC):
             assert len(set(hits.frame_ids.tolist())) == len(hits), "a frame came twice"
             for frame_id, score in zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True):
                 assert score == pytest.approx(float(rows.stored[frame_id][1] @ query), abs=2e-5)
+            found += len(set(hits.frame_ids.tolist()) & set(truth))
+            expected += len(truth)
+        assert found >= self.recall_floor * expected
+
+    def assert_narrowed(self, engine: VectorIndex, rows: ListedRows, where: Where) -> None:
+        allowed = rows.allowed_by(where)
+        found = expected = 0
+        for query in unit_vectors(5, 6):
+            hits, truth = engine.search(query, 10, where), rows.truth(query, 10, allowed)
+            assert set(hits.frame_ids.tolist()) <= set(allowed.tolist())
             found += len(set(hits.frame_ids.tolist()) & set(truth))
             expected += len(truth)
         assert found >= self.recall_floor * expected
@@ -107,6 +129,47 @@ class IndexContract(ABC):
         rows.put([1, 2], unit_vectors(2, 1))
         allowed = np.array([2, 77, 2], dtype=np.int64)
         assert engine.search(unit_vectors(1, 3)[0], 10, allowed).frame_ids.tolist() == [2]
+
+    # Columns
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            Where(((PUBLIC,),)),
+            Where(((PUBLIC, OWNED),)),
+            Where(((OWNED,), (LATE,))),
+            Where(((NOT_OWNED,), (EARLY, OWNED), (PUBLIC,))),
+            Where(((Comparison("owner", "==", -1),),)),
+        ],
+        ids=str,
+    )
+    def test_columns_narrow_what_is_found(self, engine: VectorIndex, rows: ListedRows, where: Where) -> None:
+        """Of sealed rows, of those numbered since, and of those numbered anew."""
+        rows.put(range(1, 1001), unit_vectors(1000, 1), columns_of(1000, 1))
+        self.rebuild(engine, rows)
+        rows.put(range(1001, 1201), unit_vectors(200, 2), columns_of(200, 2))
+        rows.put(range(1, 101), unit_vectors(100, 3), columns_of(100, 3))
+        self.assert_narrowed(engine, rows, where)
+        engine.apply()
+        self.assert_narrowed(engine, rows, where)
+        self.rebuild(engine, rows)
+        self.assert_narrowed(engine, rows, where)
+
+    def test_columns_that_change_are_followed_though_the_vector_stays(
+        self, engine: VectorIndex, rows: ListedRows
+    ) -> None:
+        vectors, private = unit_vectors(30, 1), np.zeros((len(COLUMNS), 30), dtype=np.int64)
+        rows.put(range(1, 31), vectors, private)
+        self.rebuild(engine, rows)
+        public = np.array([[0], [1], [0]], dtype=np.int64)
+        rows.put([7], vectors[6:7], public)
+        found = engine.search(vectors[0], 10, Where(((PUBLIC,),)))
+        assert found.frame_ids.tolist() == [7]
+        rows.put([7], vectors[6:7], private[:, :1])
+        assert not len(engine.search(vectors[0], 10, Where(((PUBLIC,),))))
+
+    def test_columns_of_an_empty_library_let_nothing_through(self, engine: VectorIndex) -> None:
+        assert not len(engine.search(unit_vectors(1, 0)[0], 10, Where(((PUBLIC,),))))
 
     # Growing
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 import numpy as np
 
 from core.errors import EngineUnavailable
-from search.index.base import Ids, Position, Rows, Vectors
+from search.index.base import NO_ROWS, Ids, Position, Rows, Vectors
+from search.index.where import COLUMNS, Columns, Where
 
 DIMENSION = 24
 
@@ -26,12 +27,15 @@ class ListedRows:
     token: str = field(default_factory=lambda: uuid4().hex)
     number: int = 0
     stored: dict[int, tuple[int, Vectors]] = field(default_factory=dict)
+    told: dict[int, list[int]] = field(default_factory=dict)
     generations: set[str] = field(default_factory=set)
     chunk: int = 50
     while_streaming: Callable[[], None] | None = None
 
-    def put(self, frame_ids: list[int] | range, vectors: Vectors) -> None:
-        """Commits vectors; a frame that is there gets a new number."""
+    def put(self, frame_ids: list[int] | range, vectors: Vectors, columns: Columns | None = None) -> None:
+        """Commits vectors, with columns of zeros where none are given; a frame that is there gets a new number."""
+        if columns is not None:
+            self.told.update(zip(frame_ids, columns.T.tolist(), strict=True))
         for offset, (frame_id, vector) in enumerate(zip(frame_ids, vectors, strict=True), start=1):
             self.stored[frame_id] = (self.number + offset, vector)
         self.number += len(vectors)
@@ -63,6 +67,11 @@ class ListedRows:
     def knows(self, generation: str) -> bool:
         return generation in self.generations
 
+    def allowed_by(self, where: Where) -> Ids:
+        """The frames of which this holds."""
+        frame_ids = list(self.stored)
+        return np.array(frame_ids, dtype=np.int64)[where.holds(self._columns(frame_ids))]
+
     def truth(self, query: Vectors, k: int, allowed: Ids | None = None) -> list[int]:
         """The k nearest, one dot product at a time."""
         scores = {
@@ -79,8 +88,13 @@ class ListedRows:
             if frame_id in self.stored and self.stored[frame_id][0] <= up_to
         ]
         if not here:
-            return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
+            return NO_ROWS
         vectors = [self.stored[frame_id][1] for frame_id in here]
         if len({len(vector) for vector in vectors}) > 1:
             raise EngineUnavailable("Vectors of one model differ in length.")
-        return Rows(np.array(here, dtype=np.int64), np.stack(vectors))
+        return Rows(np.array(here, dtype=np.int64), np.stack(vectors), self._columns(here))
+
+    def _columns(self, frame_ids: list[int]) -> Columns:
+        nothing = [0] * len(COLUMNS)
+        told = [self.told.get(frame_id, nothing) for frame_id in frame_ids]
+        return np.array(told, dtype=np.int64).reshape(-1, len(COLUMNS)).T

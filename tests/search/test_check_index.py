@@ -81,7 +81,7 @@ class TestFindingAndHealing:
         self.healed("lacks 1 frame")
         assert search_text(None, "blue").matches[0].asset_id == late.pk
 
-    @pytest.mark.parametrize("file", ["vectors.f32", "frame_ids.npy", "about.json"])
+    @pytest.mark.parametrize("file", ["vectors.f32", "frame_ids.npy", "columns.npy", "about.json"])
     def test_a_damaged_file(self, alice: User, settings: Any, file: str) -> None:
         many(alice, 5, "a red picture")
         rebuild_index()

@@ -1,5 +1,6 @@
 """FAISS keeps the contract, exact and approximate, and its files survive what happens to files."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from search.index.faiss import engine as engines
 from search.index.faiss import rebuilding
 from search.index.faiss.engine import FaissIndex
 from search.index.faiss.generations import Draft, GenerationStore
+from search.index.where import Comparison, Where
 from tests.search.index_contract import IndexContract
 from tests.search.listed_rows import ListedRows, unit_vectors
 
@@ -77,7 +79,7 @@ def test_rows_after_it_are_the_tail(rows: ListedRows, tmp_path: Path) -> None:
     assert (about.sealed_count, about.tail_count, about.last_number) == (200, 30, 230)
 
 
-@pytest.mark.parametrize("file", ["vectors.f32", "codes.faiss", "frame_ids.npy", "about.json"])
+@pytest.mark.parametrize("file", ["vectors.f32", "codes.faiss", "frame_ids.npy", "columns.npy", "about.json"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "removed"])
 def test_a_damaged_file_is_an_engine_that_is_away(
     rows: ListedRows, tmp_path: Path, file: str, damage: str
@@ -109,6 +111,17 @@ def test_a_damaged_pointer_is_an_engine_that_is_away(
     (tmp_path / "CURRENT").write_bytes(content)
     with pytest.raises(EngineUnavailable):
         FaissIndex(rows, tmp_path).search(unit_vectors(1, 3)[0], 10, EVERYTHING)
+
+
+def test_a_frame_that_is_numbered_again_and_again_does_not_fill_the_tail(
+    rows: ListedRows, tmp_path: Path
+) -> None:
+    reader = sealed(rows, tmp_path)
+    for _ in range(1_000):
+        rows.put([1], unit_vectors(1, 4))
+        reader.search(unit_vectors(1, 4)[0], 1, EVERYTHING)
+    assert reader.describe().tail_count < 300
+    assert finds_all(reader, rows)
 
 
 def test_an_index_folder_that_is_lost_is_made_up_for_by_the_rows(rows: ListedRows, tmp_path: Path) -> None:
@@ -180,6 +193,24 @@ def test_a_generation_of_another_format_is_passed_over_until_the_next_rebuild(
     assert reader.describe().generation == ""
     sealed(rows, tmp_path, "second")
     assert reader.describe().generation == "second"
+
+
+def test_a_generation_from_before_there_were_columns_lets_all_through_until_the_next_rebuild(
+    rows: ListedRows, tmp_path: Path
+) -> None:
+    sealed(rows, tmp_path)
+    file, about = tmp_path / "first" / "columns.npy", tmp_path / "first" / "about.json"
+    file.unlink()
+    told = json.loads(about.read_text())
+    del told["checksums"]["columns.npy"]
+    about.write_text(json.dumps(told))
+    reader = FaissIndex(rows, tmp_path)
+    query, nobodys = unit_vectors(1, 3)[0], Where(((Comparison("owner", "==", -1),),))
+    assert reader.search(query, 10, nobodys).frame_ids.tolist() == rows.truth(query, 10)
+    assert reader.differences() == ["generation first has no columns to filter by"]
+    sealed(rows, tmp_path, "second")
+    assert not len(reader.search(query, 10, nobodys))
+    assert reader.differences() == []
 
 
 def test_while_a_large_generation_is_opened_the_former_one_answers(

@@ -14,11 +14,13 @@ from core.errors import EngineUnavailable
 from library.selectors import AssetFilters
 from search.checking import check_index
 from search.index.base import EVERYTHING, Budget, Rows, VectorIndex
+from search.index.milvus import collections
 from search.index.milvus import engine as milvus
 from search.index.milvus.collections import Collections
 from search.index.milvus.engine import MilvusIndex
 from search.index.milvus.server import MilvusServer
 from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, RecallProbe
+from search.index.where import Comparison, Where
 from search.services import describe_index, rebuild_index, search_text
 from tests.search.index_contract import IndexContract
 from tests.search.listed_rows import ListedRows, unit_vectors
@@ -93,16 +95,36 @@ def test_wide_filters_are_pushed_down_to_the_server(
         assert engine.search(query, 10, allowed).frame_ids.tolist() == rows.truth(query, 10, allowed)
 
 
+def test_a_collection_from_before_there_were_columns_lets_all_through_until_the_next_rebuild(
+    rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Collections, "has_columns", lambda self, collection: False)
+    monkeypatch.setattr(collections, "COLUMNS", ())
+    built(rows, uri)
+    monkeypatch.undo()
+    engine = MilvusIndex(rows, MilvusServer(uri))
+    query, nobodys = unit_vectors(1, 3)[0], Where(((Comparison("owner", "==", -1),),))
+    assert len(engine.search(query, 10, nobodys)) == 10
+    rows.put([201], unit_vectors(1, 9))
+    engine.apply()
+    assert engine.search(unit_vectors(1, 9)[0], 1, EVERYTHING).frame_ids.tolist() == [201]
+    assert engine.differences()[0].endswith("has no columns to filter by")
+    rows.generations.add("second")
+    engine.rebuild("second")
+    assert not len(engine.search(query, 10, nobodys))
+    assert engine.differences() == []
+
+
 def test_a_rebuild_switches_the_alias_and_keeps_one_former_collection(rows: ListedRows, uri: str) -> None:
     engine = built(rows, uri)
     for name in ("second", "third"):
         rows.generations.add(name)
         engine.rebuild(name)
-    collections = Collections(MilvusServer(uri), rows)
-    current = collections.current(rows.token)
+    stored = Collections(MilvusServer(uri), rows)
+    current = stored.current(rows.token)
     assert current is not None
     assert current.endswith("_third")
-    assert {name.rsplit("_", 1)[1] for name in collections.names(rows.token)} == {"second", "third"}
+    assert {name.rsplit("_", 1)[1] for name in stored.names(rows.token)} == {"second", "third"}
     assert MilvusIndex(rows, MilvusServer(uri)).describe().generation == "third"
 
 
@@ -119,15 +141,17 @@ def test_two_spaces_and_two_models_keep_apart(uri: str) -> None:
 
 def test_what_differs_from_the_rows_is_named_and_gone_after_a_rebuild(rows: ListedRows, uri: str) -> None:
     engine = built(rows, uri)
-    collections = Collections(MilvusServer(uri), rows)
-    current = collections.current(rows.token)
+    stored = Collections(MilvusServer(uri), rows)
+    current = stored.current(rows.token)
     assert current is not None
-    collections.delete(current, np.array([7, 8]))
+    stored.delete(current, np.array([7, 8]))
     rows.stored[9] = (rows.stored[9][0], -rows.stored[9][1])
+    rows.told[10] = [1, 1, 1]
     texts = engine.differences()
-    assert len(texts) == 2
+    assert len(texts) == 3
     assert "lacks 2 frames" in texts[0]
     assert "another vector than the row of 1 frames" in texts[1]
+    assert "other columns than the row of 1 frames" in texts[2]
     rows.generations.add("second")
     engine.rebuild("second")
     assert engine.differences() == []

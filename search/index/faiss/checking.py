@@ -47,20 +47,29 @@ def _against_rows(source: RowSource, sealed: Sealed) -> list[str]:
     """Rows renumbered since are the tail's, and deleted ones are asked of the database at each search."""
     missing: list[int] = []
     changed: list[int] = []
+    told: list[int] = []
     lookup = sealed.lookup
     for rows in source.rows(0, sealed.about.last_number):
         here = np.isin(rows.frame_ids, lookup.frame_ids)
         missing += rows.frame_ids[~here].tolist()
-        stored = lookup.stored.rows(positions_of(rows.frame_ids[here], lookup.frame_ids))
+        positions = positions_of(rows.frame_ids[here], lookup.frame_ids)
+        stored = lookup.stored.rows(positions)
         if stored.shape[1:] != rows.vectors.shape[1:]:
             return [f"generation {sealed.name} holds vectors of length {lookup.stored.array.shape[1]}"]
         same = (stored == rows.vectors[here]).all(axis=1)
         changed += rows.frame_ids[here][~same].tolist()
+        if lookup.columns is not None:
+            alike = (lookup.columns[:, positions] == rows.columns[:, here]).all(axis=0)
+            told += rows.frame_ids[here][~alike].tolist()
     found = []
     if missing:
         found.append(f"generation {sealed.name} lacks {_counted(missing)}")
     if changed:
         found.append(f"generation {sealed.name} holds another vector than the row of {_counted(changed)}")
+    if told:
+        found.append(f"generation {sealed.name} holds other columns than the row of {_counted(told)}")
+    if lookup.columns is None:
+        found.append(f"generation {sealed.name} has no columns to filter by")
     return found
 
 

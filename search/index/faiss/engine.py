@@ -32,6 +32,7 @@ from search.index.faiss.generations import GenerationStore, Sealed, Stamp
 from search.index.faiss.lookup import Keep
 from search.index.faiss.tail import Tail
 from search.index.scan import best_of, check_query, positions_of
+from search.index.where import Where
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,18 @@ class _View:
             parts.append(self.sealed.lookup.nearest_among(positions, query, k))
         return best_of(parts, k)
 
+    def search_where(self, where: Where, query: Vectors, k: int) -> Hits:
+        parts = [self.tail.search_where(where, query, k)]
+        if self.sealed is not None and len(self.sealed.lookup):
+            check_query(query, self.sealed.about.dimension)
+            lookup = self.sealed.lookup
+            if lookup.columns is None:
+                parts.append(lookup.nearest(query, k, self.keep))
+            else:
+                positions = np.flatnonzero(where.holds(lookup.columns) & ~self.outdated)
+                parts.append(lookup.nearest_among(positions, query, k))
+        return best_of(parts, k)
+
 
 class FaissIndex:
     """Sealed generations under `directory`, one folder per space and model. One instance per process and source."""
@@ -90,12 +103,14 @@ class FaissIndex:
         return self._source.position().number
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        if allowed is not EVERYTHING and not len(allowed):
+        if isinstance(allowed, np.ndarray) and not len(allowed):
             return NO_HITS
         query = np.ascontiguousarray(query, dtype=np.float32)
         view = self._fresh_view()
         if allowed is EVERYTHING:
             return view.search(query, k)
+        if isinstance(allowed, Where):
+            return view.search_where(allowed, query, k)
         return view.search_among(allowed, query, k)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:

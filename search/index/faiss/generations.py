@@ -4,6 +4,7 @@
     <directory>/<name>/vectors.f32    the stored vectors in the order of frame ids, little-endian float32
     <directory>/<name>/codes.faiss    what a search looks at first; not there where it looks at every vector
     <directory>/<name>/frame_ids.npy  the frame of each position, rising
+    <directory>/<name>/columns.npy    what filters ask of each position's frame; not there where it was sealed before
     <directory>/<name>/about.json     what it claims to hold, with a checksum of each file
 
 A kill at any moment leaves CURRENT naming a whole generation: its folder is complete and on the disk before the
@@ -26,8 +27,10 @@ from search.index.base import Rows
 from search.index.faiss.lookup import Lookup
 from search.index.faiss.mapped import StoredVectors
 from search.index.faiss.planning import Kind
+from search.index.where import COLUMNS, NO_COLUMNS, Columns
 
-_VECTORS, _CODES, _FRAME_IDS, _ABOUT = "vectors.f32", "codes.faiss", "frame_ids.npy", "about.json"
+_VECTORS, _CODES, _ABOUT = "vectors.f32", "codes.faiss", "about.json"
+_FRAME_IDS, _COLUMNS = "frame_ids.npy", "columns.npy"
 _POINTER = "CURRENT"
 _CRC_BLOCK_BYTES = 1 << 22
 #: Changes with the files: a generation of another format is passed over, and its rows are scanned, until a rebuild.
@@ -184,6 +187,7 @@ class Draft:
         self.folder = folder
         self.dimension = 1
         self._frame_ids: list[Any] = []
+        self._columns: list[Any] = []
         self._vectors = (folder / _VECTORS).open("wb")
 
     def append(self, rows: Rows) -> None:
@@ -193,12 +197,14 @@ class Draft:
         self.dimension = rows.vectors.shape[1]
         self._vectors.write(np.ascontiguousarray(rows.vectors, dtype="<f4").tobytes())
         self._frame_ids.append(rows.frame_ids)
+        self._columns.append(rows.columns)
 
     def finish_rows(self) -> Lookup:
         """All rows, to be compared one by one."""
         self._vectors.close()
         ids = np.concatenate(self._frame_ids) if self._frame_ids else np.empty(0, dtype=np.int64)
         np.save(self.folder / _FRAME_IDS, ids)
+        np.save(self.folder / _COLUMNS, np.concatenate([NO_COLUMNS, *self._columns], axis=1))
         return opened(self.folder, Kind.FLAT, 0, self.dimension)
 
     def keep_codes(self, index: Any, kind: Kind) -> Lookup:
@@ -212,7 +218,7 @@ class Draft:
 
     def describe(self, about: About) -> None:
         """Says what the files hold, and has them all on the disk: the generation is whole, and not yet live."""
-        files = [file for file in (_VECTORS, _CODES, _FRAME_IDS) if (self.folder / file).exists()]
+        files = [file for file in (_VECTORS, _CODES, _FRAME_IDS, _COLUMNS) if (self.folder / file).exists()]
         checksums = {file: _crc32(self.folder / file) for file in files}
         (self.folder / _ABOUT).write_text(json.dumps({**asdict(about), "checksums": checksums}), "utf-8")
         for file in (*files, _ABOUT):
@@ -235,7 +241,16 @@ def opened(folder: Path, kind: str, effort: int, dimension: int) -> Lookup:
     codes = faiss.read_index(str(folder / _CODES), faiss.IO_FLAG_MMAP_IFC) if by_codes else None
     if codes is not None and (codes.ntotal, codes.d) != (len(frame_ids), dimension):
         raise ValueError(f"{_CODES} holds {codes.ntotal} vectors of {codes.d} numbers")
-    return Lookup(frame_ids, stored, codes, Kind(kind), effort)
+    return Lookup(frame_ids, stored, _columns(folder, len(frame_ids)), codes, Kind(kind), effort)
+
+
+def _columns(folder: Path, count: int) -> Columns | None:
+    if not (folder / _COLUMNS).exists():
+        return None
+    columns: Columns = np.load(folder / _COLUMNS, mmap_mode="r")
+    if columns.shape != (len(COLUMNS), count) or columns.dtype != np.int64:
+        raise ValueError(f"{_COLUMNS} holds no columns of {count} frames")
+    return columns
 
 
 def _crc32(path: Path) -> int:

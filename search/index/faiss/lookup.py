@@ -13,6 +13,7 @@ from search.index.faiss import recipes
 from search.index.faiss.mapped import StoredVectors
 from search.index.faiss.planning import Kind
 from search.index.scan import scan_at, top_k
+from search.index.where import Columns
 
 #: So few rows are compared one by one: 20,000 of 384 numbers take some 10 ms, and the answer is exact.
 EXACT_UP_TO: Final = 20_000
@@ -45,10 +46,13 @@ class Keep:
 
 @dataclass(frozen=True)
 class Lookup:
-    """codes: a FAISS index over the positions, None where every vector is compared."""
+    """columns: of the positions, None where they were sealed before there were any. codes: a FAISS index over the
+    positions, None where every vector is compared.
+    """
 
     frame_ids: Ids
     stored: StoredVectors
+    columns: Columns | None
     codes: Any
     kind: Kind
     effort: int

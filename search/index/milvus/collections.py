@@ -3,7 +3,7 @@
     sightline_<space>_<model>_<database>            an alias: what searches read
     sightline_<space>_<model>_<database>_<name>     a collection for each rebuild
 
-A row has the frame's id, its number and its vector. One more row, whose id no frame has, says how far the collection
+A row has the frame's id, its columns and its vector. One more row, whose id no frame has, says how far the collection
 was filled, so that this travels with the collection when the alias is switched.
 """
 
@@ -23,8 +23,9 @@ import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from core.errors import EngineUnavailable
-from search.index.base import Hits, Ids, Rows, RowSource, Vectors
+from search.index.base import NO_ROWS, Hits, Ids, Rows, RowSource, Vectors
 from search.index.milvus.server import MilvusServer
+from search.index.where import COLUMNS, Where
 
 _STATE_ID: Final = -1
 _NOTE_MAX_CHARS = 1000
@@ -53,6 +54,7 @@ class Collections:
     def __init__(self, server: MilvusServer, source: RowSource) -> None:
         self._server, self._source = server, source
         self._client: Any = None
+        self._with_columns: dict[str, bool] = {}
 
     def alias(self, token: str) -> str:
         """Another database's rows have another alias: ids and numbers of two never meet."""
@@ -75,6 +77,8 @@ class Collections:
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("note", DataType.VARCHAR, max_length=_NOTE_MAX_CHARS)
+            for column in COLUMNS:
+                schema.add_field(column, DataType.INT64)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
             index = client.prepare_index_params()
             index.add_index("vector", index_type=self._server.index, metric_type="IP", params=self._build())
@@ -84,14 +88,9 @@ class Collections:
         return collection
 
     def put(self, collection: str, rows: Rows) -> None:
-        """Upserts: a frame that is there gets the new vector."""
-        with self._asked() as client:
-            for start in range(0, len(rows), _WRITTEN_AT_A_TIME):
-                end = start + _WRITTEN_AT_A_TIME
-                pairs = zip(rows.frame_ids[start:end].tolist(), rows.vectors[start:end], strict=True)
-                client.upsert(
-                    collection, [{"id": key, "note": "", "vector": vector} for key, vector in pairs]
-                )
+        """Upserts: a frame that is there gets the new vector and columns."""
+        for start in range(0, len(rows), _WRITTEN_AT_A_TIME):
+            self._upsert(collection, rows.at(slice(start, start + _WRITTEN_AT_A_TIME)))
 
     def delete(self, collection: str, frame_ids: Ids) -> None:
         """Takes frames out."""
@@ -101,11 +100,12 @@ class Collections:
 
     def set_state(self, collection: str, state: State, dimension: int) -> None:
         """The last thing that is written, after the rows that it speaks of."""
-        vector = np.zeros(dimension, dtype=np.float32)
-        with self._asked() as client:
-            client.upsert(
-                collection, [{"id": _STATE_ID, "note": json.dumps(asdict(state)), "vector": vector}]
-            )
+        row = Rows(
+            np.array([_STATE_ID]),
+            np.zeros((1, dimension), dtype=np.float32),
+            np.zeros((len(COLUMNS), 1), dtype=np.int64),
+        )
+        self._upsert(collection, row, note=json.dumps(asdict(state)))
 
     def state(self, collection: str) -> State | None:
         """None where the collection was never finished."""
@@ -141,35 +141,47 @@ class Collections:
         with self._asked() as client:
             return {name for name in client.list_collections() if name.startswith(f"{self.alias(token)}_")}
 
-    def search(self, collection: str, query: Vectors, k: int, among: Ids | None) -> Hits:
-        """The k nearest; `among` is pushed down to the server as a filter on the primary key."""
-        where = "id >= 0" if among is None else f"id in {among.tolist()}"
+    def search(self, collection: str, query: Vectors, k: int, among: Ids | Where | None) -> Hits:
+        """The k nearest; `among` is pushed down to the server as a filter on the primary key, or on the columns."""
         with self._asked() as client:
             (found,) = client.search(
                 collection,
                 data=[query],
                 limit=k,
-                filter=where,
+                filter=_expression(among),
                 search_params={"params": self._effort(k)},
                 consistency_level=self._server.consistency,
             )
         ids = np.array([hit["id"] for hit in found], dtype=np.int64)
         return Hits(ids, np.array([hit["distance"] for hit in found], dtype=np.float32))
 
-    def vectors(self, collection: str, frame_ids: Ids) -> Rows:
-        """The stored vectors of those frames that are there."""
-        found: list[tuple[int, Any]] = []
+    def some_where(self, collection: str, where: Where, at_most: int) -> Ids:
+        """So many of the frames of whose columns this holds."""
+        with self._asked() as client:
+            rows = client.query(
+                collection,
+                filter=_expression(where),
+                output_fields=["id"],
+                limit=at_most,
+                consistency_level=self._server.consistency,
+            )
+        return np.array([row["id"] for row in rows], dtype=np.int64)
+
+    def rows(self, collection: str, frame_ids: Ids) -> Rows:
+        """What is stored of those frames that are there; columns of zeros where it was filled before there were any."""
+        columns = COLUMNS if self.has_columns(collection) else ()
+        found: list[dict[str, Any]] = []
         with self._asked() as client:
             for start in range(0, len(frame_ids), _GOT_AT_A_TIME):
                 wanted = frame_ids[start : start + _GOT_AT_A_TIME].tolist()
-                rows = client.get(collection, ids=wanted, output_fields=["vector"])
-                found += [(row["id"], row["vector"]) for row in rows]
+                found += client.get(collection, ids=wanted, output_fields=["vector", *columns])
         if not found:
-            return Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-        found.sort(key=lambda pair: pair[0])
+            return NO_ROWS
+        found.sort(key=lambda row: int(row["id"]))
         return Rows(
-            np.array([frame_id for frame_id, _ in found], dtype=np.int64),
-            np.array([vector for _, vector in found], dtype=np.float32),
+            np.array([row["id"] for row in found], dtype=np.int64),
+            np.array([row["vector"] for row in found], dtype=np.float32),
+            np.array([[row.get(column, 0) for row in found] for column in COLUMNS], dtype=np.int64),
         )
 
     def count(self, collection: str) -> int:
@@ -183,6 +195,25 @@ class Collections:
         with self._asked() as client:
             fields = client.describe_collection(collection)["fields"]
         return int(next(field["params"]["dim"] for field in fields if field["name"] == "vector"))
+
+    def has_columns(self, collection: str) -> bool:
+        """False where it was filled before there were any."""
+        if collection not in self._with_columns:
+            with self._asked() as client:
+                fields = {field["name"] for field in client.describe_collection(collection)["fields"]}
+            self._with_columns[collection] = fields.issuperset(COLUMNS)
+        return self._with_columns[collection]
+
+    def _upsert(self, collection: str, rows: Rows, note: str = "") -> None:
+        written = [
+            {"id": frame_id, "note": note, "vector": vector}
+            for frame_id, vector in zip(rows.frame_ids.tolist(), rows.vectors, strict=True)
+        ]
+        if self.has_columns(collection):
+            for row, numbers in zip(written, rows.columns.T.tolist(), strict=True):
+                row.update(zip(COLUMNS, numbers, strict=True))
+        with self._asked() as client:
+            client.upsert(collection, written)
 
     def _build(self) -> dict[str, int]:
         if self._server.index == "HNSW":
@@ -212,6 +243,12 @@ def mark_of(source: RowSource, number: int) -> int:
     for rows in source.rows(number - 1, number):
         return zlib.crc32(rows.vectors.tobytes(), int(rows.frame_ids[0]) & 0xFFFFFFFF)
     return 0
+
+
+def _expression(among: Ids | Where | None) -> str:
+    if among is None:
+        return "id >= 0"
+    return f"id >= 0 and {among.written('==')}" if isinstance(among, Where) else f"id in {among.tolist()}"
 
 
 def _create_index(client: Any, collection: str, index: Any) -> None:

@@ -17,17 +17,20 @@ from search.index.base import (
     Budget,
     Description,
     Hits,
+    Ids,
     Position,
     Progress,
     RebuildReport,
     Rows,
     RowSource,
     Vectors,
+    joined,
 )
 from search.index.milvus.collections import Collections, State, mark_of
 from search.index.milvus.server import MilvusServer
 from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, SAMPLE_SIZE, RecallProbe
 from search.index.scan import best_of, check_query, scan
+from search.index.where import Where
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,6 @@ logger = logging.getLogger(__name__)
 EXACT_UP_TO: Final = 2_000
 _LOOK_AGAIN_S = 1.0
 _MOST_HITS: Final = 16_384
-_NO_ROWS = Rows(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,16 @@ class MilvusIndex:
         return position.number
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        if allowed is not EVERYTHING and not len(allowed):
+        if isinstance(allowed, np.ndarray) and not len(allowed):
             return NO_HITS
         query = np.ascontiguousarray(query, dtype=np.float32)
         view = self._fresh_view()
         newer = view.newer
-        if allowed is not EVERYTHING:
+        if isinstance(allowed, Where):
+            newer = newer.at(allowed.holds(newer.columns))
+        elif allowed is not EVERYTHING:
             allowed = np.unique(allowed)
-            here = np.isin(newer.frame_ids, allowed)
-            newer = Rows(newer.frame_ids[here], newer.vectors[here])
+            newer = newer.at(np.isin(newer.frame_ids, allowed))
         parts = []
         if len(view.newer):
             check_query(query, view.newer.vectors.shape[1])
@@ -168,18 +171,25 @@ class MilvusIndex:
         )
 
     def _against_rows(self, collection: str, state: State) -> list[str]:
-        missing = changed = 0
+        missing = changed = told = 0
+        columned = self._collections.has_columns(collection)
         for rows in self._source.rows(0, state.number):
-            stored = self._collections.vectors(collection, rows.frame_ids)
+            stored = self._collections.rows(collection, rows.frame_ids)
             here = np.isin(rows.frame_ids, stored.frame_ids)
             missing += int((~here).sum())
             if here.any():
                 changed += int((stored.vectors != rows.vectors[here]).any(axis=1).sum())
+                if columned:
+                    told += int((stored.columns != rows.columns[:, here]).any(axis=0).sum())
         found = []
         if missing:
             found.append(f"collection {collection} lacks {missing:,} frames")
         if changed:
             found.append(f"collection {collection} holds another vector than the row of {changed:,} frames")
+        if told:
+            found.append(f"collection {collection} holds other columns than the row of {told:,} frames")
+        if not columned:
+            found.append(f"collection {collection} has no columns to filter by")
         return found
 
     def _search_stored(self, view: _View, query: Vectors, k: int, allowed: Allowed) -> Hits:
@@ -188,16 +198,26 @@ class MilvusIndex:
         wanted = min(k + len(view.newer), _MOST_HITS)
         if allowed is EVERYTHING:
             found = self._collections.search(view.collection, query, wanted, None)
+        elif isinstance(allowed, Where):
+            where = allowed if self._collections.has_columns(view.collection) else None
+            few = self._collections.some_where(view.collection, where, EXACT_UP_TO + 1) if where else None
+            if few is not None and len(few) <= EXACT_UP_TO:
+                return self._compared(view.collection, query, k, np.setdiff1d(few, view.newer.frame_ids))
+            found = self._collections.search(view.collection, query, wanted, where)
         else:
             left = np.setdiff1d(allowed, view.newer.frame_ids)
-            if not len(left):
-                return NO_HITS
             if len(left) <= EXACT_UP_TO:
-                rows = self._collections.vectors(view.collection, left)
-                return scan(rows.frame_ids, rows.vectors, query, k)
+                return self._compared(view.collection, query, k, left)
             found = self._collections.search(view.collection, query, min(k, _MOST_HITS), left)
         fresh = ~np.isin(found.frame_ids, view.newer.frame_ids)
         return Hits(found.frame_ids[fresh], found.scores[fresh])
+
+    def _compared(self, collection: str, query: Vectors, k: int, frame_ids: Ids) -> Hits:
+        """Of so few frames each: exact whatever the server's index is."""
+        if not len(frame_ids):
+            return NO_HITS
+        rows = self._collections.rows(collection, frame_ids)
+        return scan(rows.frame_ids, rows.vectors, query, k)
 
     def _fresh_view(self) -> _View:
         position = self._source.position()
@@ -207,7 +227,7 @@ class MilvusIndex:
         with self._lock:
             collection, state = self._ours(position)
             after = state.number if state else 0
-            newer = _joined(list(self._source.rows(after, position.number)))
+            newer = joined(list(self._source.rows(after, position.number)))
             dimension = self._collections.dimension(collection) if collection else 0
             generation = state.generation if state else ""
             self._view = _View(position, collection, generation, dimension, newer, time.monotonic())
@@ -251,12 +271,3 @@ class MilvusIndex:
                 "Raise MILVUS_EFFORT, or take another MILVUS_INDEX."
             )
         return recall, latency_ms
-
-
-def _joined(chunks: list[Rows]) -> Rows:
-    if not chunks:
-        return _NO_ROWS
-    return Rows(
-        np.concatenate([chunk.frame_ids for chunk in chunks]),
-        np.concatenate([chunk.vectors for chunk in chunks]),
-    )

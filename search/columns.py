@@ -1,0 +1,85 @@
+"""What filters ask of an asset, kept as every index has it beside its frames' vectors: `index.where.COLUMNS`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from library.models import Asset
+from search.index.where import COLUMNS, Where
+from search.models import AssetColumns
+
+_BATCH_SIZE = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TABLE = AssetColumns._meta.db_table
+
+
+def refresh(asset_ids: Iterable[int]) -> list[int]:
+    """Writes the columns of these assets afresh; returns the assets of which they changed. Safe to repeat.
+
+    For a transaction that holds the assets locked, as `keywords.refresh` leaves them.
+    """
+    ids = sorted(set(asset_ids))
+    changed = []
+    for start in range(0, len(ids), _BATCH_SIZE):
+        rows = _outdated(ids[start : start + _BATCH_SIZE])
+        AssetColumns.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["asset"], update_fields=COLUMNS
+        )
+        changed += [row.asset_id for row in rows]
+    return changed
+
+
+def outdated(asset_ids: Sequence[int]) -> list[int]:
+    """Those of these assets whose columns are not what is kept of them, or of which none are kept."""
+    batches = range(0, len(asset_ids), _BATCH_SIZE)
+    return [row.asset_id for start in batches for row in _outdated(asset_ids[start : start + _BATCH_SIZE])]
+
+
+def assets_where(where: Where, at_most: int) -> list[int]:
+    """So many of the assets of whose columns this holds, in no order."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT asset_id FROM {_TABLE} WHERE {_sql(where)} LIMIT %s", [at_most])  # noqa: S608
+        return [asset_id for (asset_id,) in cursor.fetchall()]
+
+
+def condition(where: Where, column: str) -> str:
+    """In SQL, that it holds of the asset whose id stands in a column of another table: for who asks of few of many."""
+    return f"EXISTS (SELECT 1 FROM {_TABLE} WHERE asset_id = {column} AND {_sql(where)})"  # noqa: S608
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _outdated(asset_ids: Sequence[int]) -> list[AssetColumns]:
+    """As they should be."""
+    known = AssetColumns.objects.filter(asset_id__in=asset_ids).values_list("asset_id", *COLUMNS)
+    kept = {asset_id: told for asset_id, *told in known}
+    return [
+        row
+        for row in _of_assets(asset_ids)
+        if kept.get(row.asset_id) != [getattr(row, column) for column in COLUMNS]
+    ]
+
+
+def _of_assets(asset_ids: Sequence[int]) -> list[AssetColumns]:
+    fields = ("pk", "owner_id", "visibility", "taken_at", "created_at")
+    return [
+        AssetColumns(
+            asset_id=asset_id,
+            owner=owner_id,
+            public=int(visibility == Asset.Visibility.PUBLIC),
+            moment=microseconds(taken_at or created_at),
+        )
+        for asset_id, owner_id, visibility, taken_at, created_at in Asset.objects.filter(
+            pk__in=asset_ids
+        ).values_list(*fields)
+    ]
+
+
+def _sql(where: Where) -> str:
+    """There are only numbers in it, and names of our own."""
+    return where.written("=")

@@ -1,0 +1,87 @@
+"""What the columns of an index tell of a search's filters, so that a vector engine narrows by itself.
+
+What it finds is asked of the database all the same: this may let more through than is allowed, and never less.
+"""
+
+from collections.abc import Sequence
+
+from django.contrib.auth import get_user_model
+
+from library.models import Asset
+from library.selectors import AssetFilters, Viewer
+from search.columns import microseconds
+from search.index.where import Comparison, Where
+from search.language import OPERATORS, Condition, beginning_of
+
+#: Nobody's id.
+_NOBODY = -1
+_OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<"}
+
+AnyOf = tuple[Comparison, ...]
+
+
+def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> Where | None:
+    """The same as `answering.allowed` in columns; None where these don't tell a condition.
+
+    Which photos are hidden for what they are taken for stands in no column: they are few.
+    """
+    if filters.tag is not None:
+        return None
+    all_of = [(_visibility(Asset.Visibility.PUBLIC), _owner(viewer)), *_of_filters(viewer, filters)]
+    alternatives: dict[str, AnyOf] = {}
+    for one in conditions:
+        if (any_of := _of_condition(viewer, one)) is None:
+            return None
+        if one.without:
+            all_of += [(_opposite(each),) for each in any_of]
+        elif OPERATORS[one.operator].single:
+            alternatives[one.operator] = (*alternatives.get(one.operator, ()), *any_of)
+        else:
+            all_of.append(any_of)
+    return Where((*all_of, *alternatives.values()))
+
+
+def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:
+    all_of: list[Comparison] = []
+    if filters.mine is not None:
+        all_of.append(_owner(viewer) if filters.mine else _opposite(_owner(viewer)))
+    if filters.visibility is not None:
+        all_of.append(_visibility(filters.visibility))
+    if filters.taken_after is not None:
+        all_of.append(Comparison("moment", ">=", microseconds(filters.taken_after)))
+    if filters.taken_before is not None:
+        all_of.append(Comparison("moment", "<", microseconds(filters.taken_before)))
+    return [(one,) for one in all_of]
+
+
+def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:
+    """Of which any must hold; None where no column tells it."""
+    match one.operator:
+        case "after":
+            return (Comparison("moment", ">=", microseconds(beginning_of(one.value))),)
+        case "before":
+            return (Comparison("moment", "<", microseconds(beginning_of(one.value))),)
+        case "by" if one.value.lower() == "me":
+            return (_owner(viewer),)
+        case "by":
+            # Of names that differ in case only there may be several.
+            named = get_user_model().objects.filter(username__iexact=one.value).order_by("pk")
+            return tuple(
+                Comparison("owner", "==", pk) for pk in [*named.values_list("pk", flat=True), _NOBODY]
+            )
+        case "is" if one.value in (Asset.Visibility.PUBLIC, Asset.Visibility.PRIVATE):
+            return (_visibility(one.value),)
+    return None
+
+
+def _owner(viewer: Viewer) -> Comparison:
+    own = viewer.pk if viewer is not None and viewer.is_authenticated else None
+    return Comparison("owner", "==", _NOBODY if own is None else own)
+
+
+def _visibility(value: str) -> Comparison:
+    return Comparison("public", "==", int(value == Asset.Visibility.PUBLIC))
+
+
+def _opposite(one: Comparison) -> Comparison:
+    return Comparison(one.column, _OPPOSITES[one.operator], one.value)

@@ -1,0 +1,282 @@
+"""What the columns of an index tell of filters: the same as the database, and followed when it changes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from itertools import product
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import AnonymousUser, User
+
+from library.models import Asset, Frame
+from library.selectors import AssetFilters, Viewer
+from search import embeddings, keywords, pushdown
+from search.active import active_models
+from search.answering import allowed
+from search.checking import check_index, heal
+from search.columns import assets_where, microseconds, refresh
+from search.index.base import Allowed, Hits, Vectors
+from search.index.faiss.engine import FaissIndex
+from search.index.where import COLUMNS, Comparison, Where
+from search.keywords import matching
+from search.language import parse
+from search.models import AssetColumns, Embedding
+from search.selectors import frames_to_index, vectors_of_asset
+from search.services import index_frames, index_within, rebuild_index, search_text
+from tests.search.photos import many, person, photo, stored
+
+pytestmark = pytest.mark.django_db
+
+_FILTERS = [
+    AssetFilters(),
+    AssetFilters(mine=True),
+    AssetFilters(mine=False),
+    AssetFilters(visibility="private"),
+    AssetFilters(mine=True, visibility="public"),
+    AssetFilters(taken_after=datetime(2020, 6, 1, tzinfo=UTC)),
+    AssetFilters(taken_before=datetime(2020, 6, 1, tzinfo=UTC), taken_after=datetime(2019, 1, 1, tzinfo=UTC)),
+]
+_TOLD = [
+    "red",
+    "red after:2020",
+    "red before:2020-06-15",
+    "red before:1970",
+    "red after:9999",
+    "red before:0001",
+    "red -after:2020 before:2019-07",
+    "red by:alice",
+    "red by:ALICE by:bob",
+    "red -by:bob",
+    "red by:nobody",
+    "red by:me",
+    "red -by:me is:public",
+    "red is:private",
+    "red -is:private after:2019 by:bob",
+]
+
+
+def moment(year: int, month: int = 1) -> datetime:
+    return datetime(year, month, 1, tzinfo=UTC)
+
+
+def numbers_of(asset: Asset) -> set[int]:
+    numbers = Embedding.objects.filter(frame__asset=asset, number__gt=0).values_list("number", flat=True)
+    return {number for number in numbers if number is not None}
+
+
+@pytest.fixture
+def library(alice: User, bob: User) -> None:
+    """Every kind of photo of three people, two of whose names differ in case only."""
+    for owner in (alice, bob, person("ALICE")):
+        for visibility in ("public", "private"):
+            for taken in (None, moment(1960), moment(2019), moment(2020, 6), moment(2021)):
+                stored(owner, visibility=visibility, taken_at=taken)
+    refresh(Asset.objects.values_list("pk", flat=True))
+
+
+class TestTheSameAsTheDatabase:
+    @pytest.mark.usefixtures("library")
+    @pytest.mark.parametrize("query", _TOLD)
+    def test_columns_let_the_same_photos_through(self, alice: User, bob: User, query: str) -> None:
+        conditions = parse(query).conditions
+        viewers: list[Viewer] = [
+            alice,
+            bob,
+            User.objects.create_user("staff", is_staff=True),
+            AnonymousUser(),
+            None,
+        ]
+        for viewer, filters in product(viewers, _FILTERS):
+            where = pushdown.where(viewer, filters, conditions)
+            assert where is not None
+            right = set(allowed(viewer, filters, conditions).values_list("pk", flat=True))
+            found = set(assets_where(where, 1_000))
+            assert right <= found
+            # No column tells when a photo was taken apart from when it was uploaded.
+            dated = filters.taken_after is not None or filters.taken_before is not None
+            more = Asset.objects.filter(pk__in=found - right)
+            assert not (more.exclude(taken_at=None) if dated else more).exists()
+
+    @pytest.mark.usefixtures("library")
+    def test_a_library_from_before_is_filled_with_the_same(self) -> None:
+        written = list(AssetColumns.objects.order_by("pk").values_list("pk", *COLUMNS))
+        AssetColumns.objects.all().delete()
+        import_module("search.migrations.0009_asset_columns").fill(apps, None)
+        assert list(AssetColumns.objects.order_by("pk").values_list("pk", *COLUMNS)) == written
+
+    def test_there_are_two_visibilities(self) -> None:
+        """Of a third, "not private" would be more than "public"."""
+        assert set(Asset.Visibility.values) == {"public", "private"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "red tag:sea",
+            "red -word",
+            'red "a phrase"',
+            "red text:sign",
+            "red type:jpeg",
+            "red colour:red",
+            "red is:reviewed",
+        ],
+    )
+    def test_what_no_column_tells_is_left_to_the_database(self, alice: User, query: str) -> None:
+        assert pushdown.where(alice, AssetFilters(), parse(query).conditions) is None
+        assert pushdown.where(alice, AssetFilters(tag="sea"), ()) is None
+
+    def test_what_is_hidden_as_unsafe_is_not_found_though_no_column_tells(
+        self, alice: User, bob: User, settings: Any
+    ) -> None:
+        settings.UNSAFE_PHOTOS = "hide"
+        Asset.objects.filter(owner=bob, visibility="public").update(unsafe_score=1.0)
+        shown = photo(bob, "a red picture", taken_at=moment(2021))
+        found = [match.asset_id for match in search_text(alice, "red by:bob after:2021", limit=50).matches]
+        assert found == [shown.pk]
+
+
+class TestFollowing:
+    def columns(self, asset: Asset) -> list[int]:
+        return list(AssetColumns.objects.values_list(*COLUMNS).get(asset=asset))
+
+    def test_they_are_written_with_the_words(self, alice: User) -> None:
+        asset = photo(alice, taken_at=moment(2020))
+        assert self.columns(asset) == [alice.pk, 1, microseconds(moment(2020))]
+        undated = photo(alice, visibility="private")
+        assert self.columns(undated) == [alice.pk, 0, microseconds(undated.created_at)]
+
+    def test_a_change_numbers_every_vector_of_the_photo_anew(self, alice: User) -> None:
+        asset, other = photo(alice), photo(alice)
+        rebuild_index()
+        numbers = numbers_of(other)
+        asset.visibility = "private"
+        asset.save()
+        index_frames(asset.frames.values_list("pk", flat=True))
+        assert self.columns(asset)[1] == 0
+        assert min(numbers_of(asset)) > max(numbers)
+        assert numbers_of(other) == numbers
+
+    def test_another_title_changes_no_number(self, alice: User) -> None:
+        asset = photo(alice)
+        numbers = numbers_of(asset)
+        asset.title = "The sea"
+        asset.save()
+        index_frames(asset.frames.values_list("pk", flat=True))
+        assert numbers_of(asset) == numbers
+        assert refresh([asset.pk]) == []
+
+    @pytest.mark.parametrize("engine", ["faiss", "exact"])
+    def test_what_was_made_public_is_found_within_what_is_public(
+        self, alice: User, bob: User, settings: Any, engine: str
+    ) -> None:
+        settings.VECTOR_ENGINE = engine
+        asset = photo(alice, "a red picture", visibility="private")
+        many(alice, 150, "a red picture", visibility="private")
+        rebuild_index()
+        asset.visibility = "public"
+        asset.save()
+        index_frames(asset.frames.values_list("pk", flat=True))
+        assert [match.asset_id for match in search_text(bob, "red").matches] == [asset.pk]
+
+    def test_what_no_stage_saw_is_named_and_put_right(self, alice: User, bob: User) -> None:
+        """Written past the code, or by workers from before there were columns."""
+        many(alice, 150, "a red picture", visibility="private")
+        asset, other = photo(alice), photo(alice)
+        rebuild_index()
+        Asset.objects.filter(pk=asset.pk).update(owner=bob)
+        AssetColumns.objects.filter(asset=other).delete()
+        assert list(frames_to_index()) == list(other.frames.all())
+        assert any("columns of 2 photos" in difference.text for difference in check_index())
+        assert not heal(check_index())
+        assert self.columns(asset)[0] == bob.pk
+        assert [match.asset_id for match in search_text(bob, "red by:me").matches] == [asset.pk]
+
+    def test_the_index_says_that_it_holds_other_columns(self, alice: User) -> None:
+        asset = photo(alice)
+        rebuild_index()
+        AssetColumns.objects.filter(asset=asset).update(owner=999)
+        assert any("other columns" in difference.text for difference in check_index())
+
+    def test_a_decision_in_a_transaction_of_its_own_has_them_followed(self, alice: User) -> None:
+        asset = photo(alice)
+        asset.visibility = "private"
+        asset.save()
+        index_within(asset.frames.values_list("pk", flat=True))
+        assert self.columns(asset)[1] == 0
+
+
+def _at_most(hits: int, search: Callable[..., Hits]) -> Callable[..., Hits]:
+    """An engine that has a most, as Milvus has."""
+
+    def capped(self: FaissIndex, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        return search(self, query, min(k, hits), allowed)
+
+    return capped
+
+
+class TestNarrowing:
+    """A photo of somebody's among many of others: nothing is listed for it where columns tell."""
+
+    def test_pages_reach_everything_once(self, alice: User, bob: User) -> None:
+        own = [photo(bob, "a red picture") for _ in range(7)]
+        two = own[3]
+        for number in (1, 2):
+            frame = Frame.objects.create(asset=two, number=number)
+            for space, vector in vectors_of_asset(two, active_models()).items():
+                embeddings.record(space, active_models()[space], [frame.pk], vector[None])
+            index_frames([frame.pk])
+        many(alice, 300, "a red picture")
+        rebuild_index()
+        seen: list[int] = []
+        cursor = None
+        while True:
+            page = search_text(bob, "red picture by:me", limit=3, cursor=cursor)
+            seen += [match.asset_id for match in page.matches]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert sorted(seen) == sorted(asset.pk for asset in own)
+
+    def test_nothing_is_listed(self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        many(alice, 150, "a red picture")
+        own = photo(bob, "a red picture")
+        monkeypatch.setattr("search.scope._LISTED_UP_TO", 0)
+        monkeypatch.setattr("search.scope.rows_of", None)
+        found = search_text(bob, "red by:me").matches
+        assert [match.asset_id for match in found] == [own.pk]
+        assert set(found[0].why) == {"image", "caption", "keyword"}
+
+    def test_words_that_very_many_hold_are_looked_for_within_columns(
+        self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(matching, "_LOOKED_THROUGH", 0)
+        monkeypatch.setattr("search.scope._LISTED_UP_TO", 0)
+        own = [photo(bob, "a red picture"), photo(bob, "a red dog"), photo(bob, "a blue dog")]
+        many(alice, 150, "a red dog")
+        within = Where(((Comparison("owner", "==", bob.pk),),))
+        found = keywords.ask(["red", "dog"]).promising_among(10, within)
+        assert found[0][0] == own[1].pk
+        assert {asset_id for asset_id, _ in found} == {asset.pk for asset in own}
+
+    def test_a_library_whose_index_has_no_columns_yet_is_listed(
+        self, alice: User, bob: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("search.candidates._WIDEST", 100)
+        monkeypatch.setattr("search.index.faiss.generations._columns", lambda folder, count: None)
+        monkeypatch.setattr(FaissIndex, "search", _at_most(120, FaissIndex.search))
+        own = photo(bob, "a dark picture")
+        many(alice, 450, "a red picture")
+        rebuild_index()
+        assert [match.asset_id for match in search_text(bob, "red picture by:me").matches] == [own.pk]
+
+    def test_what_columns_let_through_and_the_database_does_not_is_looked_beyond(
+        self, alice: User, bob: User, settings: Any
+    ) -> None:
+        """Of very many that are hidden for what they are taken for."""
+        settings.UNSAFE_PHOTOS = "hide"
+        hidden = many(alice, 300, "a red picture")
+        Asset.objects.filter(pk__in=[asset.pk for asset in hidden]).update(unsafe_score=1.0)
+        shown = photo(alice, "a dark red picture")
+        found = search_text(bob, "red picture by:alice").matches
+        assert [match.asset_id for match in found] == [shown.pk]
