@@ -27,20 +27,6 @@ def listed(ids: Iterable[int]) -> tuple[str, Any]:
     return "SELECT value FROM json_each(%s)", json.dumps(list(ids))
 
 
-def those_in(rows: QuerySet[Any], ids: Iterable[int]) -> list[int]:
-    """Those of these ids that are keys of these rows.
-
-    Asked whether each is one of them: told to look for keys in a list, SQLite may walk through all that fit.
-    """
-    asked, these = listed(ids)
-    try:
-        known, given = rows.order_by().filter(pk=RawSQL("asked.id", ())).values("pk").query.sql_with_params()
-    except EmptyResultSet:  # a condition that Django itself knows to be false
-        return []
-    sql = f"WITH asked (id) AS ({asked}) SELECT id FROM asked WHERE EXISTS ({known})"  # noqa: S608 - Django's own
-    return [key for (key,) in _fetched(sql, (these, *given))]
-
-
 def rows_of(values: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
     """What a `values_list` selects, straight from the cursor."""
     try:
@@ -70,6 +56,29 @@ class Prepared:
             self._put_together[vendor] = query.sql_with_params()
         sql, parameters = self._put_together[vendor]
         return _fetched(sql, tuple(these if one is _IDS else one for one in parameters))
+
+
+class KeysOf:
+    """Which of some ids are keys of these rows: put together once, asked as often as it takes.
+
+    Asked whether each is one of them: told to look for keys in a list, SQLite may walk through all that fit.
+    """
+
+    def __init__(self, rows: QuerySet[Any]) -> None:
+        keyed = rows.order_by().filter(pk=RawSQL("asked.id", ())).values("pk")
+        try:
+            self._known: tuple[str, tuple[Any, ...]] | None = keyed.query.sql_with_params()
+        except EmptyResultSet:  # a condition that Django itself knows to be false
+            self._known = None
+
+    def among(self, ids: Iterable[int]) -> list[int]:
+        """Those that are."""
+        if self._known is None:
+            return []
+        known, given = self._known
+        asked, these = listed(ids)
+        sql = f"WITH asked (id) AS ({asked}) SELECT id FROM asked WHERE EXISTS ({known})"  # noqa: S608 - Django's own
+        return [key for (key,) in _fetched(sql, (these, *given))]
 
 
 #: Stands in a prepared query where ids will be.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Length
 
@@ -17,6 +18,7 @@ from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.selectors import frames_to_index
 
 _NAMED = 5
+_HEALED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def _of_rows() -> Iterator[Difference]:
             "rows", f"rows are numbered up to {highest}, the position says {told}", _move_position
         )
     for space in spaces():
-        if odd := list(_of_odd_length(space).values_list("frame_id", flat=True)[:_NAMED]):
+        if odd := list(_of_odd_length(space).values_list("frame_id", flat=True)[: _NAMED + 1]):
             count = _of_odd_length(space).count()
             yield Difference(
                 "rows",
@@ -66,7 +68,7 @@ def _of_rows() -> Iterator[Difference]:
 
 
 def _some(ids: Sequence[int]) -> str:
-    return f"{', '.join(map(str, ids[:_NAMED]))}, ..."
+    return ", ".join(map(str, ids[:_NAMED])) + (", ..." if len(ids) > _NAMED else "")
 
 
 def _of_space(space: str) -> Iterator[Difference]:
@@ -143,7 +145,13 @@ def _indexed_assets() -> list[int]:
 
 def _refresh_columns() -> None:
     outdated = columns.outdated(_indexed_assets())
-    index_frames(Frame.objects.filter(asset_id__in=outdated).values_list("pk", flat=True))
+    for start in range(0, len(outdated), _HEALED_AT_ONCE):
+        some = outdated[start : start + _HEALED_AT_ONCE]
+        # Frames of which nothing is numbered wait for vectors of theirs: only their columns are put right.
+        numbered = Frame.objects.filter(asset_id__in=some, embeddings__number__gt=0).distinct()
+        index_frames(numbered.values_list("pk", flat=True))
+        with transaction.atomic():
+            columns.refresh(some)
 
 
 def _index_waiting() -> None:

@@ -13,6 +13,10 @@ _BATCH_SIZE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TABLE = AssetColumns._meta.db_table
+_FIELDS = ("pk", "owner_id", "visibility", "taken_at", "created_at")
+
+#: In the order of COLUMNS.
+Numbers = tuple[int, int, int]
 
 
 def refresh(asset_ids: Iterable[int]) -> list[int]:
@@ -23,7 +27,10 @@ def refresh(asset_ids: Iterable[int]) -> list[int]:
     ids = sorted(set(asset_ids))
     changed = []
     for start in range(0, len(ids), _BATCH_SIZE):
-        rows = _outdated(ids[start : start + _BATCH_SIZE])
+        rows = [
+            AssetColumns(asset_id=asset_id, **dict(zip(COLUMNS, numbers, strict=True)))
+            for asset_id, numbers in _outdated(ids[start : start + _BATCH_SIZE]).items()
+        ]
         AssetColumns.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["asset"], update_fields=COLUMNS
         )
@@ -34,7 +41,7 @@ def refresh(asset_ids: Iterable[int]) -> list[int]:
 def outdated(asset_ids: Sequence[int]) -> list[int]:
     """Those of these assets whose columns are not what is kept of them, or of which none are kept."""
     batches = range(0, len(asset_ids), _BATCH_SIZE)
-    return [row.asset_id for start in batches for row in _outdated(asset_ids[start : start + _BATCH_SIZE])]
+    return [asset_id for start in batches for asset_id in _outdated(asset_ids[start : start + _BATCH_SIZE])]
 
 
 def assets_where(where: Where, at_most: int) -> list[int]:
@@ -54,30 +61,16 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _outdated(asset_ids: Sequence[int]) -> list[AssetColumns]:
-    """As they should be."""
+def _outdated(asset_ids: Sequence[int]) -> dict[int, Numbers]:
+    """What should be kept of those of which something else is, or nothing."""
+    assets = Asset.objects.filter(pk__in=asset_ids)
+    told = {
+        asset_id: (owner_id, int(visibility == Asset.Visibility.PUBLIC), microseconds(taken_at or created_at))
+        for asset_id, owner_id, visibility, taken_at, created_at in assets.values_list(*_FIELDS)
+    }
     known = AssetColumns.objects.filter(asset_id__in=asset_ids).values_list("asset_id", *COLUMNS)
-    kept = {asset_id: told for asset_id, *told in known}
-    return [
-        row
-        for row in _of_assets(asset_ids)
-        if kept.get(row.asset_id) != [getattr(row, column) for column in COLUMNS]
-    ]
-
-
-def _of_assets(asset_ids: Sequence[int]) -> list[AssetColumns]:
-    fields = ("pk", "owner_id", "visibility", "taken_at", "created_at")
-    return [
-        AssetColumns(
-            asset_id=asset_id,
-            owner=owner_id,
-            public=int(visibility == Asset.Visibility.PUBLIC),
-            moment=microseconds(taken_at or created_at),
-        )
-        for asset_id, owner_id, visibility, taken_at, created_at in Asset.objects.filter(
-            pk__in=asset_ids
-        ).values_list(*fields)
-    ]
+    kept = {asset_id: tuple(numbers) for asset_id, *numbers in known}
+    return {asset_id: numbers for asset_id, numbers in told.items() if kept.get(asset_id) != numbers}
 
 
 def _sql(where: Where) -> str:

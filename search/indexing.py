@@ -82,30 +82,31 @@ def rebuild_index(
 
 def _index(frame_ids: Iterable[int]) -> tuple[int, int]:
     """How many frames there were, and how many vectors got a number."""
-    frames = dict(Frame.objects.filter(pk__in=list(frame_ids)).values_list("pk", "asset_id"))
-    # Vectors before assets: the describe stage locks them in this order, too.
-    vectors = _locked_vectors(frames.values())
+    asked = set(frame_ids)
+    # Frames, vectors, assets: whoever else changes several of these of a photo locks them in this order, too.
+    frames = _locked_with_siblings(asked)
+    here = asked & frames.keys()
+    vectors = Embedding.objects.filter(frame_id__in=frames).select_for_update().order_by("pk")
+    known = list(vectors.values_list("pk", "frame_id", "number"))
     keywords.refresh(frames.values())
     changed = set(columns.refresh(frames.values()))
+    # Of every space: textures are searched by nobody, but what has no number is what the stage is asked about.
     numbered = _number(
         [
             key
-            for key, frame_id, asset_id, number in vectors
-            if (frame_id in frames if number is None else asset_id in changed)
+            for key, frame_id, number in known
+            if (frame_id in here if number is None else frames[frame_id] in changed)
         ]
     )
     count_words(frames.values())
-    return len(frames), numbered
+    return len(here), numbered
 
 
-def _locked_vectors(asset_ids: Iterable[int]) -> list[tuple[int, int, int, int | None]]:
-    """Key, frame, asset and number of each vector of these assets.
-
-    Of every space: textures are searched by nobody, but what has no number is what the stage is asked about.
-    """
-    of_assets = Embedding.objects.filter(frame__asset_id__in=set(asset_ids))
-    fields = ("pk", "frame_id", "frame__asset_id", "number")
-    return list(of_assets.select_for_update(of=("self",)).order_by("pk").values_list(*fields))
+def _locked_with_siblings(frame_ids: Iterable[int]) -> dict[int, int]:
+    """All frames of the assets of these frames, each with its asset."""
+    assets = set(Frame.objects.filter(pk__in=list(frame_ids)).values_list("asset_id", flat=True))
+    frames = Frame.objects.select_for_update(no_key=True).filter(asset_id__in=assets).order_by("pk")
+    return dict(frames.values_list("pk", "asset_id"))
 
 
 def _apply() -> None:

@@ -48,7 +48,7 @@ class IndexPosition(models.Model):
 class AssetColumns(models.Model):
     """What filters ask of an asset, as every index has it beside its frames' vectors (`search.index.where.COLUMNS`).
 
-    Written by `search.indexing`; where it changes the vectors get new numbers, and so every reader follows.
+    Written by the index stage; where it changes the vectors get new numbers, and so every reader follows.
     """
 
     asset = models.OneToOneField(

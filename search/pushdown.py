@@ -1,6 +1,7 @@
 """What the columns of an index tell of a search's filters, so that a vector engine narrows by itself.
 
-What it finds is asked of the database all the same: this may let more through than is allowed, and never less.
+What it finds is asked of the database all the same. As of the last run of the index stage this lets through what is
+allowed, and sometimes more.
 """
 
 from collections.abc import Sequence

@@ -83,5 +83,5 @@ def _stacked(found: Sequence[Sequence[Any]]) -> Rows:
     )
     # Nothing is told of an asset whose vectors something else than the index stage has numbered.
     told = [(frame_id, *(number or 0 for number in columns)) for frame_id, _, *columns in found]
-    numbers = np.array(told, dtype=np.int64).T
+    numbers = np.ascontiguousarray(np.array(told, dtype=np.int64).T)
     return Rows(numbers[0], flat.reshape(len(found), -1), numbers[1:])

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from numpy.typing import NDArray
 
-from core.ids import listed, rows_of, those_in
+from core.ids import KeysOf, listed, rows_of
 from library.models import Asset, Frame
 from search.columns import assets_where
 from search.index.base import Ids
@@ -37,10 +37,15 @@ class Scope:
         self._found_assets: set[int] = set()
         self._checked: set[int] = set()
         self._in_scope: set[int] = set()
+        self._share: float | None = None
 
     @cached_property
     def _assets(self) -> QuerySet[Asset]:
         return self._made().order_by()
+
+    @cached_property
+    def _keys(self) -> KeysOf:
+        return KeysOf(self._assets)
 
     @cached_property
     def _where(self) -> Where | None:
@@ -67,12 +72,14 @@ class Scope:
         if unknown := self._found_assets - self._checked:
             self._checked |= unknown
             self._in_scope.update(self.among(unknown))
+            if self._share is None:
+                self._share = len(self._in_scope) / len(unknown)
 
     def among(self, asset_ids: Set[int]) -> Iterable[int]:
         """Those of these assets that are in scope."""
         if "_everything" in self.__dict__:  # listed in this very search
             return asset_ids & self._listed
-        return those_in(self._assets, asset_ids)
+        return self._keys.among(asset_ids)
 
     @property
     def found_assets(self) -> Set[int]:
@@ -99,8 +106,8 @@ class Scope:
 
     @property
     def share(self) -> float:
-        """Of the assets found and checked so far, the share in scope; 1 where there are none."""
-        return len(self._in_scope & self._checked) / len(self._checked) if self._checked else 1.0
+        """Of the assets checked first, before anything narrowed, the share in scope; 1 where there were none."""
+        return 1.0 if self._share is None else self._share
 
     def has_any(self, asset_ids: RawSQL) -> bool:
         """Whether an asset whose id this query gives is in scope."""
@@ -118,8 +125,14 @@ class Scope:
         """The same for words: every asset in scope, or the scope in columns where these are many."""
         if self._where is None:
             return self._listed
+        return self._where if self._few is None else self._few
+
+    @cached_property
+    def _few(self) -> list[int] | None:
+        """What columns let through, None where that is more than is listed."""
+        assert self._where is not None
         some = assets_where(self._where, _LISTED_UP_TO + 1)
-        return some if len(some) <= _LISTED_UP_TO else self._where
+        return some if len(some) <= _LISTED_UP_TO else None
 
     @cached_property
     def _listed(self) -> frozenset[int]:

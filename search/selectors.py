@@ -23,7 +23,7 @@ def frames_without_embedding(space: str, model_id: str) -> QuerySet[Frame]:
 
 
 def frames_to_index() -> QuerySet[Frame]:
-    """Frames with a vector in every space of which one has no number yet, or whose words or columns changed since."""
+    """Frames with a vector in every space, of which one has no number, or whose words changed, or without columns."""
     complete = Q(*(Exists(_embeddings(space, active_model_id(space))) for space in spaces()))
     unnumbered = Embedding.objects.filter(number=None).filter(_active()).values("frame_id")
     return Frame.objects.filter(

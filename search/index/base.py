@@ -170,8 +170,8 @@ class VectorIndex(Protocol):
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         """The k best of the allowed frames for one query of shape (dimension,).
 
-        A given set of ids is scanned exactly, however small; an empty one gives no hits. Of frames that were sealed
-        before there were columns nothing is known, so that every `Where` lets them through: the caller asks anyway.
+        A given set of ids is scanned exactly, however small; an empty one gives no hits. Where a
+        generation was sealed before there were columns every `Where` lets all of it through: the caller asks anyway.
         """
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:

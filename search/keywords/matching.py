@@ -45,12 +45,11 @@ class Question:
 
     def promising_among(self, limit: int, among: Assets) -> list[tuple[int, float]]:
         """As `promising`, of these assets alone."""
-        # So many are sooner gone through once than told to the database for each of several questions.
-        if not isinstance(among, Where) and not _SCORED < len(among) <= _LOOKED_THROUGH:
-            return self.best(limit, among)
-        if _PLENTY * limit <= _SCORED and self._is_wide():
+        # A few are scored one by one, and a long list is told to the database only once.
+        asked_again = isinstance(among, Where) or _SCORED < len(among) <= _LOOKED_THROUGH
+        if asked_again and _PLENTY * limit <= _SCORED and self._is_wide():
             return self._likely(limit, among=among)
-        return self._ranked(limit, among)
+        return self._ranked(limit, among) if isinstance(among, Where) else self.best(limit, among)
 
     def promising(self, limit: int, beside: Collection[int] = ()) -> list[tuple[int, float]]:
         """The `limit` best documents that hold one of the rarest words, and those of the assets `beside` too.

@@ -1,4 +1,4 @@
-"""The words of a query as both databases weigh them, and where they are looked for. Plain Python."""
+"""The words of a query as both databases weigh them, and where they are looked for. No Django here."""
 
 import math
 from collections.abc import Collection

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 
-from core.ids import Prepared, any_of, rows_of, those_in
+from core.ids import KeysOf, Prepared, any_of, rows_of
 
 pytestmark = pytest.mark.django_db
 
@@ -28,10 +28,10 @@ def test_those_of_some_ids_that_are_keys_of_rows() -> None:
     two.is_active = False
     two.save()
     named = User.objects.filter(username__in=User.objects.exclude(username="cem").values("username"))
-    assert those_in(named, [other.pk, one.pk, 999_999]) == [one.pk]
-    assert sorted(those_in(named.exclude(is_active=False), [one.pk, two.pk])) == [one.pk]
-    assert those_in(named, []) == []
-    assert those_in(User.objects.none(), [one.pk]) == []
+    assert KeysOf(named).among([other.pk, one.pk, 999_999]) == [one.pk]
+    assert sorted(KeysOf(named.exclude(is_active=False)).among([one.pk, two.pk])) == [one.pk]
+    assert KeysOf(named).among([]) == []
+    assert KeysOf(User.objects.none()).among([one.pk]) == []
 
 
 class TestPrepared:

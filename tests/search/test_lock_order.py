@@ -1,33 +1,32 @@
 """Stages that touch the same photo at once wait for one another, and never for ever."""
 
-from threading import Event, Thread
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from library.asset_store import set_unsafe_scores
+from library.models import Asset
 from search import embeddings
 from search.active import active_model_id
-from search.models import AssetColumns
-from search.services import index_frames
+from search.models import AssetColumns, Embedding
+from search.services import index_frames, index_within
 from tests.search.listed_rows import unit_vectors
 from tests.search.photos import photo
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
 
 
-def test_a_photo_may_be_described_again_while_a_change_of_it_is_indexed(alice: User) -> None:
-    """Describing locks vectors, then assets."""
-    asset = photo(alice, "a red picture")
-    frame_id = asset.frames.get().pk
-    asset.visibility = "private"
-    asset.save()
-    asked, failed = Event(), list[BaseException]()
+@contextmanager
+def indexing_meanwhile(frame_id: int) -> Iterator[None]:
+    """The index stage in a thread of its own, which gets as far as it can; fails where it fails."""
+    failed = list[BaseException]()
 
     def index() -> None:
         try:
-            asked.set()
             index_frames([frame_id])
         except BaseException as error:
             failed.append(error)
@@ -36,11 +35,33 @@ def test_a_photo_may_be_described_again_while_a_change_of_it_is_indexed(alice: U
 
     indexing = Thread(target=index)
     with transaction.atomic():
-        embeddings.record("image", active_model_id("image"), [frame_id], unit_vectors(1, 7))
+        embeddings.record("caption", active_model_id("caption"), [frame_id], unit_vectors(1, 7))
         indexing.start()
-        asked.wait()
-        indexing.join(0.5)  # it gets as far as it can
-        set_unsafe_scores({asset.pk: 0.1})
+        indexing.join(0.5)
+        yield
     indexing.join()
     assert not failed
-    assert AssetColumns.objects.get(asset=asset).public == 0
+
+
+@pytest.fixture
+def changed(alice: User) -> Asset:
+    asset = photo(alice, "a red picture")
+    asset.visibility = "private"
+    asset.save()
+    return asset
+
+
+def test_a_photo_may_be_described_again_while_a_change_of_it_is_indexed(changed: Asset) -> None:
+    """Describing changes vectors, then assets."""
+    with indexing_meanwhile(changed.frames.get().pk):
+        set_unsafe_scores({changed.pk: 0.1})
+    assert AssetColumns.objects.get(asset=changed).public == 0
+
+
+def test_a_caption_may_be_followed_at_once_while_a_change_of_it_is_indexed(changed: Asset) -> None:
+    """A decision numbers vectors within its own transaction."""
+    frame_id = changed.frames.get().pk
+    with indexing_meanwhile(frame_id):
+        index_within([frame_id])
+    assert not Embedding.objects.filter(number=None).exists()
+    assert AssetColumns.objects.get(asset=changed).public == 0

@@ -19,7 +19,7 @@ class Tail:
     """An immutable view of the rows so far: a search under way never sees a row half written.
 
     `extended` writes behind the end of this view, into a buffer that only the newest view's rows reach, so
-    taking in a batch during an import costs the batch and not the whole tail.
+    taking in a batch during an import copies the batch's vectors and not those of the whole tail.
     outdated: True where a frame has come again later with a newer vector.
     """
 
