@@ -19,7 +19,8 @@ def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:
     """Write `output`/language_model, a causal language model in bfloat16 that transformers loads, with its tokenizer.
 
     In `output` itself are the projector, concept head and own part of the backbone that make it read pictures: a
-    checkpoint of our own kind that writes the same captions.
+    checkpoint of our own kind. It writes the same captions where `inference_dtype` is bfloat16; elsewhere rounding may
+    change a word.
 
     InvalidInput for methods that add parts which plain transformers doesn't know.
     """
