@@ -22,13 +22,7 @@ from search.active import active_model_id, spaces
 from search.encoding import embedder
 from search.indexing import rebuild_index
 from search.keywords.words import STOP_WORDS, normalised
-from search.models import (
-    Embedding,
-    IndexPosition,
-    KeywordDocument,
-    SuggestedWords,
-    Suggestion,
-)
+from search.models import Embedding, IndexPosition, KeywordDocument, SuggestedWords, Suggestion
 from search.suggesting import count_words
 
 SEED = 20_26

@@ -101,6 +101,7 @@ class Fts5:
     ) -> list[tuple[int, float]]:
         """The best documents among some, and those of `beside`, with their scores, not yet divided."""
         table, given, narrowed = _narrowing(among)
+        tables = ", ".join(filter(None, [_BESIDE, table]))
         parameters = [json.dumps(list(beside)), *given]
         for one in terms:
             parameters += [
@@ -111,7 +112,7 @@ class Fts5:
         ranked = " UNION ALL ".join([_RANKED + narrowed] * len(terms))
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH {_BESIDE}, {table} ranked AS MATERIALIZED ({ranked}), {_SUMMED}", [*parameters, limit]
+                f"WITH {tables}, ranked AS MATERIALIZED ({ranked}), {_SUMMED}", [*parameters, limit]
             )
             found: list[tuple[int, float]] = cursor.fetchall()
         return found
@@ -120,7 +121,7 @@ class Fts5:
 def _holding(words: str, among: Assets | None, rest: str = "", parameters: Sequence[Any] = ()) -> list[int]:
     """Assets in whose documents this stands."""
     table, given, narrowed = _narrowing(among)
-    tables = f"WITH {table.rstrip(',')}" if table else ""
+    tables = f"WITH {table}" if table else ""
     with connection.cursor() as cursor:
         cursor.execute(f"{tables} {_HOLDING}{narrowed}{rest}", [*given, words, *parameters])
         return [asset_id for (asset_id,) in cursor.fetchall()]
@@ -137,7 +138,7 @@ def _narrowing(among: Among) -> tuple[str, list[Any], str]:
         allowed, given = _HOLDING_OR_BESIDE, " OR ".join(words)
     else:
         allowed, given = "SELECT value FROM json_each(%s)", json.dumps(list(among))
-    return f"allowed (id) AS MATERIALIZED ({allowed}),", [given], _ALLOWED
+    return f"allowed (id) AS MATERIALIZED ({allowed})", [given], _ALLOWED
 
 
 def _sums(cursor: Any) -> list[int]:

@@ -15,28 +15,9 @@ import pytest
 
 from core.errors import EngineUnavailable
 from search.index.base import EVERYTHING, VectorIndex
-from search.index.where import COLUMNS, Columns, Comparison, Where
+from search.index.where import COLUMNS, Where
+from tests.search.listed_columns import PUBLIC, WHERES, columns_of
 from tests.search.listed_rows import DIMENSION, ListedRows, unit_vectors
-
-PUBLIC, OWNED = Comparison("public", "==", 1), Comparison("owner", "==", 7)
-NOT_OWNED = Comparison("owner", "!=", 7)
-EARLY, LATE = Comparison("moment", "<", 500_000_000_000_000), Comparison("moment", ">=", 900_000_000_000_000)
-
-
-WHERES = (
-    Where(((PUBLIC,),)),
-    Where(((PUBLIC, OWNED),)),
-    Where(((OWNED,), (LATE,))),
-    Where(((NOT_OWNED,), (EARLY, OWNED), (PUBLIC,))),
-    Where(((Comparison("owner", "==", -1),),)),
-)
-
-
-def columns_of(count: int, seed: int) -> Columns:
-    """Of some owners, a third of it public, over some thirty years."""
-    random = np.random.default_rng(seed)
-    public = (random.random(count) < 1 / 3).astype(np.int64)
-    return np.stack([random.integers(1, 10, count), public, random.integers(0, 10**15, count)])
 
 
 class IndexContract(ABC):

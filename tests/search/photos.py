@@ -10,10 +10,11 @@ from django.contrib.auth.models import User
 
 from captioning.models import AutoTag, Caption
 from library.models import Asset, AssetTag, Frame
+from library.selectors import Viewer
 from search import embeddings
 from search.active import active_model_id
 from search.encoding import embedder
-from search.services import index_frames
+from search.services import index_frames, search_text
 
 _serial = count(1)
 
@@ -106,3 +107,14 @@ def photo(
     describe(asset, caption=caption, looks=looks, auto_tags=auto_tags)
     index_frames([asset.frames.get().pk])
     return asset
+
+
+def on_all_pages(viewer: Viewer, query: str, *, limit: int) -> list[int]:
+    """What a query finds, page after page."""
+    seen: list[int] = []
+    cursor = None
+    while True:
+        page = search_text(viewer, query, limit=limit, cursor=cursor)
+        seen += [match.asset_id for match in page.matches]
+        if (cursor := page.next) is None:
+            return seen

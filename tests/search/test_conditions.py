@@ -16,7 +16,7 @@ from library.selectors import AssetFilters, Viewer
 from search.answering import allowed
 from search.services import BY_DATE, rebuild_index, search_text
 from tests.query_plans import plan_of
-from tests.search.photos import many, photo, stored
+from tests.search.photos import many, on_all_pages, photo, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -174,14 +174,7 @@ class TestConditionsAlone:
     def test_pages_without_gap_or_repeat_though_moments_are_equal(self, alice: User) -> None:
         moments = ["2024-05-01T12:00:00Z", "2024-05-01T12:00:00.000001Z", None, "0999-01-01T00:00:00Z"]
         ids = [stored(alice, tags=["sea"], taken_at=at).pk for at in moments * 3]
-        seen: list[int] = []
-        cursor = None
-        while True:
-            page = search_text(alice, "tag:sea", limit=5, cursor=cursor)
-            seen += [match.asset_id for match in page.matches]
-            cursor = page.next
-            if cursor is None:
-                break
+        seen = on_all_pages(alice, "tag:sea", limit=5)
         assert sorted(seen) == ids
         assert seen == found(alice, "tag:sea", limit=100)
 

@@ -25,7 +25,7 @@ from search.language import parse
 from search.models import AssetColumns, Embedding
 from search.selectors import frames_to_index, vectors_of_asset
 from search.services import index_frames, index_within, rebuild_index, search_text
-from tests.search.photos import many, person, photo, stored
+from tests.search.photos import many, on_all_pages, person, photo, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -228,15 +228,7 @@ class TestNarrowing:
             index_frames([frame.pk])
         many(alice, 300, "a red picture")
         rebuild_index()
-        seen: list[int] = []
-        cursor = None
-        while True:
-            page = search_text(bob, "red picture by:me", limit=3, cursor=cursor)
-            seen += [match.asset_id for match in page.matches]
-            cursor = page.next
-            if cursor is None:
-                break
-        assert sorted(seen) == sorted(asset.pk for asset in own)
+        assert sorted(on_all_pages(bob, "red picture by:me", limit=3)) == sorted(asset.pk for asset in own)
 
     def test_nothing_is_listed(self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
         many(alice, 150, "a red picture")
