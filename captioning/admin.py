@@ -23,6 +23,7 @@ from captioning.models import (
     UnsafeScore,
 )
 from captioning.review_queue import DOUBTS
+from core.admin_pages import Records
 from core.errors import Conflict, ModelUnavailable, NeedsForce, SightlineError
 from workers import pipeline
 
@@ -44,21 +45,9 @@ class DoubtFilter(admin.SimpleListFilter):
         return told.filter(doubts_text__contains=f'"{chosen}"')
 
 
-class _NeverWritten(admin.ModelAdmin[Any]):
-    """Written by services, read by people: nothing is added or changed by hand."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Caption)
-class CaptionAdmin(_NeverWritten):
-    """An edit here would hide whose words they are."""
+class CaptionAdmin(Records):
+    """An edit here would hide whose words they are; a wrong caption is rejected, where captions are reviewed."""
 
     list_display = (
         *("frame", "text", "state", "doubts_said", "review_priority"),
@@ -73,35 +62,28 @@ class CaptionAdmin(_NeverWritten):
 
 
 @admin.register(AutoTag)
-class AutoTagAdmin(_NeverWritten):
+class AutoTagAdmin(Records):
     list_display = ["name", "frame", "confidence", "model_id"]
     list_filter = ["model_id"]
     search_fields = ["name", "synonyms"]
 
 
 @admin.register(FrameText)
-class FrameTextAdmin(_NeverWritten):
+class FrameTextAdmin(Records):
     list_display = ["__str__", "frame", "confidence", "model_id", "read_at"]
     list_filter = ["model_id"]
     search_fields = ["text"]
 
 
 @admin.register(UnsafeScore)
-class UnsafeScoreAdmin(_NeverWritten):
+class UnsafeScoreAdmin(Records):
     list_display = ["frame", "score", "model_id"]
     list_filter = ["model_id"]
     search_fields = ["model_id"]
 
 
-class _Records(_NeverWritten):
-    """Nothing is deleted by hand, either."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(CaptionerVersion)
-class CaptionerVersionAdmin(_Records):
+class CaptionerVersionAdmin(Records):
     list_display = (
         *("model_id", "is_active", "cider", "bleu4", "meteor", "images_per_s"),
         *("offered", "note", "created_at", "created_by"),
@@ -210,14 +192,14 @@ class CaptionerVersionAdmin(_Records):
 
 
 @admin.register(Promotion)
-class PromotionAdmin(_Records):
+class PromotionAdmin(Records):
     list_display = ("version", "kind", "forced", "promoted_by", "promoted_at")
     list_filter = ("kind", "forced")
     list_select_related = ("version", "promoted_by")
 
 
 @admin.register(ReviewDecision)
-class ReviewDecisionAdmin(_Records):
+class ReviewDecisionAdmin(Records):
     list_display = ("decided_at", "reviewer", "kind", "before", "after", "frame", "model_id")
     list_filter = ("kind", ("reviewer", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("reviewer", "frame")

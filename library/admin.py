@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from core.admin_pages import DeletedWhole
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from library import api_keys, asset_store, safety
 from library.details import checked_description, checked_title
@@ -67,7 +69,7 @@ class SafetyFilter(admin.SimpleListFilter):
 
 
 @admin.register(Asset)
-class AssetAdmin(admin.ModelAdmin[Asset]):
+class AssetAdmin(DeletedWhole):
     list_display = (
         *("id", "picture", "__str__", "owner", "visibility", "unsafe"),
         *("mime_type", "width_px", "height_px", "created_at"),
@@ -177,6 +179,21 @@ class AssetAdmin(admin.ModelAdmin[Asset]):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
         for asset in queryset:
             asset_store.delete_asset(asset)
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class AccountAdmin(DeletedWhole, UserAdmin[User]):
+    """Django's own, but that an account takes its photos along, and their files."""
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        asset_store.delete_account(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for account in queryset:
+            asset_store.delete_account(account)
 
 
 def _told(said: SafetyStatement) -> str:

@@ -23,7 +23,7 @@ from library.details import Details, checked_description, checked_tags, checked_
 from library.media.embedded_text import clean_line
 from library.media.hashes import sha256_of
 from library.media.probe import Picture, probe
-from library.models import Asset, AssetTag
+from library.models import Asset, AssetTag, Frame
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +143,17 @@ def update_asset(asset: Asset, **changes: Unpack[Changes]) -> Asset:
 def delete_asset(asset: Asset) -> None:
     """Removes the rows, and after the commit the files, unless another asset is made of the same bytes."""
     with transaction.atomic():
+        # Before all that hangs on them, as whoever describes or indexes them locks them.
+        list(Frame.objects.select_for_update().filter(asset=asset.pk).order_by("pk").values_list("pk"))
         Asset.objects.filter(pk=asset.pk).delete()
         transaction.on_commit(partial(forget_content, asset.sha256), robust=True)
+
+
+def delete_account(owner: User) -> None:
+    """Removes a person with all that is theirs. The photos go first, one by one: what is stopped can be begun again."""
+    for asset in Asset.objects.filter(owner=owner).order_by("pk").iterator():
+        delete_asset(asset)
+    owner.delete()
 
 
 def forget_content(sha256: str) -> bool:

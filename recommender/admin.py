@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from core.admin_pages import DeletedWhole, Records
 from core.errors import Conflict, InvalidInput
 from recommender import experiment_chart, experiments, site_keys
 from recommender.models import Experiment, Item, Rule, Site, SiteKey, SiteOrigin, WebhookMessage
@@ -18,7 +19,7 @@ class OriginInline(admin.TabularInline[SiteOrigin, Site]):
 
 
 @admin.register(Site)
-class SiteAdmin(admin.ModelAdmin[Site]):
+class SiteAdmin(DeletedWhole):
     list_display = ("slug", "name", "owner", "shows_assets", "created_at")
     list_select_related = ("owner",)
     search_fields = ("slug", "name", "owner__username")
@@ -53,23 +54,8 @@ class SiteAdmin(admin.ModelAdmin[Site]):
             )
 
 
-class _Records(admin.ModelAdmin[Any]):
-    """Written by services, read by people."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(SiteKey)
-class SiteKeyAdmin(_Records):
+class SiteKeyAdmin(Records):
     list_display = ("name", "hint", "site", "kind", "created_at", "last_used_at", "revoked_at")
     list_filter = ("kind", "revoked_at")
     list_select_related = ("site",)
@@ -88,7 +74,7 @@ class SiteKeyAdmin(_Records):
 
 
 @admin.register(Item)
-class ItemAdmin(_Records):
+class ItemAdmin(Records):
     list_display = ("external_id", "title", "site", "picture_state", "picture_error", "updated_at")
     list_filter = ("picture_state", "site")
     list_select_related = ("site",)
@@ -96,7 +82,7 @@ class ItemAdmin(_Records):
 
 
 @admin.register(WebhookMessage)
-class WebhookMessageAdmin(_Records):
+class WebhookMessageAdmin(Records):
     list_display = ("event", "site", "item", "state", "attempts", "due_at", "last_error", "created_at")
     list_filter = ("state", "event", "site")
     list_select_related = ("site", "item")

@@ -10,14 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from core.admin_pages import Records
 from search.models import Generation, SearchRecord
 from search.recording import unanswered, unopened
 from workers import pipeline
 
 
 @admin.register(Generation)
-class GenerationAdmin(admin.ModelAdmin[Generation]):
-    """Read-only: generations are made by rebuilding, never by hand."""
+class GenerationAdmin(Records):
+    """Generations are made by rebuilding."""
 
     list_display = (
         "id",
@@ -48,15 +49,6 @@ class GenerationAdmin(admin.ModelAdmin[Generation]):
         self.message_user(
             request, f"Job {job.pk} rebuilds the index; searches go on meanwhile.", messages.SUCCESS
         )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_rebuild_permission(self, request: HttpRequest) -> bool:
         """Whoever may change generations in Django's terms may have them built anew."""

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from captioning import recaptioning, versions
 from captioning.recaptioning import Selection
+from core.admin_pages import Records
 from core.errors import Conflict, ModelUnavailable, SightlineError
 from library.models import Frame
 from workers import pipeline, selectors, services
@@ -25,19 +26,8 @@ from workers.models import Job, RecaptionRun, StageRun
 _STARTED_BY_HAND = (Job.Kind.REBUILD_INDEX, Job.Kind.LEARN_BEHAVIOUR)
 
 
-class _Records(admin.ModelAdmin[Any]):
-    """Written by workers, read by people: nothing is added or changed by hand."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class _Work(Records):
+    """Written by workers; what they gave up may be tried again."""
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whoever may change such records in Django's terms may have them tried again."""
@@ -45,7 +35,7 @@ class _Records(admin.ModelAdmin[Any]):
 
 
 @admin.register(StageRun)
-class StageRunAdmin(_Records):
+class StageRunAdmin(_Work):
     list_display = [
         "stage",
         "picture",
@@ -97,7 +87,7 @@ class StageRunAdmin(_Records):
 
 
 @admin.register(Job)
-class JobAdmin(_Records):
+class JobAdmin(_Work):
     list_display = ["kind", "state", "progress", "error", "requested_by", "created_at", "finished_at"]
     list_filter = ["kind", "state"]
     actions = ["cancel"]
@@ -140,7 +130,7 @@ class JobAdmin(_Records):
 
 
 @admin.register(RecaptionRun)
-class RecaptionRunAdmin(_Records):
+class RecaptionRunAdmin(_Work):
     """Captioning photos again: started after a look at the cost, paused, resumed and cancelled."""
 
     list_display = ("id", "version", "frames", "state", "progress", "failed", "error", "by", "created_at")

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
+from captioning.models import Caption, ReviewDecision
 from library.api_keys import create_key, key_of
-from library.models import Asset
+from library.models import Asset, Frame
 from tests.library.conftest import files_in, signed_in, stored
 from tests.library.pictures import located_picture, picture
 
@@ -46,6 +47,58 @@ def test_what_staff_delete_takes_its_files_along(alice: User, carol: User, media
     client.post(ASSETS, {"action": "delete_selected", "_selected_action": [two.pk, three.pk], "post": "yes"})
     assert not Asset.objects.exists()
     assert files_in(media) == []
+
+
+def test_staff_delete_photos_that_people_have_decided_of(alice: User, carol: User) -> None:
+    """Decisions and what models made of a photo can't be deleted by themselves, and go with it."""
+    asset = stored(alice)
+    frame = Frame.objects.create(asset=asset, number=0)
+    decided = Caption.objects.create(frame=frame, source="model", model_id="a", text="A dog.")
+    ReviewDecision.objects.create(
+        frame=frame, caption=decided, kind=ReviewDecision.Kind.ACCEPT, before="A dog.", after="A dog."
+    )
+    client = signed_in(carol)
+    page = client.get(f"{ASSETS}{asset.pk}/delete/").content.decode()
+    assert "Frames: 1" in page
+    assert "lack" not in page
+    client.post(f"{ASSETS}{asset.pk}/delete/", {"post": "yes"})
+    assert not Asset.objects.exists()
+    assert not ReviewDecision.objects.exists()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_account_takes_along_what_is_its_own(
+    alice: User, bob: User, carol: User, media: Path, at_once: bool
+) -> None:
+    stored(alice, picture(seed=1))
+    theirs = stored(bob, picture(seed=2))
+    stored(alice, picture(seed=2))  # the same bytes
+    create_key(alice, name="script", scopes=["read"])
+    client = signed_in(carol)
+    accounts = "/admin/auth/user/"
+    if at_once:
+        chosen = {"action": "delete_selected", "_selected_action": [alice.pk]}
+        page = client.post(accounts, chosen).content.decode()
+    else:
+        page = client.get(f"{accounts}{alice.pk}/delete/").content.decode()
+    assert "Assets: 2" in page
+    assert "Api keys: 1" in page
+    if at_once:
+        client.post(accounts, {**chosen, "post": "yes"})
+    else:
+        client.post(f"{accounts}{alice.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=alice.pk).exists()
+    assert list(Asset.objects.all()) == [theirs]
+    assert files_in(media)
+    assert all(theirs.sha256 in str(file) for file in files_in(media))
+
+
+def test_what_is_recorded_is_not_deleted_by_hand(alice: User, carol: User) -> None:
+    frame = Frame.objects.create(asset=stored(alice), number=0)
+    caption = Caption.objects.create(frame=frame, source="model", model_id="a", text="A dog.")
+    refused = signed_in(carol).post(f"/admin/captioning/caption/{caption.pk}/delete/", {"post": "yes"})
+    assert refused.status_code == 403
+    assert Caption.objects.exists()
 
 
 def test_staff_can_revoke_a_key(alice: User, carol: User) -> None:

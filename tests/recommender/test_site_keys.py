@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from ninja.errors import AuthenticationError
 
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -175,3 +175,13 @@ def test_an_id_of_an_answer_tells_what_it_was_and_can_not_be_made_up() -> None:
     for made_up in ("", "x", recommendation_ids.written(told)[:-1], "x" * 10_000):
         with pytest.raises(InvalidInput):
             recommendation_ids.read(made_up)
+
+
+def test_a_site_that_is_deleted_in_the_admin_takes_its_keys_along(alice: User, admin_client: Client) -> None:
+    """Keys and items can't be deleted by themselves there."""
+    shop = site(alice)
+    create_site_key(shop, kind="secret", name="server")
+    page = f"/admin/recommender/site/{shop.pk}/delete/"
+    assert "Site keys: 1" in admin_client.get(page).content.decode()
+    admin_client.post(page, {"post": "yes"})
+    assert not SiteKey.objects.exists()

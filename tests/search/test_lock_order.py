@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from library.asset_store import set_unsafe_scores
-from library.models import Asset
+from library.asset_store import delete_asset, set_unsafe_scores
+from library.models import Asset, Frame
 from search import embeddings
 from search.active import active_model_id
 from search.models import AssetColumns, Embedding
@@ -56,6 +56,26 @@ def test_a_photo_may_be_described_again_while_a_change_of_it_is_indexed(changed:
     with indexing_meanwhile(changed.frames.get().pk):
         set_unsafe_scores({changed.pk: 0.1})
     assert AssetColumns.objects.get(asset=changed).public == 0
+
+
+def test_a_photo_may_be_deleted_while_it_is_indexed(changed: Asset) -> None:
+    """Deleting takes the frames first as well, though what hangs on them goes before them."""
+    frame_ids = [changed.frames.get().pk]
+    embeddings.record("caption", active_model_id("caption"), frame_ids, unit_vectors(1, 7))
+
+    def delete() -> None:
+        delete_asset(changed)
+        connection.close()
+
+    deleting = Thread(target=delete)
+    with transaction.atomic():
+        list(Frame.objects.select_for_update(no_key=True).filter(pk__in=frame_ids))
+        deleting.start()
+        deleting.join(0.5)
+        if connection.vendor == "postgresql":  # SQLite locks no rows: there it is gone by now
+            assert Embedding.objects.select_for_update().filter(frame_id__in=frame_ids).first()
+    deleting.join()
+    assert not Asset.objects.exists()
 
 
 def test_a_caption_may_be_followed_at_once_while_a_change_of_it_is_indexed(changed: Asset) -> None:
