@@ -65,7 +65,7 @@ def writer_of_site(request: HttpRequest, slug: str) -> SiteCaller:
     """As `site_caller_of`, and NotAllowed for a publishable key."""
     caller = site_caller_of(request, slug)
     if not caller.may_write:
-        raise NotAllowed("A publishable key reads only; use the site's secret key, from its server.")
+        raise NotAllowed("A publishable key is for pages: use the site's secret key, from its server.")
     return caller
 
 

@@ -7,7 +7,7 @@ from ninja import Field, Query, Router, Schema
 
 from core.errors import InvalidInput, NotAllowed, NotFound
 from library.models import Asset
-from recommender.api import doors
+from recommender.api import doors, excluded
 from recommender.api.related_questions import Scenario
 from recommender.interactions import checked_visitor
 from recommender.item_cards import captions_of_assets
@@ -17,7 +17,6 @@ from recommender.recommending import LIMIT_MAX, Recommended, Wanted, recommend
 from recommender.site_access import SiteAccess
 from recommender.site_selectors import assets_shown_by, item_of
 from recommender.visitor_selectors import Subject
-from search.query import has_control
 from search.results import refuse_unknown
 
 router = Router(tags=["Recommendations"], auth=SiteAccess())
@@ -34,7 +33,9 @@ class RecommendationQuery(Schema):
     asset: int | None = Field(None, ge=1, description="id of the photo on whose page the visitor is")
     key: str = Field("", description="The site's publishable key, where no header is sent")
     exclude: list[str] = Field(
-        [], max_length=_EXCLUDE_MAX, description="external_ids and asset:ids that you show already; repeated"
+        [],
+        max_length=_EXCLUDE_MAX,
+        description="external_ids (or item:external_id) and asset:ids that you show already; repeated",
     )
 
 
@@ -80,7 +81,7 @@ def recommendations(request: HttpRequest, asked: Query[RecommendationQuery]) -> 
             limit=asked.limit,
             scenario=asked.scenario,
             about=_about(site, asked),
-            exclude=_excluded(site, asked.exclude),
+            exclude=frozenset(Subject(*ref).code for ref in excluded.named(site, asked.exclude)),
         ),
     )
     assets = [_asset_of(one.row) for one in answer.results]
@@ -103,13 +104,6 @@ def _about(site: Site, asked: RecommendationQuery) -> Subject | None:
             raise NotFound("There is no such photo that this site shows.")
         return Subject(False, asked.asset)
     return None
-
-
-def _excluded(site: Site, names: list[str]) -> frozenset[int]:
-    known = [name for name in names if not has_control(name)]  # which no database looks for
-    items = Item.objects.filter(site=site, external_id__in=known).values_list("pk", flat=True)
-    photos = [name.removeprefix("asset:") for name in names if name.startswith("asset:")]
-    return frozenset(items) | {-int(number) for number in photos if number.isdecimal()}
 
 
 def _asset_of(row: Item | Asset) -> Asset | None:

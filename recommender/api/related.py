@@ -10,31 +10,27 @@ from core.errors import InvalidInput, NotFound
 from library.access import Anyone, viewer_of
 from library.models import Asset
 from library.selectors import asset_for, listed_assets
-from recommender.api import answers, doors
+from recommender.api import answers, doors, excluded
 from recommender.api.answers import RelatedAnswer
 from recommender.api.related_questions import (
-    EXCLUDED_MAX,
     QUESTION_BODY,
     ExampleIn,
-    Named,
     RelatedQuery,
     RelatedQuestion,
     read_question,
 )
 from recommender.interactions import checked_visitor
-from recommender.models import Item, Site
+from recommender.models import Site
 from recommender.related import ASSET, ITEM, examples_of
 from recommender.related_lists import Place, related_list, shown_before
-from recommender.related_things import Ref, Thing, fresh_item, things_of, told
+from recommender.related_things import Thing, fresh_item, things_of, told
 from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
 from recommender.wish import Wish
-from search.query import has_control
 from search.results import refuse_unknown
 
 router = Router(tags=["Related"])
-_ID_DIGITS_MAX = 19
 
 
 class AnyoneOrSite(Anyone):
@@ -96,7 +92,7 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         *_candidates(request, site, question.kind),
         limit=question.limit,
         filters=question.filters.as_filters(),
-        exclude=_named(site, question.exclude),
+        exclude=excluded.told(site, question.exclude),
         shown=things,
         diversity=_diversity(question.diversity, site),
     )
@@ -116,7 +112,7 @@ def _beside(
         *_candidates(request, site, kind),
         limit=asked.limit,
         filters=asked.as_filters(),
-        exclude=_listed(site, asked.exclude, assets=kind == ASSET),
+        exclude=excluded.listed(site, asked.exclude, bare_assets=kind == ASSET),
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )
@@ -204,36 +200,6 @@ def _told_text(one: ExampleIn) -> Known:
     if not text:
         raise InvalidInput("An example's text must not be empty.", field="examples")
     return told(text)
-
-
-def _named(site: Site | None, named: list[Named]) -> frozenset[Ref]:
-    assets = {Ref(False, one.asset) for one in named if one.asset is not None}
-    return frozenset(assets) | _items_named(site, [one.item for one in named if one.item is not None])
-
-
-def _listed(site: Site | None, text: str, *, assets: bool) -> frozenset[Ref]:
-    """Of a list in an address: `asset:3`, `item:a-walk`, or the bare id of what is asked for alone."""
-    ids = [part.strip() for part in text.split(",") if part.strip()]
-    if len(ids) > EXCLUDED_MAX:
-        raise InvalidInput(f"exclude names at most {EXCLUDED_MAX}.", field="exclude")
-    bare = "asset:" if assets else "item:"
-    named = [part if part.startswith(("asset:", "item:")) else bare + part for part in ids]
-    photos = frozenset(Ref(False, _number(part[6:])) for part in named if part.startswith("asset:"))
-    return photos | _items_named(site, [part[5:] for part in named if part.startswith("item:")])
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < _ID_DIGITS_MAX):
-        raise InvalidInput(f"exclude: {text[:40]!r} is not the id of a photo.", field="exclude")
-    return int(text)
-
-
-def _items_named(site: Site | None, external_ids: list[str]) -> frozenset[Ref]:
-    known = [one for one in external_ids if not has_control(one)]  # which no database looks for
-    if site is None or not known:
-        return frozenset()
-    found = Item.objects.filter(site=site, external_id__in=known).values_list("pk", flat=True)
-    return frozenset(Ref(True, pk) for pk in found)
 
 
 def _diversity(asked: float | None, site: Site | None) -> float:
