@@ -20,7 +20,8 @@ from captioning.screens import screen_of
 from captioning.selectors import caption_of
 from captioning.tagging import tag_guesses
 from core import backends
-from core.errors import InvalidInput, ModelUnavailable, NotAllowed
+from core.errors import ModelUnavailable, NotAllowed
+from library.details import checked_line
 from library.models import Frame
 
 __all__ = [
@@ -216,11 +217,8 @@ def edit_caption(frame: Frame, text: str, user: AbstractBaseUser) -> Caption | N
 
 
 def checked_words(text: str) -> str:
-    """A caption on one line; InvalidInput where it is too long."""
-    words = " ".join(text.split())
-    if len(words) > CAPTION_MAX_CHARS:
-        raise InvalidInput(f"A caption has at most {CAPTION_MAX_CHARS} characters.", field="caption")
-    return words
+    """A caption on one line; InvalidInput where it is too long, or holds what no line does."""
+    return checked_line("caption", " ".join(text.split()), CAPTION_MAX_CHARS)
 
 
 def write_words(frame_id: int, words: str) -> None:

@@ -1,5 +1,6 @@
 """The one table from errors to HTTP statuses. The API renders it as problem+json, the pages as a page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.core.exceptions import (
 )
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from ninja.errors import HttpError, Throttled, ValidationError
 
 from core import errors
@@ -35,6 +37,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     TooManyFilesSent: (413, "Over a limit"),
     TooManyFieldsSent: (413, "Over a limit"),
     SuspiciousOperation: (400, "The request is not valid"),
+    MultiPartParserError: (400, "The request is not valid"),
     Throttled: (429, "Too many requests"),
 }
 #: What an error of another library may tell a stranger; our own errors speak for themselves.
@@ -47,6 +50,7 @@ _DETAILS: dict[type[Exception], str] = {
     TooManyFilesSent: "The request holds more files than this server takes at once.",
     TooManyFieldsSent: "The request holds more fields than this server takes.",
     SuspiciousOperation: "The request is not one that this server understands.",
+    MultiPartParserError: "The form can't be read: is its boundary named in Content-Type, and the body whole?",
 }
 _HTTP_TITLES = {401: "Sign in first", 403: "Not allowed", 404: "Not found", 405: "Method not allowed"}
 _DATABASE_RETRY_S = 5
@@ -107,9 +111,11 @@ def _retry_after_s(error: Exception) -> int | None:
 
 def _invalid_fields(error: ValidationError) -> Problem:
     """Names each field by its own name, without the places (`query`, `body`) and schemas around it."""
-    found = [
-        {"field": str(entry["loc"][-1] if entry.get("loc") else "request"), "rule": str(entry["msg"])}
-        for entry in error.errors
-    ]
+    found = [{"field": _name_of(entry.get("loc") or ()), "rule": str(entry["msg"])} for entry in error.errors]
     detail = "; ".join(f"{entry['field']}: {entry['rule']}" for entry in found)
     return Problem(400, STATUSES[ValidationError][1], detail or "The request is not valid.", found)
+
+
+def _name_of(location: Sequence[str | int]) -> str:
+    """The innermost name: one of many in a list is told by the name of the list."""
+    return next((part for part in reversed(location) if isinstance(part, str)), "request")

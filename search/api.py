@@ -213,6 +213,12 @@ class SavedOut(Schema):
     created_at: datetime
 
 
+class SavedList(Schema):
+    """All of them: an account keeps a limited number."""
+
+    results: list[SavedOut]
+
+
 class SavedIn(Schema, extra="forbid"):
     query: str
     name: str = Field("", description="The query itself where it is left out; the same name is overwritten")
@@ -225,11 +231,9 @@ class Click(Schema, extra="forbid"):
     place: int = Field(description="Its place among all results, from 1")
 
 
-@router.get(
-    "/searches", response=list[SavedOut], auth=Scope(ApiKey.Scope.READ), summary="Your saved searches"
-)
-def list_saved(request: HttpRequest) -> list[SavedSearch]:
-    return saved.saved_searches(require_scope(request, ApiKey.Scope.READ))
+@router.get("/searches", response=SavedList, auth=Scope(ApiKey.Scope.READ), summary="Your saved searches")
+def list_saved(request: HttpRequest) -> dict[str, Any]:
+    return {"results": saved.saved_searches(require_scope(request, ApiKey.Scope.READ))}
 
 
 @router.post("/searches", response={201: SavedOut}, auth=_WRITE, summary="Keep a search to ask it again")

@@ -18,6 +18,7 @@ from workers import pipeline
 router = Router(tags=["Review"])
 
 _PICTURE_PX = 960
+_BESIDES_MAX = 100
 _REVIEW_EXAMPLE: dict[str, Any] = {
     "caption_id": 812,
     "asset_id": 640,
@@ -43,8 +44,10 @@ _DECISION_EXAMPLE: dict[str, Any] = {
 
 
 class ReviewQuery(Schema):
-    besides: list[int] = Field(
-        [], description="Captions that you have before you already; repeated. For fetching the next one ahead"
+    besides: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
+        [],
+        max_length=_BESIDES_MAX,
+        description="Captions that you have before you already; repeated. For fetching the next one ahead",
     )
 
 

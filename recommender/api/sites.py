@@ -58,7 +58,7 @@ class SiteList(Schema):
 class SiteKeyIn(Schema, extra="forbid"):
     name: str = Field(description="What will use the key, so that you know it again")
     kind: Literal["secret", "publishable"] = Field(
-        description="secret: for the site's server. publishable: for its pages, from its origins; changes nothing of a site"
+        description="secret: for the site's server. publishable: for its pages, from its origins only"
     )
 
 

@@ -65,6 +65,11 @@ def test_one_is_fetched_ahead_and_an_empty_queue_is_204(alice: User, bob: User) 
     assert signed_in(bob).get(f"{URL}/next").status_code == 204, "alice has both before her"
 
 
+@pytest.mark.parametrize("besides", [0, 2**63, 10**30])
+def test_no_number_is_too_large_to_be_asked_for(alice: User, besides: int) -> None:
+    refused(signed_in(alice).get(f"{URL}/next?besides={besides}"), 400, "besides")
+
+
 def test_deciding_and_undoing(alice: User) -> None:
     caption = doubted(alice)
     client = signed_in(alice)
@@ -91,6 +96,7 @@ def test_deciding_and_undoing(alice: User) -> None:
         ({"decision": "edit", "text": "  "}, "text"),
         ({"decision": "edit"}, "text"),
         ({"decision": "edit", "text": "x" * 1001}, "text"),
+        ({"decision": "edit", "text": "a \0 wolf"}, "text"),
         ({"decision": "accept", "text": "a wolf"}, "text"),
         ({"decision": "burn"}, "decision"),
         ({"decision": "accept", "colour": "red"}, "colour"),

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from ninja import NinjaAPI, Query, Schema
@@ -38,6 +39,7 @@ CASES: list[tuple[Exception, int]] = [
     (PermissionDenied("x"), 403),
     (RequestDataTooBig("x"), 413),
     (SuspiciousOperation("x"), 400),
+    (MultiPartParserError("x"), 400),
     (AuthenticationError(), 401),
     (HttpError(405, "no"), 405),
     (Throttled(wait=7), 429),

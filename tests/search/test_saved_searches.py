@@ -25,15 +25,15 @@ def test_keep_list_and_forget(alice: User, bob: User) -> None:
     kept: Any = client.post(URL, body, content_type="application/json")
     assert kept.status_code == 201
     assert client.post(URL, {"query": "cats"}, content_type="application/json").json()["name"] == "cats"
-    told = [(one["name"], one["query"], one["sort"]) for one in client.get(URL).json()]
+    told = [(one["name"], one["query"], one["sort"]) for one in client.get(URL).json()["results"]]
     assert told == [("Dogs", "dog tag:sea", "date"), ("cats", "cats", "relevance")]
     address = f"{URL}/{kept.json()['id']}"
-    assert signed_in(bob).get(URL).json() == []
+    assert signed_in(bob).get(URL).json() == {"results": []}
     assert signed_in(bob).delete(address).status_code == 404
     assert client.delete(address).status_code == 204
     assert client.delete(address).status_code == 404
     assert client.delete(f"{URL}/{2**63}").status_code == 404
-    assert len(client.get(URL).json()) == 1
+    assert len(client.get(URL).json()["results"]) == 1
 
 
 def test_strangers_keep_nothing(db: None) -> None:

@@ -70,6 +70,12 @@ class TestByPicture:
         assert ids(self.send(client, coloured("red"), q="-sea")) == [plain.pk]
         assert ids(self.send(client, coloured("red"), q="tag:sea")) == [both.pk]
 
+    @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=\x7f"])
+    def test_a_form_without_a_boundary(self, client: Client, kind: str) -> None:
+        answer: Any = client.post(URL, coloured("red"), content_type=kind)
+        assert answer.status_code == 400
+        assert "boundary" in answer.json()["detail"]
+
     def test_wrong_words_beside_a_picture(self, client: Client, alice: User) -> None:
         many(alice, 3, "a red picture")
         refused(self.send(client, coloured("red"), q="before:soon"), "q")
