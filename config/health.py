@@ -14,7 +14,7 @@ from captioning.active import active_caption_model_id
 from core.errors import QueueUnavailable
 from search.services import active_model_id, index, spaces
 from workers.celery import app as celery_app
-from workers.pipeline import STAGES
+from workers.pipeline import QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +78,8 @@ def _workers() -> str:
     if cache.add("workers-asked", value=True, timeout=_ASK_EVERY_S):
         for queue in _served_queues():
             cache.set(f"queue-served-{queue}", value=True, timeout=_REMEMBER_S)
-    needed = {stage.queue for stage in STAGES} | {
-        stage.express_queue for stage in STAGES if stage.express_queue
-    }
-    served = {queue for queue in needed if cache.get(f"queue-served-{queue}")}
-    if missing := needed - served:
+    served = {queue for queue in QUEUES if cache.get(f"queue-served-{queue}")}
+    if missing := set(QUEUES) - served:
         raise QueueUnavailable(f"No worker serves {', '.join(sorted(missing))}.")
     return ", ".join(sorted(served))
 

@@ -59,17 +59,17 @@ app.conf.update(
         "clean_storage": {
             "task": "workers.clean_storage",
             "schedule": crontab(hour=4, minute=0),
-            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
         },
         "count_suggestions": {
             "task": "workers.count_suggestions",
             "schedule": crontab(hour=4, minute=30),
-            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
         },
         "drop_outdated": {
             "task": "workers.drop_outdated",
             "schedule": crontab(hour=4, minute=45),
-            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
         },
         "follow_visitors": {
             "task": "workers.follow_visitors",

@@ -58,13 +58,15 @@ STAGES: tuple[Stage, ...] = (FRAMES, DESCRIBE, INDEX)
 #: And what costs too much to be waited for. A photo is done without it, and well though it fails.
 EVERY_STAGE: tuple[Stage, ...] = (*STAGES, TEXT)
 
-#: Every queue that some worker has to serve; `interactive` also answers searches by image and captions on demand.
-QUEUES: tuple[str, ...] = ("cpu", "gpu", "index", "interactive")
-
-RUN_JOBS_TASK, RUN_JOBS_QUEUE = "workers.run_jobs", "cpu"
+#: What takes up to an hour, and keeps no photo waiting: rebuilding, following a captioner, the work of the night.
+JOBS_QUEUE = "jobs"
+RUN_JOBS_TASK = "workers.run_jobs"
 #: What sites' items wait for: their words encoded; and what waits for others on the network, which may be slow.
 ITEMS_TASK, ITEMS_QUEUE = "workers.items", "gpu"
-ERRANDS_TASK, ERRANDS_QUEUE = "workers.errands", "cpu"
+ERRANDS_TASK, ERRANDS_QUEUE = "workers.errands", "errands"
+
+#: Every queue that some worker has to serve; `interactive` also answers searches by image and captions on demand.
+QUEUES: tuple[str, ...] = ("cpu", "gpu", "interactive", "index", "enrich", JOBS_QUEUE, ERRANDS_QUEUE)
 #: So many uploads a minute of one owner overtake bulk imports; the rest of a flood waits its turn.
 EXPRESS_PER_MINUTE = 12
 
@@ -204,7 +206,7 @@ def cancel_learning(job: Job) -> None:
 
 def wake_jobs() -> bool:
     """Tell the workers that a job is waiting."""
-    return messages.send(RUN_JOBS_TASK, RUN_JOBS_QUEUE)
+    return messages.send(RUN_JOBS_TASK, JOBS_QUEUE)
 
 
 def wake_items() -> bool:

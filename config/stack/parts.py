@@ -28,6 +28,8 @@ def parts(*, host: str, port: int, var_dir: Path) -> list[Part]:
         # Pictures sent as queries must not wait for a batch of an import to end.
         Part("worker-interactive", _worker("interactive"), _threads(1)),
         Part("worker-cpu", _worker("cpu"), _threads(1)),
+        # Neither an hour's rebuild nor a slow site on the network keeps a photo, or the other of both, waiting.
+        Part("worker-jobs", _worker("jobs", "errands", processes=2), _threads(1)),
         Part("worker-index", _worker("index"), _threads(1)),
         Part("beat", [*_celery(), "beat", "--schedule", str(var_dir / "celerybeat-schedule"), "--pidfile="]),
     ]
@@ -53,10 +55,11 @@ def _web(host: str, port: int) -> list[str]:
     ]
 
 
-def _worker(queue: str, *further: str) -> list[str]:
+def _worker(queue: str, *further: str, processes: int = 1) -> list[str]:
     queues = ",".join((queue, *further))
     return [
-        *(*_celery(), "worker", "--queues", queues, "--hostname", f"{queue}@%h", "--concurrency", "1"),
+        *(*_celery(), "worker", "--queues", queues, "--hostname", f"{queue}@%h"),
+        *("--concurrency", str(processes)),
         *("--pool", "prefork", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
     ]
 

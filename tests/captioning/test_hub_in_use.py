@@ -28,7 +28,7 @@ from workers.models import StageRun
 from workers.selectors import stages_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-QUEUES = ("cpu", "gpu", "index", "interactive")
+QUEUES = ("cpu", "gpu", "index", "interactive", "jobs")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from config import health
+from workers.pipeline import QUEUES
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def test_not_ready_names_the_part_that_is_away_and_no_secret(
     client: Client, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REDIS_URL = "redis://:hidden@127.0.0.1:1/0"  # type: ignore[attr-defined]
-    monkeypatch.setattr(health, "_served_queues", lambda: {"cpu", "gpu", "index", "interactive"})
+    monkeypatch.setattr(health, "_served_queues", lambda: set(QUEUES))
     response = client.get("/readyz")
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
@@ -38,7 +39,7 @@ def test_a_queue_that_nobody_serves_is_not_ready(
     client: Client, redis_url: str, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REDIS_URL = redis_url  # type: ignore[attr-defined]
-    monkeypatch.setattr(health, "_served_queues", lambda: {"cpu", "gpu", "index"})
+    monkeypatch.setattr(health, "_served_queues", lambda: {*QUEUES} - {"interactive"})
     parts = client.get("/readyz").json()["parts"]
     assert [name for name, part in parts.items() if not part["ok"]] == ["workers"]
     cache.delete("workers-asked")

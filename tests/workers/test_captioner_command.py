@@ -58,6 +58,7 @@ def test_the_command_tells_the_whole_story(
     called("recaption", "--owner", "alice", "--yes")
     assert "is paused" in called("pause")
     assert "is waiting" in called("resume")
+    upkeep.run_jobs()  # following the promotion
     upkeep.run_jobs()
     run_stages()
     upkeep.sweep()

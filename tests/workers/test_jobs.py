@@ -46,6 +46,17 @@ def test_a_job_under_way_is_not_started_twice(db: None) -> None:
     assert pipeline.start_job("follow_captioner") != first
 
 
+def test_each_job_has_a_task_of_its_own(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes all the time there is leaves none of it to the next, which would be blamed."""
+    woken: list[str] = []
+    first, second = pipeline.start_job("learn_behaviour"), pipeline.start_job("follow_captioner")
+    monkeypatch.setattr(pipeline, "wake_jobs", lambda: woken.append("jobs"))
+    for states in (["done", "waiting"], ["done", "done"]):
+        upkeep.run_jobs()
+        assert [Job.objects.get(pk=job.pk).state for job in (first, second)] == states
+    assert woken == ["jobs"]
+
+
 def test_an_unknown_kind_is_refused(db: None) -> None:
     with pytest.raises(ValueError, match="burn_everything"):
         pipeline.start_job("burn_everything")

@@ -135,7 +135,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
         "VAR_DIR": str(settings.VAR_DIR),  # another than when the fixtures were made
         "MEDIA_ROOT": str(settings.MEDIA_ROOT),
     }
-    first = start_worker("cpu", env=env)
+    first = start_worker("jobs", env=env)
     called("learn", "--by", "alice")
     job = Job.objects.get(kind="learn_again")
     progress = learning_job.run_of(job.pk) / "progress.json"
@@ -152,7 +152,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
     reviewed(make_assets("green"), alice)  # too late for this run
 
     redis.flushdb()
-    start_worker("cpu", env=env)
+    start_worker("jobs", env=env)
     until(lambda: fresh(job).state in {"done", "failed"}, meanwhile=upkeep.sweep)
     assert (job.state, job.error) == ("done", ""), (learning_job.run_of(job.pk) / "log.txt").read_text()
     assert job.done == job.total > reached

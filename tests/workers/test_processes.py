@@ -25,7 +25,7 @@ from workers.tasks import upkeep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
-QUEUES = ("cpu", "gpu", "index", "interactive")
+QUEUES = ("cpu", "gpu", "index", "interactive", "jobs")
 SLOW = {"BACKBONE": "tests.workers.deadly.SlowBackbone", "DESCRIBE_BATCH_SIZE": "8"}
 DEADLY = {"BACKBONE": "tests.workers.deadly.DeadlyBackbone", "DESCRIBE_BATCH_SIZE": "8"}
 

@@ -36,11 +36,11 @@ def sweep() -> None:
 
 @app.task(name=pipeline.RUN_JOBS_TASK, time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
 def run_jobs() -> None:
-    """Run the jobs that wait, one after another."""
+    """Run the job that waits longest. The next one has a task of its own, so that each has all the time there is."""
     messages.begun(pipeline.RUN_JOBS_TASK)
     services.heal()
-    while jobs.run_next() is not None:
-        pass
+    if jobs.run_next() is not None and jobs.waiting():
+        pipeline.wake_jobs()
 
 
 @app.task(name="workers.clean_storage", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
