@@ -7,6 +7,7 @@ their own. So a switch changes nothing but the newest row of `SpaceSwitch`, and 
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from core import backends
@@ -16,7 +17,7 @@ from search.embedders.base import Embedder
 from search.encoding import loaded
 from search.index.base import Progress
 from search.indexing import build_for
-from search.models import Embedding, SpaceModel, SpaceSwitch
+from search.models import Embedding, Generation, SpaceModel, SpaceSwitch
 from search.selectors import frames_without_embedding
 
 #: The figure that a new model may not make worse.
@@ -85,25 +86,20 @@ def promote(
         return SpaceSwitch.objects.create(model=model)
 
 
-def roll_back(space: str) -> SpaceSwitch:
-    """Makes the model active that was so before the last promotion: its vectors and its index are still there.
+def roll_back(space: str, progress: Progress | None = None) -> SpaceSwitch:
+    """Makes the model active that was so before the last promotion: its vectors are still there, and its index, too,
+    which is built anew first where some of these vectors have gone since, with sentences that were rejected.
 
     What was uploaded since lacks its vectors, and the workers describe it again. Conflict where there was no switch.
     """
+    model = _model_before(space)
+    if _lacks_what_is_sealed(model):
+        embedder_of(model)
+        build_for(space, model.model_id, progress)
     with transaction.atomic():
-        rows = list(
-            SpaceSwitch.objects.select_for_update().filter(model__space=space).select_related("model")
-        )
-        # A promotion that was rolled back is no place to go back to.
-        standing: list[SpaceModel] = []
-        for row in reversed(rows):
-            if row.rollback:
-                standing.pop()
-            else:
-                standing.append(row.model)
-        if len(standing) < 2:
-            raise Conflict(f"Nothing was switched in {space} that could be rolled back.")
-        return SpaceSwitch.objects.create(model=standing[-2], rollback=True)
+        if _model_before(space, locked=True) != model:
+            raise Conflict(f"Somebody switched {space} meanwhile.")
+        return SpaceSwitch.objects.create(model=model, rollback=True)
 
 
 def forget(space: str, model_id: str) -> int:
@@ -112,6 +108,33 @@ def forget(space: str, model_id: str) -> int:
         raise Conflict(f"{model_id} is the active model of {space}.")
     deleted, _ = Embedding.objects.filter(space=space, model_id=model_id).delete()
     return deleted
+
+
+def _model_before(space: str, *, locked: bool = False) -> SpaceModel:
+    """Where a rollback leads to. locked: nobody else rolls back before the transaction ends."""
+    rows = SpaceSwitch.objects.filter(model__space=space).select_related("model")
+    if locked:
+        rows = rows.select_for_update()
+    standing: list[SpaceModel] = []
+    for row in reversed(list(rows)):
+        if row.rollback:
+            standing.pop()  # a promotion that was rolled back is no place to go back to
+        else:
+            standing.append(row.model)
+    if len(standing) < 2:
+        raise Conflict(f"Nothing was switched in {space} that could be rolled back.")
+    return standing[-2]
+
+
+def _lacks_what_is_sealed(model: SpaceModel) -> bool:
+    """Whether the model's index may hold vectors that are gone: engines follow rows that change, and see none go."""
+    of_model = {"space": model.space, "model_id": model.model_id}
+    live = Generation.objects.filter(
+        **of_model, engine=settings.VECTOR_ENGINE, state=Generation.State.LIVE
+    ).first()
+    if live is None:
+        return False
+    return Embedding.objects.filter(**of_model, number__lte=live.last_number).count() < live.count
 
 
 def _listed(space: str, model: ActiveEmbedder) -> SpaceModel:

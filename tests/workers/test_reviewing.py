@@ -59,7 +59,7 @@ def near(frame: Frame, text: str) -> bool:
     """Whether the caption index takes the frame for one of these very words."""
     hits = index("caption").search(query_vectors(text, active_embedders())["caption"], 100, EVERYTHING)
     scores = dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
-    return bool(scores[frame.pk] > 0.95)
+    return bool(scores.get(frame.pk, 0.0) > 0.95)
 
 
 def has_word(frame: Frame, word: str) -> bool:

@@ -11,6 +11,7 @@ from library.models import Frame
 from search import switching
 from search.models import Embedding
 from search.selectors import frames_without_embedding
+from search.services import rebuild_index
 from tests.fakes import FakeCaptionEmbedder
 from tests.workers.conftest import MakeAssets
 from tests.workers.test_reviewing import decided, frames_searchable, near, to_review
@@ -39,6 +40,7 @@ def test_what_was_rejected_since_it_was_embedded_stays_so_after_the_switch_and_t
 ) -> None:
     model = switching.model_named("caption", "hushed")
     red, blue, green = frames
+    rebuild_index("caption")
     assert embed_beside(model) == {}
     decided(alice, to_review(red), "reject")
     with pytest.raises(Conflict, match="1 frames have no vector"):
@@ -49,6 +51,7 @@ def test_what_was_rejected_since_it_was_embedded_stays_so_after_the_switch_and_t
     assert near(blue, "a blue picture")
     decided(alice, to_review(blue), "reject")
     switching.roll_back("caption")
+    assert not near(blue, "a blue picture"), "though nothing was described since"
     assert [frame.pk for frame in frames_without_embedding("caption", "fake-caption")] == [blue.pk]
     run_stages()
     assert not near(blue, "a blue picture")

@@ -105,7 +105,9 @@ def _promote(command: Command, options: dict[str, Any]) -> None:
 
 def _rollback(command: Command, options: dict[str, Any]) -> None:
     """switch back to the model that was active before"""
-    command.stdout.write(f"Searches ask {switching.roll_back(options['space']).model} again.")
+    with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
+        switch = switching.roll_back(options["space"], _shown_in(bar))
+    command.stdout.write(f"Searches ask {switch.model} again.")
 
 
 def _follow(command: Command, options: dict[str, Any]) -> None:
