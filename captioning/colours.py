@@ -9,6 +9,7 @@ from captioning.models import FrameColour
 from captioning.vision.colours import MODEL_ID, dominant_colours
 from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
 from core.errors import CorruptMedia
+from library.frames import one_by_one
 from library.models import Frame
 from library.selectors import open_frame
 
@@ -40,7 +41,7 @@ def find_missing_colours() -> Iterator[Frame]:
 
     Safe to stop and to begin again.
     """
-    for frame in frames_without_colours().select_related("asset").iterator(chunk_size=500):
+    for frame in one_by_one(frames_without_colours()):
         try:
             with open_frame(frame, at_least_px=INPUT_SIZE_PX) as picture:
                 colours = list(dominant_colours(square_pixels(picture)[None]))

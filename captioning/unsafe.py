@@ -16,6 +16,7 @@ from captioning.vision.safety import UnsafeScorer
 from core import backends
 from core.errors import CorruptMedia
 from library import asset_store
+from library.frames import one_by_one
 from library.models import Frame
 from library.selectors import open_frame
 
@@ -76,7 +77,7 @@ def score_missing() -> Iterator[Frame]:
 
     Safe to stop and to begin again.
     """
-    for frame in frames_without_unsafe_score().select_related("asset").iterator(chunk_size=500):
+    for frame in one_by_one(frames_without_unsafe_score()):
         try:
             with open_frame(frame, at_least_px=INPUT_SIZE_PX) as picture:
                 scored = score_unsafe(square_pixels(picture)[None])

@@ -154,10 +154,14 @@ def _take(stage: Stage, rows: list[StageRun], fresh: list[int], *, alone: bool =
     StageRun.objects.filter(pk__in=[row.pk for row in rows]).update(
         **held, deliveries=F("deliveries") + 1, not_before=None, updated_at=now
     )
+    # Somebody may wish for one at this very moment: the wish stays, and is claimed in its turn.
     StageRun.objects.bulk_create(
-        StageRun(stage=stage.name, subject_id=each, deliveries=1, **held) for each in fresh
+        (StageRun(stage=stage.name, subject_id=each, deliveries=1, **held) for each in fresh),
+        ignore_conflicts=True,
     )
-    return Claim(stage, tuple([row.subject_id for row in rows] + fresh), alone)
+    ours = set(_held(stage, fresh).values_list("subject_id", flat=True)) if fresh else set()
+    taken = [subject_id for subject_id in fresh if subject_id in ours]
+    return Claim(stage, tuple([row.subject_id for row in rows] + taken), alone)
 
 
 def _held(stage: Stage, subject_ids: Iterable[int]) -> QuerySet[StageRun]:

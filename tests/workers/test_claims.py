@@ -190,6 +190,24 @@ def test_the_ordinary_lane_takes_express_wishes_that_nobody_serves(make_pictures
     assert claim(DESCRIBE, 1).subject_ids == (fresh.pk,)
 
 
+def test_a_wish_at_the_moment_of_a_claim_is_claimed_in_its_turn(
+    make_pictures: MakeFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web request commits its wish after the claim has looked for one, and before it writes its own."""
+    bulk, fresh = make_pictures("red", "blue")
+    look = claims._lock_untried
+
+    def look_and_wish(stage: pipeline.Stage, limit: int) -> list[int]:
+        found = look(stage, limit)
+        pipeline.ask_for(DESCRIBE, [fresh.pk], express=True)
+        return found
+
+    monkeypatch.setattr(claims, "_lock_untried", look_and_wish)
+    assert claim(DESCRIBE, 8).subject_ids == (bulk.pk,)
+    monkeypatch.undo()
+    assert claim(DESCRIBE, 8, express=True).subject_ids == (fresh.pk,)
+
+
 def test_new_pictures_go_before_what_jobs_ask_for(make_pictures: MakeFrames) -> None:
     old, new = make_pictures("red", "blue")
     pipeline.ask_for(DESCRIBE, [old.pk])
