@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -128,9 +127,7 @@ class CaptionerVersionAdmin(Records):
             return None
         version = chosen.get()
         try:
-            with transaction.atomic():
-                versions.promote(version.model_id, user=_user(request), force="force" in request.POST)
-                pipeline.captioner_changed()
+            pipeline.promote_captioner(version.model_id, _user(request), force="force" in request.POST)
         except NeedsForce as error:
             context = {**self.admin_site.each_context(request), "version": version, "reason": str(error)}
             return TemplateResponse(request, "admin/captioning/captionerversion/force.html", context)
@@ -154,9 +151,7 @@ class CaptionerVersionAdmin(Records):
         if not self.has_promote_permission(request):
             raise PermissionDenied
         try:
-            with transaction.atomic():
-                promotion = versions.rollback(user=_user(request))
-                pipeline.captioner_changed()
+            promotion = pipeline.roll_back_captioner(_user(request))
         except (Conflict, ModelUnavailable) as error:
             self.message_user(request, str(error), messages.ERROR)
         else:

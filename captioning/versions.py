@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -43,6 +44,7 @@ def register(
     manifest, _ = load_checkpoint(folder)
     figures = _checked_metrics(_json_in(folder / _METRICS) if metrics is None else metrics, manifest.model_id)
     configuration = _json_in(folder / _CONFIGURATION)
+    kept = _kept_copy(folder, manifest.model_id, manifest.weights_sha256)  # before anybody has to wait for it
     with transaction.atomic():
         version, _ = CaptionerVersion.objects.select_for_update().get_or_create(
             model_id=manifest.model_id, defaults={"created_by_id": user.pk if user else None}
@@ -50,7 +52,7 @@ def register(
         if version.weights_sha256 not in ("", manifest.weights_sha256):
             raise Conflict(f"{version} is registered with other weights (sha256 {version.weights_sha256}).")
         version.weights_sha256 = manifest.weights_sha256
-        version.folder = str(_kept_copy(folder, version))
+        version.folder = str(kept)
         version.metrics, version.data = figures or version.metrics, dict(data or version.data)
         version.configuration, version.note = configuration or version.configuration, note or version.note
         version.save()
@@ -92,10 +94,19 @@ def shipped_version() -> CaptionerVersion:
     return _ensured(active.shipped(), "ships with the code")
 
 
+def keep(model_id: str) -> None:
+    """Have a copy of a version's folder where no training writes, so that promoting it takes no time.
+
+    NotFound where none is registered under that id. One that is not there any more is the promotion's to refuse.
+    """
+    with suppress(ModelUnavailable):
+        _kept(version_named(model_id))
+
+
 def promote(model_id: str, *, user: AbstractBaseUser | None = None, force: bool = False) -> Promotion:
     """Make a version the active captioner: what is uploaded from now on is captioned by it, and nothing else changes.
 
-    The caller tells the pipeline afterwards (`captioner_changed`). NeedsForce where its CIDEr on dev is worse
+    What follows is the pipeline's (`promote_captioner`). NeedsForce where its CIDEr on dev is worse
     than the active one's or unknown; Conflict where a setting pins the captioner, or it is active already.
     """
     with transaction.atomic():
@@ -112,7 +123,7 @@ def promote(model_id: str, *, user: AbstractBaseUser | None = None, force: bool 
 def rollback(*, user: AbstractBaseUser | None = None) -> Promotion:
     """Make the version active that was so before the last promotion; the same again goes back further.
 
-    The caller tells the pipeline afterwards (`captioner_changed`). Conflict where nothing can be taken back.
+    What follows is the pipeline's (`roll_back_captioner`). Conflict where nothing can be taken back.
     """
     with transaction.atomic():
         _locked_active()
@@ -166,18 +177,22 @@ def _made_active(
     *,
     forced: bool = False,
 ) -> Promotion:
+    version.folder = str(_kept(version))
+    version.save(update_fields=["folder"])
+    return Promotion.objects.create(
+        version=version, kind=kind, forced=forced, promoted_by_id=user.pk if user else None
+    )
+
+
+def _kept(version: CaptionerVersion) -> Path:
+    """The copy of its folder; also of the shipped one, for the next version of the code brings other weights."""
     folder = Path(version.folder or active.SHIPPED_CHECKPOINT)
     if not version.weights_sha256 or not _holds(folder, version.weights_sha256):
         raise ModelUnavailable(
             f"{folder} no longer holds the weights of {version}: register a folder that does, "
             "with `manage.py captioner register FOLDER`."
         )
-    # Also of the shipped one: the next version of the code brings other weights.
-    version.folder = str(_kept_copy(folder, version))
-    version.save(update_fields=["folder"])
-    return Promotion.objects.create(
-        version=version, kind=kind, forced=forced, promoted_by_id=user.pk if user else None
-    )
+    return _kept_copy(folder, version.model_id, version.weights_sha256)
 
 
 def _doubt(version: CaptionerVersion, current: CaptionerVersion) -> str:
@@ -220,13 +235,13 @@ def _shipped_or_none() -> ActiveCaptioner | None:
         return None
 
 
-def _kept_copy(folder: Path, version: CaptionerVersion) -> Path:
+def _kept_copy(folder: Path, model_id: str, weights_sha256: str) -> Path:
     """A copy that no later training run writes over; the same one for the same weights and styles."""
     styles_sha256 = str(_json_in(folder / _MANIFEST).get("styles_sha256", ""))
-    parts = (slugify(version.model_id)[:80], version.weights_sha256[:8], styles_sha256[:8])
+    parts = (slugify(model_id)[:80], weights_sha256[:8], styles_sha256[:8])
     name = "-".join(filter(None, parts))
     kept: Path = settings.VAR_DIR / "captioners" / name
-    if folder.resolve() == kept.resolve():
+    if folder.resolve() == kept.resolve() or _holds(kept, weights_sha256):
         return kept
     scratch = kept.with_name(f".{name}-{uuid4().hex}")
     scratch.mkdir(parents=True)
@@ -237,7 +252,7 @@ def _kept_copy(folder: Path, version: CaptionerVersion) -> Path:
             ):  # an exported one has its language model in a folder of its own
                 (scratch / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, scratch / file.relative_to(folder))
-        if kept.exists() and not _holds(kept, version.weights_sha256):
+        if kept.exists() and not _holds(kept, weights_sha256):
             shutil.rmtree(kept)
         if not kept.exists():
             scratch.rename(kept)

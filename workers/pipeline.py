@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from captioning import versions
 from captioning.learning import check_ready
+from captioning.models import Promotion
 from captioning.recaptioning import Selection
-from captioning.versions import active_version
 from core.errors import Conflict
 from library.models import Asset, Frame
 from workers import messages
@@ -121,12 +122,23 @@ def caption_changed(frame: Frame) -> None:
     wake_express(DESCRIBE)
 
 
-def captioner_changed() -> None:
-    """A captioner was promoted or rolled back: a job pauses runs of others and embeds the words that stand now.
+def promote_captioner(
+    model_id: str, user: AbstractBaseUser | None = None, *, force: bool = False
+) -> Promotion:
+    """`captioning.versions.promote`, and the job that follows: it pauses runs of others, and embeds what stands now."""
+    versions.keep(model_id)
+    with transaction.atomic():  # neither is without the other
+        promotion = versions.promote(model_id, user=user, force=force)
+        start_job(Job.Kind.FOLLOW_CAPTIONER)
+    return promotion
 
-    Call it in the transaction of the promotion, so that neither is without the other.
-    """
-    start_job(Job.Kind.FOLLOW_CAPTIONER)
+
+def roll_back_captioner(user: AbstractBaseUser | None = None) -> Promotion:
+    """`captioning.versions.rollback`, likewise."""
+    with transaction.atomic():
+        promotion = versions.rollback(user=user)
+        start_job(Job.Kind.FOLLOW_CAPTIONER)
+    return promotion
 
 
 def start_job(kind: str, user: AbstractBaseUser | None = None) -> Job:
@@ -143,7 +155,7 @@ def start_job(kind: str, user: AbstractBaseUser | None = None) -> Job:
 def start_recaption(selection: Selection, user: AbstractBaseUser | None = None) -> RecaptionRun:
     """Caption a selection of frames again by the active version. Conflict where another such run is not over."""
     with transaction.atomic():
-        version = active_version()
+        version = versions.active_version()
         _refuse_second_run()
         job = Job.objects.create(kind=Job.Kind.RECAPTION, requested_by_id=user.pk if user else None)
         run = RecaptionRun.objects.create(job=job, version=version, selection=selection.as_json())
@@ -168,7 +180,7 @@ def resume_recaption(run: RecaptionRun) -> None:
     """Go on where a paused run stood. Conflict where it is not paused, or another captioner is active now."""
     with transaction.atomic():
         job = _locked(run, State.PAUSED)
-        if run.version != active_version():
+        if run.version != versions.active_version():
             raise Conflict(
                 f"{run.version} is not the active captioner: cancel this run, or promote it again."
             )

@@ -96,11 +96,11 @@ def test_wiping_a_version_that_stood_brings_back_the_one_before(
 
 
 def test_jobs_of_following_are_not_merged_with_one_at_work() -> None:
-    pipeline.captioner_changed()
-    pipeline.captioner_changed()
+    pipeline.start_job("follow_captioner")
+    pipeline.start_job("follow_captioner")
     assert Job.objects.count() == 1
     Job.objects.update(state="running")
-    pipeline.captioner_changed()
+    pipeline.start_job("follow_captioner")
     assert Job.objects.count() == 2
 
 

@@ -1,6 +1,5 @@
 """What stands for a frame, whether search agrees, and the steps that bring it there."""
 
-from captioning import versions
 from captioning.models import CaptionerVersion
 from captioning.selectors import caption_of
 from library.models import Asset, Frame
@@ -17,15 +16,13 @@ def run_stages() -> None:
 
 
 def promoted(version: CaptionerVersion) -> None:
-    versions.promote(version.model_id)
-    pipeline.captioner_changed()
+    pipeline.promote_captioner(version.model_id)
     upkeep.run_jobs()
     run_stages()
 
 
 def rolled_back() -> None:
-    versions.rollback()
-    pipeline.captioner_changed()
+    pipeline.roll_back_captioner()
     upkeep.run_jobs()
     run_stages()
 

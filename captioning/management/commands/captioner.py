@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from captioning import active, recaptioning, versions
 from captioning.models import Caption
@@ -79,9 +78,7 @@ def _register(command: Command, options: dict[str, Any]) -> None:
 
 def _promote(command: Command, options: dict[str, Any]) -> None:
     """caption what is uploaded from now on by this version"""
-    with transaction.atomic():
-        promotion = versions.promote(options["model_id"], user=_user(options), force=options["force"])
-        pipeline.captioner_changed()
+    promotion = pipeline.promote_captioner(options["model_id"], _user(options), force=options["force"])
     command.stdout.write(
         f"{promotion.version} captions new photos from now on. Those that have a caption keep it until "
         "`manage.py captioner recaption` is run."
@@ -90,9 +87,7 @@ def _promote(command: Command, options: dict[str, Any]) -> None:
 
 def _rollback(command: Command, options: dict[str, Any]) -> None:
     """make the version active that was so before"""
-    with transaction.atomic():
-        promotion = versions.rollback(user=_user(options))
-        pipeline.captioner_changed()
+    promotion = pipeline.roll_back_captioner(_user(options))
     command.stdout.write(f"{promotion.version} is active again; where it has written, its words stand again.")
 
 
