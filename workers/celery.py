@@ -23,12 +23,15 @@ app = Celery(
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-#: How long Redis waits for an answer before it gives a message to another worker. Above every time limit, so
-#: that no running task is started a second time; the sweep heals long before it is over.
+#: How long Redis waits for an answer before it gives a message to another worker. Above every time limit but that of
+#: jobs, so that no running task is started a second time, and of jobs the row says that it is under way; the sweep
+#: heals long before it is over.
 VISIBILITY_TIMEOUT_S = 3600
 #: A stage works in batches for TIME_BUDGET_S, then queues itself again. One batch ends well within the rest.
 STAGE_TIME_LIMIT_S = 300
-JOB_TIME_LIMIT_S = 3300
+UPKEEP_TIME_LIMIT_S = 3300
+#: Millions of vectors take hours to be built anew, or to follow another captioner.
+JOB_TIME_LIMIT_S = 24 * 3600
 SWEEP_INTERVAL_S = 10
 
 app.conf.update(
@@ -59,17 +62,17 @@ app.conf.update(
         "clean_storage": {
             "task": "workers.clean_storage",
             "schedule": crontab(hour=4, minute=0),
-            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": UPKEEP_TIME_LIMIT_S},
         },
         "count_suggestions": {
             "task": "workers.count_suggestions",
             "schedule": crontab(hour=4, minute=30),
-            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": UPKEEP_TIME_LIMIT_S},
         },
         "drop_outdated": {
             "task": "workers.drop_outdated",
             "schedule": crontab(hour=4, minute=45),
-            "options": {"queue": "jobs", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "jobs", "expires": UPKEEP_TIME_LIMIT_S},
         },
         "follow_visitors": {
             "task": "workers.follow_visitors",
@@ -79,7 +82,7 @@ app.conf.update(
         "learn_again": {
             "task": "workers.learn_if_due",
             "schedule": crontab(minute=20),
-            "options": {"queue": "cpu", "expires": JOB_TIME_LIMIT_S},
+            "options": {"queue": "cpu", "expires": UPKEEP_TIME_LIMIT_S},
         },
     },
 )

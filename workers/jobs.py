@@ -14,13 +14,12 @@ import search.services
 from core.errors import Conflict
 from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
-from workers.celery import JOB_TIME_LIMIT_S
 from workers.models import Job
 
 MAX_DELIVERIES = 3
 _PROGRESS_EVERY_S = 0.5
-#: A job may be silent while it verifies, but never longer than its task may run.
-_SILENCE = timedelta(seconds=JOB_TIME_LIMIT_S + 60)
+#: A job may be silent while it verifies, but for no longer.
+_SILENCE = timedelta(hours=1)
 #: Other jobs are few, and somebody asked for them: they stay.
 _LEARNING_KEPT = timedelta(days=30)
 

@@ -59,7 +59,7 @@ STAGES: tuple[Stage, ...] = (FRAMES, DESCRIBE, INDEX)
 #: And what costs too much to be waited for. A photo is done without it, and well though it fails.
 EVERY_STAGE: tuple[Stage, ...] = (*STAGES, TEXT)
 
-#: What takes up to an hour, and keeps no photo waiting: rebuilding, following a captioner, the work of the night.
+#: What may take hours, and keeps no photo waiting: rebuilding, following a captioner, the work of the night.
 JOBS_QUEUE = "jobs"
 RUN_JOBS_TASK = "workers.run_jobs"
 #: What sites' items wait for: their words encoded; and what waits for others on the network, which may be slow.

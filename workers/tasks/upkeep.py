@@ -8,7 +8,7 @@ from library import storage_sweep
 from recommender import experiments, webhooks
 from search import recording, suggesting
 from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
-from workers.celery import JOB_TIME_LIMIT_S, app
+from workers.celery import JOB_TIME_LIMIT_S, UPKEEP_TIME_LIMIT_S, app
 
 _log = logging.getLogger(__name__)
 
@@ -43,21 +43,25 @@ def run_jobs() -> None:
         pipeline.wake_jobs()
 
 
-@app.task(name="workers.clean_storage", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
+@app.task(
+    name="workers.clean_storage", time_limit=UPKEEP_TIME_LIMIT_S, soft_time_limit=UPKEEP_TIME_LIMIT_S - 60
+)
 def clean_storage() -> None:
     """Every night: remove the stored files that no row speaks of, such as those of a deleted account."""
     _log.info("Cleaned the storage: %s", storage_sweep.sweep())
 
 
 @app.task(
-    name="workers.count_suggestions", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60
+    name="workers.count_suggestions", time_limit=UPKEEP_TIME_LIMIT_S, soft_time_limit=UPKEEP_TIME_LIMIT_S - 60
 )
 def count_suggestions() -> None:
     """Every night: count the words that are suggested afresh, without those of deleted photos."""
     _log.info("Counted %d words and tags to suggest.", suggesting.recount())
 
 
-@app.task(name="workers.drop_outdated", time_limit=JOB_TIME_LIMIT_S, soft_time_limit=JOB_TIME_LIMIT_S - 60)
+@app.task(
+    name="workers.drop_outdated", time_limit=UPKEEP_TIME_LIMIT_S, soft_time_limit=UPKEEP_TIME_LIMIT_S - 60
+)
 def drop_outdated() -> None:
     """Every night: recorded searches, messages of webhooks and jobs that learned from visitors, as old as they get."""
     _log.info(
