@@ -1,6 +1,6 @@
 """Reading captions and tags: which sentence stands for a frame, and which frames still want one."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
 from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -26,17 +26,20 @@ class Sentence(NamedTuple):
     state: str
 
 
-def sentences_of(frame_ids: Iterable[int]) -> dict[int, Sentence]:
+def sentences_of(frame_ids: Iterable[int], without: Container[int] = ()) -> dict[int, Sentence]:
     """The sentence that stands for each frame, all in one go: a person's, one that a person accepted, an imported
     one, a model's.
 
     Of models the active one, then the one that was promoted last: what a former model wrote stands until the
     active one has written its own, so a switch of models never leaves a picture without words. Where the sentence
-    that would stand was rejected, none does: a former model's was no better before.
+    that would stand was rejected, none does: a former model's was no better before. without: captions (ids) that are
+    left out, as if they were not there.
     """
     active = active_caption_model_id_or_none()
     best: dict[int, tuple[Any, Sentence]] = {}
     for frame_id, source, model_id, promoted, pk, text, state in _WRITTEN.rows(frame_ids):
+        if pk in without:
+            continue
         rank = (_preference(source, state), model_id != active, -(promoted or 0), -pk)
         if frame_id not in best or rank < best[frame_id][0]:
             best[frame_id] = rank, Sentence(pk, text, state)
@@ -72,12 +75,12 @@ def _last_promotion() -> Subquery:
 _WRITTEN = Prepared(_written)
 
 
-def said_of(frame_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+def said_of(frame_ids: Iterable[int], without: Container[int] = ()) -> dict[int, tuple[str, ...]]:
     """All that is said of each of these frames, in their order: the sentence that stands, then, of a model's, the
     others that it thought of; none where none stands. What the caption space is made of.
     """
     ids = list(frame_ids)
-    standing = {frame_id: sentence.caption_id for frame_id, sentence in sentences_of(ids).items()}
+    standing = {frame_id: sentence.caption_id for frame_id, sentence in sentences_of(ids, without).items()}
     captions = Caption.objects.in_bulk(standing.values())
     written = {frame_id: captions[pk].sentences for frame_id, pk in standing.items() if pk in captions}
     return {frame_id: written.get(frame_id, ()) for frame_id in ids}
@@ -164,6 +167,14 @@ def frames_captioned_by(model_id: str) -> QuerySet[Frame]:
     """Frames of which one model wrote a caption, whether or not it stands."""
     written = Caption.objects.filter(frame=OuterRef("pk"), source=Caption.Source.MODEL, model_id=model_id)
     return Frame.objects.filter(Exists(written))
+
+
+def captions_to_wipe(frame_ids: Iterable[int], model_id: str) -> QuerySet[Caption]:
+    """What one model wrote about these frames, but for what a person accepted."""
+    written = Caption.objects.filter(
+        frame_id__in=list(frame_ids), source=Caption.Source.MODEL, model_id=model_id
+    )
+    return written.exclude(state=State.ACCEPTED)
 
 
 def frames_captioned_by_others_too(model_id: str) -> QuerySet[Frame]:

@@ -17,7 +17,7 @@ from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import AutoTag, Caption
 from captioning.screening import doubts, priority
 from captioning.screens import screen_of
-from captioning.selectors import caption_of
+from captioning.selectors import caption_of, captions_to_wipe
 from captioning.tagging import tag_guesses
 from core import backends
 from core.errors import ModelUnavailable, NotAllowed
@@ -184,10 +184,7 @@ def record_auto_tags(frame_ids: Sequence[int], logits: NDArray[np.float32]) -> N
 
 def delete_captions(frame_ids: Sequence[int], model_id: str) -> int:
     """Forget what one model wrote about these frames, but for what a person accepted; returns how many captions."""
-    written = Caption.objects.filter(
-        frame_id__in=list(frame_ids), source=Caption.Source.MODEL, model_id=model_id
-    ).exclude(state=Caption.State.ACCEPTED)
-    _, deleted = written.delete()
+    _, deleted = captions_to_wipe(frame_ids, model_id).delete()
     return deleted.get(Caption._meta.label, 0)
 
 

@@ -18,7 +18,12 @@ import search.indexing
 import search.services
 from captioning.active import active_caption_model_id, active_caption_model_id_or_none
 from captioning.models import ReviewDecision
-from captioning.selectors import frames_captioned_by, frames_captioned_by_others_too, said_of
+from captioning.selectors import (
+    captions_to_wipe,
+    frames_captioned_by,
+    frames_captioned_by_others_too,
+    said_of,
+)
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import Conflict
@@ -111,16 +116,25 @@ def _follow(frame_ids: Sequence[int]) -> list[int]:
 
 
 def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
-    """In one transaction: the words go, and what is left, or nothing, is what is embedded."""
+    """In one transaction: the words go, and what is left, or nothing, has its vector."""
+    embedder = search.services.embedder(CAPTION_SPACE)
+    going = set(captions_to_wipe(frame_ids, model_id).values_list("pk", flat=True))
+    left = said_of(frame_ids, without=going)
+    vectors = dict(zip(left, _embedded(embedder, list(left.values())), strict=True))
     with transaction.atomic():
         lock(frame_ids)
         before = said_of(frame_ids)
         wiped = captioning.services.delete_captions(frame_ids, model_id)
-        left = {frame_id: said for frame_id, said in said_of(frame_ids).items() if said != before[frame_id]}
-        if left:
-            embedder = search.services.embedder(CAPTION_SPACE)
-            vectors = _embedded(embedder, list(left.values()))
-            search.embeddings.record(CAPTION_SPACE, embedder.model_id, list(left), vectors)
+        now = said_of(frame_ids)
+        changed = [frame_id for frame_id in before if now[frame_id] != before[frame_id]]
+        # Of these somebody wrote or decided between the two looks: few enough to be embedded under the lock.
+        otherwise = [frame_id for frame_id in changed if now[frame_id] != left[frame_id]]
+        if otherwise:
+            anew = _embedded(embedder, [now[frame_id] for frame_id in otherwise])
+            vectors |= dict(zip(otherwise, anew, strict=True))
+        if changed:
+            stacked = np.stack([vectors[frame_id] for frame_id in changed])
+            search.embeddings.record(CAPTION_SPACE, embedder.model_id, changed, stacked)
     return wiped
 
 

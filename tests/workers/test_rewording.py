@@ -1,8 +1,11 @@
 """Sentences that stand anew after a rollback or a wipe: search follows, and no picture is looked at."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
 
 from captioning import services
 from captioning.models import Caption
@@ -75,6 +78,36 @@ def test_wiping_forgets_words_vectors_and_documents_at_once(
     run_stages()
     assert said(only_old) == "elm", "what is left without a caption waits for the active version"
     assert not Caption.objects.filter(model_id=shipped).exists()
+
+
+def test_sentences_are_embedded_before_anything_is_locked_and_again_where_they_changed_meanwhile(
+    registered: MakeVersion,
+    make_assets: MakeAssets,
+    shipped: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    same, changed = (asset.frames.get() for asset in frames_made(make_assets, "red", "blue"))
+    run_stages()
+    elm = registered("elm")
+    promoted(elm)
+    pipeline.start_recaption(Selection())
+    upkeep.run_jobs()
+    run_stages()
+    promoted(registered("fir", cider=0.9))
+    embed, looks = FakeCaptionEmbedder.embed_frames, list[tuple[int, bool]]()
+
+    def embed_and_change(self: FakeCaptionEmbedder, batch: Any, said: Any) -> Any:
+        looks.append((len(said), connection.in_atomic_block))
+        if len(looks) == 1:
+            Caption.objects.filter(frame=changed, model_id=shipped).update(text="an ash")
+        return embed(self, batch, said)
+
+    monkeypatch.setattr(FakeCaptionEmbedder, "embed_frames", embed_and_change)
+    assert pipeline.wipe_captions(elm.model_id) == 2
+    assert looks == [(2, False), (1, True)]
+    monkeypatch.undo()
+    assert search_agrees(same, said_text(same))
+    assert search_agrees(changed, "an ash")
 
 
 def test_wiping_a_version_that_stood_brings_back_the_one_before(
