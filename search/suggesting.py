@@ -19,12 +19,14 @@ from search.models import KeywordDocument, SuggestedWords, Suggestion
 
 _MIN_CHARS, _MAX_CHARS = 2, 64
 _BATCH_SIZE = 500
+_READ_AT_ONCE = 2000
 _ADD = """
     INSERT INTO search_suggestion (audience, kind, text, count) VALUES (%s, %s, %s, %s)
     ON CONFLICT (audience, text, kind) DO UPDATE SET count = search_suggestion.count + excluded.count
 """
 #: (audience, kind, text)
 _Key = tuple[int, str, str]
+_Added = tuple[int, str, str, int]
 
 
 def count_words(asset_ids: Iterable[int]) -> None:
@@ -35,9 +37,10 @@ def count_words(asset_ids: Iterable[int]) -> None:
 
 
 def recount() -> int:
-    """All counts afresh, also of assets that were never counted; returns how many suggestions there are.
+    """All counts put right, also of assets that were never counted; returns how many suggestions there are.
 
-    Meanwhile what is there goes on being suggested.
+    Only what differs is written, in steps that keep nobody waiting. What others count while this one reads may be off
+    by that much until the next time.
     """
     never = KeywordDocument.objects.filter(
         Q(asset__suggested_words=None) | Q(asset__suggested_words__others="")
@@ -45,19 +48,18 @@ def recount() -> int:
     for asset_ids in _batches(list(never.values_list("asset_id", flat=True))):
         with transaction.atomic():
             count_words(asset_ids)
-    with transaction.atomic():
-        counts: Counter[_Key] = Counter()
-        for row in SuggestedWords.objects.iterator(chunk_size=2000):
-            counts.update(_keys(row))
-        Suggestion.objects.all().delete()
-        Suggestion.objects.bulk_create(
-            (
-                Suggestion(audience=audience, kind=kind, text=text, count=count)
-                for (audience, kind, text), count in counts.items()
-            ),
-            batch_size=_BATCH_SIZE,
-        )
-    return len(counts)
+    stored = Suggestion.objects.values_list("audience", "kind", "text", "count")
+    change: Counter[_Key] = Counter()
+    for audience, kind, text, count in stored.iterator(chunk_size=_READ_AT_ONCE):
+        change[audience, kind, text] = -count
+    for row in SuggestedWords.objects.iterator(chunk_size=_READ_AT_ONCE):
+        change.update(_keys(row))
+    added = _in_order(change)
+    for start in range(0, len(added), _BATCH_SIZE):
+        with transaction.atomic():
+            _add(added[start : start + _BATCH_SIZE])
+    _drop_uncounted()
+    return Suggestion.objects.count()
 
 
 def _count(asset_ids: Sequence[int]) -> None:
@@ -77,11 +79,29 @@ def _count(asset_ids: Sequence[int]) -> None:
         unique_fields=["asset"],
         update_fields=["audience", "words", "tags", "others"],
     )
-    # In order, so that two writers never wait for each other in a circle.
-    added = [(*key, count) for key, count in sorted(change.items()) if count]
-    if added:
-        with connection.cursor() as cursor:
-            cursor.executemany(_ADD, added)
+    if added := _in_order(change):
+        _add(added)
+
+
+def _in_order(change: Counter[_Key]) -> list[_Added]:
+    """What is to be added to which count: in one order, so that two writers never wait for each other in a circle."""
+    return [(*key, count) for key, count in sorted(change.items()) if count]
+
+
+def _add(added: Sequence[_Added]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(_ADD, added)
+
+
+def _drop_uncounted() -> None:
+    """Removes what nobody says any more, but for what another is just counting."""
+    while True:
+        with transaction.atomic():
+            none_left = Suggestion.objects.filter(count__lte=0).select_for_update(skip_locked=True)
+            keys = list(none_left.values_list("pk", flat=True)[:_BATCH_SIZE])
+            Suggestion.objects.filter(pk__in=keys).delete()
+        if len(keys) < _BATCH_SIZE:
+            return
 
 
 def _row(asset: Asset, document: Mapping[str, str]) -> SuggestedWords:

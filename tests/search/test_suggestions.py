@@ -101,6 +101,9 @@ def test_counting_twice_counts_once_and_the_nightly_count_agrees(alice: User) ->
     SuggestedWords.objects.all().delete()
     call_command("count_suggestions", verbosity=0)
     assert counts() == {("word", "dog"): 2, ("tag", "sea"): 2}
+    Asset.objects.all().delete()
+    assert suggesting.recount() == 0
+    assert not Suggestion.objects.exists()
 
 
 def test_over_http(client: Client, alice: User) -> None:
