@@ -156,7 +156,6 @@ INTERACTIVE_TIMEOUT_S = env.number("INTERACTIVE_TIMEOUT_S", 20.0, at_least=0.1)
 
 # Celery: what differs between tasks is said beside them, in workers/
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = REDIS_URL
 
 LOGGING = logging_config(
     level=env.choice("LOG_LEVEL", "INFO", LEVELS), json=env.flag("LOG_JSON", default=False)

@@ -58,7 +58,6 @@ __all__ = [
     "active_model_id",
     "active_models",
     "answer",
-    "describe_index",
     "embedder",
     "facets",
     "fusion_weights",
@@ -244,12 +243,6 @@ def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTER
         others = [one for one in conditions if one.without or one.operator not in facet.replaces]
         counted[facet.name] = list(facet.choices(allowed(viewer, filters, others)))
     return counted
-
-
-def describe_index(space: str) -> str:
-    """One line for people who watch over the service; EngineUnavailable where the index can't answer."""
-    about = index(space).describe()
-    return f"{about.engine}, {about.sealed_count} sealed and {about.tail_count} newer"
 
 
 def _check_terms(terms: Sequence[Term]) -> None:

@@ -54,11 +54,6 @@ class EfficientNetLite2:
             before.half().cpu().numpy(),
         )
 
-    def class_weights(self) -> Tensor:
-        """The classifier's rows, float32 (1000, 1280): one image prototype for each ImageNet class."""
-        weights: Tensor = self.classifier.weight.detach().float().cpu()
-        return weights
-
 
 class Trunk(nn.Module):
     """Everything before the last stage: normalised pixels (N, 3, 260, 260) -> (N, 208, 9, 9)."""

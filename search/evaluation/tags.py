@@ -17,7 +17,7 @@ from search.embedders import minilm
 
 _NEAREST_SHARE = 0.05
 #: Fewer tags than this say nothing of a threshold.
-_LEAST_TAGS = 20
+LEAST_TAGS = 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def thresholds(images: Sequence[CaptionedImage], logits: NDArray[np.float32]) ->
     found = []
     for step in range(1, 20):
         above = sure.max(axis=1) >= step * 0.05
-        if above.sum() >= _LEAST_TAGS:
+        if above.sum() >= LEAST_TAGS:
             found.append(Threshold(round(step * 0.05, 2), int(above.sum()), float(agrees[above].mean())))
     return found
 

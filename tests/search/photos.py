@@ -14,7 +14,7 @@ from library.selectors import Viewer
 from search import embeddings
 from search.active import active_model_id
 from search.encoding import embedder
-from search.services import index_frames, search_text
+from search.services import index, index_frames, search_text
 
 _serial = count(1)
 
@@ -118,3 +118,9 @@ def on_all_pages(viewer: Viewer, query: str, *, limit: int) -> list[int]:
         seen += [match.asset_id for match in page.matches]
         if (cursor := page.next) is None:
             return seen
+
+
+def described(space: str) -> str:
+    """The index of a space in one line."""
+    about = index(space).describe()
+    return f"{about.engine}, {about.sealed_count} sealed and {about.tail_count} newer"

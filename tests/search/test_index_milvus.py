@@ -21,10 +21,10 @@ from search.index.milvus.engine import MilvusIndex
 from search.index.milvus.server import MilvusServer
 from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, RecallProbe
 from search.index.where import Comparison, Where
-from search.services import describe_index, rebuild_index, search_text
+from search.services import rebuild_index, search_text
 from tests.search.index_contract import IndexContract
 from tests.search.listed_rows import ListedRows, unit_vectors
-from tests.search.photos import many, photo
+from tests.search.photos import described, many, photo
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ class TestOverTheDatabase:
         assert "Set VECTOR_ENGINE=milvus" in capsys.readouterr().out
         settings.VECTOR_ENGINE = "milvus"
         assert [match.asset_id for match in search_text(alice, "blue", limit=30).matches] == before
-        assert describe_index("image") == "milvus, 41 sealed and 0 newer"
+        assert described("image") == "milvus, 41 sealed and 0 newer"
         green = photo(alice, "a green picture")
         assert search_text(alice, "green").matches[0].asset_id == green.pk
         assert check_index() == []
@@ -214,7 +214,7 @@ class TestOverTheDatabase:
         settings.VECTOR_ENGINE = "faiss"
         assert search_text(alice, "green").matches[0].asset_id == green.pk
         assert search_text(alice, "blue").matches[0].asset_id == blue.pk
-        assert describe_index("caption") == "faiss, 42 sealed and 0 newer"
+        assert described("caption") == "faiss, 42 sealed and 0 newer"
         assert check_index() == []
 
     def test_what_the_index_stage_numbers_is_upserted_and_a_narrow_filter_pushed_down(
@@ -228,7 +228,7 @@ class TestOverTheDatabase:
         found = search_text(alice, "red", filters=AssetFilters(mine=False)).matches
         assert [match.asset_id for match in found] == [mine.pk]
         backends.clear()
-        assert describe_index("image") == "milvus, 41 sealed and 0 newer"
+        assert described("image") == "milvus, 41 sealed and 0 newer"
 
     def test_a_server_that_is_away_is_said_by_the_command(self, alice: User, settings: Any) -> None:
         photo(alice)

@@ -18,10 +18,10 @@ from search.index.base import Position
 from search.models import Embedding, Generation, IndexPosition
 from search.rows import EmbeddingRows
 from search.selectors import frames_to_index, frames_without_embedding
-from search.services import describe_index, index_frames, rebuild_index, search_text
+from search.services import index_frames, rebuild_index, search_text
 from tests.query_plans import plan_of
 from tests.search.listed_rows import unit_vectors
-from tests.search.photos import describe, many, photo, stored
+from tests.search.photos import describe, described, many, photo, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -184,7 +184,7 @@ class TestRebuilding:
             ("caption", 12, 1.0, "live"),
         ]
         assert {row.pk for row in Generation.objects.filter(state="retired")} == first
-        assert describe_index("image") == "faiss, 12 sealed and 0 newer"
+        assert described("image") == "faiss, 12 sealed and 0 newer"
 
     def test_budgets_of_the_settings_choose_the_kind_and_the_record_says_why(
         self, alice: User, settings: Any

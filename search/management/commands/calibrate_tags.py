@@ -22,11 +22,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--split", default="calib")
         parser.add_argument("--agreement", type=float, default=0.8, help="wanted share of tags that agree")
+        parser.add_argument(
+            "--output", type=Path, default=CALIBRATION, help="default: what tags are chosen by"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
         from captioning.training.features import cached_features
-        from search.evaluation.tags import lowest, thresholds
+        from search.evaluation.tags import LEAST_TAGS, lowest, thresholds
 
         try:
             images = read_dataset(options["dataset"]).split(options["split"])
@@ -34,16 +37,20 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         features = cached_features([image.path for image in images], settings.MODEL_CACHE_DIR / "features")
         found = thresholds(images, features.logits)
+        if not found:
+            raise CommandError(
+                f"{len(images)} images are too few to tell: at least {LEAST_TAGS} tags are needed."
+            )
         for one in found:
             self.stdout.write(
                 f"at least {one.min_confidence:.2f}: {one.tags:4} tags, {one.agreement:.3f} agree"
             )
         chosen = lowest(found, options["agreement"])
-        CALIBRATION.parent.mkdir(parents=True, exist_ok=True)
+        options["output"].parent.mkdir(parents=True, exist_ok=True)
         note = (
             f"manage.py calibrate_tags: {chosen.agreement:.2f} of {chosen.tags} tags on {len(images)} images of "
             f"{options['split']} agree with the human captions; {options['agreement']} was wanted."
         )
         values = {"min_confidence": chosen.min_confidence, "temperature": 1.0, "note": note}
-        CALIBRATION.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        self.stdout.write(f"Chosen: {chosen.min_confidence}. Written to {CALIBRATION}")
+        options["output"].write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        self.stdout.write(f"Chosen: {chosen.min_confidence}. Written to {options['output']}")

@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core.errors import SightlineError
 from search.active import CHECKPOINTS
 
+_FILE = "fusion.json"
+
 
 class Command(BaseCommand):
     help = "Fits the fusion weights of text search on a split that nothing was trained on."
@@ -20,6 +22,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--split", default="calib")
         parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument(
+            "--output", type=Path, default=CHECKPOINTS / _FILE, help="default: what searches are fused by"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset
@@ -44,11 +49,10 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{name:10}" + "".join(f"  {key} {value:.4f}" for key, value in figures.items())
             )
-        file = CHECKPOINTS / "fusion.json"
-        kept = json.loads(file.read_text("utf-8"))
+        kept = json.loads((CHECKPOINTS / _FILE).read_text("utf-8"))
         kept["note"] = (
             f"text: fitted by `manage.py fit_fusion` on {len(images)} images of {options['split']}."
         )
         kept["weights"]["text"] = {signal: asdict(one) for signal, one in weights.items()}
-        file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        self.stdout.write(f"Written to {file}")
+        options["output"].write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        self.stdout.write(f"Written to {options['output']}")
