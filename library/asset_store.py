@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import IO, Any, TypedDict, Unpack
 
@@ -22,6 +23,8 @@ from library import storage
 from library.details import Details, checked_description, checked_tags, checked_title, checked_visibility
 from library.media.embedded_text import clean_line
 from library.media.hashes import sha256_of
+from library.media.metadata import Metadata
+from library.media.moments import is_believable
 from library.media.probe import Picture, probe
 from library.models import Asset, AssetTag, Frame
 
@@ -194,9 +197,6 @@ def _store_files(upload: Upload, picture: Picture) -> None:
 def _insert(owner: User, upload: Upload, picture: Picture, details: Details) -> Asset:
     found = picture.metadata
     details = details.completed_by(found)
-    taken_at = found.taken_at
-    if taken_at and timezone.is_naive(taken_at):
-        taken_at = timezone.make_aware(taken_at)
     asset = Asset.objects.create(
         owner=owner,
         sha256=upload.sha256,
@@ -211,13 +211,22 @@ def _insert(owner: User, upload: Upload, picture: Picture, details: Details) -> 
         title=details.title,
         description=details.description,
         visibility=details.visibility,
-        taken_at=taken_at,
+        taken_at=_taken_at(found),
         camera=found.camera,
         latitude=found.latitude,
         longitude=found.longitude,
     )
     AssetTag.objects.bulk_create(AssetTag(asset=asset, name=name) for name in details.tags)
     return asset
+
+
+def _taken_at(found: Metadata) -> datetime | None:
+    """None also for a moment at the edge of the calendar, from whichever reader: SQLite refuses it, and PostgreSQL
+    takes it and then breaks every list that holds the row.
+    """
+    if found.taken_at is None or not is_believable(found.taken_at):
+        return None
+    return timezone.make_aware(found.taken_at) if timezone.is_naive(found.taken_at) else found.taken_at
 
 
 def _replace_tags(asset: Asset, names: Iterable[str]) -> None:

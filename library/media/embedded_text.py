@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from PIL import ImageFile, IptcImagePlugin
 
+from library.media.moments import is_believable
 from library.media.words import Words
 
 _LINE_MAX_CHARS = 5000
@@ -92,9 +93,11 @@ def _date(root: ElementTree.Element) -> datetime | None:
         for name in (_EXIF_DATE, _PHOTOSHOP_DATE):
             written = node.get(name) or node.findtext(name) or ""
             try:
-                return datetime.fromisoformat(written.strip())
+                moment = datetime.fromisoformat(written.strip())
             except ValueError:
                 continue
+            if is_believable(moment):
+                return moment
     return None
 
 

@@ -5,12 +5,13 @@ Everything here comes from strangers and is often wrong: a broken block is left 
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from PIL import ExifTags, Image, ImageFile
 
 from library.media.embedded_text import clean_line, iptc_words, xmp_words
+from library.media.moments import is_believable
 from library.media.words import Words
 
 _CAMERA_MAX_CHARS = 120
@@ -108,9 +109,7 @@ def _moment(written: str, offset: str) -> datetime | None:
         moment = datetime.strptime(clean_line(written)[:19], "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return None
-    if not 1826 <= moment.year <= datetime.now(UTC).year + 1:  # the oldest photograph; a clock never set
-        return None
-    return moment.replace(tzinfo=_zone(clean_line(offset)))
+    return moment.replace(tzinfo=_zone(clean_line(offset))) if is_believable(moment) else None
 
 
 def _zone(offset: str) -> timezone | None:
@@ -118,7 +117,7 @@ def _zone(offset: str) -> timezone | None:
         sign = {"+": 1, "-": -1}[offset[0]]
         hours, minutes = offset[1:].split(":")
         return timezone(sign * timedelta(hours=int(hours), minutes=int(minutes)))
-    except (LookupError, ValueError):
+    except (LookupError, OverflowError, ValueError):
         return None
 
 

@@ -1,14 +1,19 @@
 """Everything storing needs to know of one file, from a single decoding."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
+
+from PIL import ImageFile
 
 from library.media.decoding import decode, on_white, open_picture, orientation_of, verify_checksums
 from library.media.formats import Format
 from library.media.hashes import perceptual_hash, placeholder
 from library.media.metadata import Metadata, read_metadata
 from library.media.thumbnails import fitted, webp, widths_for
+
+log = logging.getLogger(__name__)
 
 #: Fingerprints are made of a small version, so that they cost the same for every picture.
 _FINGERPRINT_PX = 256
@@ -48,6 +53,19 @@ def probe(file: IO[bytes], *, max_pixels: int, thumbnail_widths_px: Sequence[int
         height_px=height_px,
         perceptual_hash=perceptual_hash(small),
         blurhash=placeholder(small),
-        metadata=read_metadata(image),
+        metadata=_metadata_of(image),
         thumbnails={width: webp(pixels, width) for width in widths_for(width_px, thumbnail_widths_px)},
     )
+
+
+def _metadata_of(image: ImageFile.ImageFile) -> Metadata:
+    """Nothing where it can't be read, whatever the reason: it is a courtesy, and the pixels are sound.
+
+    Strangers fill these blocks with what no parser foresaw, and one such file must cost neither its own upload nor
+    the rest of an import. Ours to mend all the same, so it is logged.
+    """
+    try:
+        return read_metadata(image)
+    except Exception:
+        log.exception("The metadata of a %s file can't be read; it is taken without", image.format)
+        return Metadata()

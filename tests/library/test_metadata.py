@@ -51,6 +51,32 @@ def test_an_impossible_date_is_left_out(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1500-01-01", "9000-01-01T00:00:00Z", "soon"],
+)
+def test_an_impossible_date_in_xmp_is_left_out_too(written: str) -> None:
+    packet = xmp_packet(f"<photoshop:DateCreated>{written}</photoshop:DateCreated>")
+    assert metadata_of(picture(xmp=packet)).taken_at is None
+
+
+def test_an_impossible_date_in_xmp_hides_no_possible_one() -> None:
+    packet = xmp_packet(
+        "<exif:DateTimeOriginal xmlns:exif='http://ns.adobe.com/exif/1.0/'>0001-01-01</exif:DateTimeOriginal>"
+        "<photoshop:DateCreated>2015-05-05T10:00:00Z</photoshop:DateCreated>"
+    )
+    assert metadata_of(picture(xmp=packet)).taken_at == datetime(2015, 5, 5, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("offset", ["+99999999999:00", "-99999999999:00", "+25:00", "+1", "02:00", "+a:b"])
+def test_an_impossible_time_zone_leaves_the_hour_on_the_camera(offset: str) -> None:
+    details: dict[int, Any] = {
+        BASE.DateTimeOriginal: "2020:02:29 12:00:00",
+        BASE.OffsetTimeOriginal: offset,
+    }
+    assert metadata_of(picture(exif=exif_of({}, details))).taken_at == datetime(2020, 2, 29, 12)
+
+
+@pytest.mark.parametrize(
     "latitude",
     [(91.0, 0.0, 0.0), (1.0, 2.0), (0.0, 0.0, 0.0)],
 )

@@ -8,6 +8,7 @@ from PIL import Image
 
 from core.errors import CorruptMedia, SightlineError, TooLarge, UnsupportedMedia
 from library.media.decoding import decode_file
+from library.media.metadata import Metadata
 from library.media.probe import Picture, probe
 from tests.library.pictures import FORMATS, MIME_TYPES, drawing, encoded, halves, picture, png_of_size
 
@@ -215,6 +216,19 @@ def test_damage_anywhere_ends_in_an_answer_and_never_in_a_crash() -> None:
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             with suppress(SightlineError):
                 probed(bytes(damaged))
+
+
+def test_metadata_that_can_not_be_read_costs_itself_and_not_the_picture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unforeseen(*args: object) -> Metadata:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr("library.media.probe.read_metadata", unforeseen)
+    found = probed(picture())
+    assert (found.metadata, found.width_px) == (Metadata(), 160)
+    assert "metadata of a JPEG file can't be read" in caplog.text
+    assert "date value out of range" in caplog.text
 
 
 def halves_exif() -> Image.Exif:
