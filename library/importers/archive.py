@@ -83,13 +83,25 @@ def _refuse_large_table(file: IO[bytes]) -> None:
     file.seek(max(0, size_bytes - _END_RECORD_BYTES - _COMMENT_MAX_BYTES - _LOCATOR_BYTES))
     tail = file.read()
     file.seek(0)
-    at = tail.rfind(_END_RECORD)
+    at = _end_record_at(tail)
     if at < 0:
         raise CorruptMedia("The zip file is cut off: its table of contents is missing.")
     table_bytes = int.from_bytes(tail[at + 12 : at + 16], "little")
     zip64 = tail[max(0, at - _LOCATOR_BYTES) : at].startswith(_ZIP64_LOCATOR)
     if zip64 or table_bytes > settings.ZIP_MAX_FILES * _TABLE_BYTES_PER_FILE:
         raise TooLarge(f"The zip file holds more than the {settings.ZIP_MAX_FILES:,} files allowed.")
+
+
+def _end_record_at(tail: bytes) -> int:
+    """Where the end record lies in the last bytes of a file, -1 for none: the very one that `zipfile` reads.
+
+    Any other could be made small, beside a true one with a table that fills memory: the signature may stand in the
+    record's own fields. So it is the last bytes if those are a record without a comment, else the last signature.
+    """
+    last = tail[-_END_RECORD_BYTES:]
+    if len(last) == _END_RECORD_BYTES and last.startswith(_END_RECORD) and last.endswith(b"\0\0"):
+        return len(tail) - _END_RECORD_BYTES
+    return tail.rfind(_END_RECORD)
 
 
 def _refuse_bombs(infos: list[zipfile.ZipInfo], packed_bytes: int) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -126,6 +127,40 @@ def test_a_table_of_contents_made_to_fill_memory_is_not_read(monkeypatch: pytest
     monkeypatch.setattr("zipfile.ZipFile", never)
     with pytest.raises(TooLarge), archive.opened(BytesIO(content), "wide.zip"):
         pass
+
+
+def end_record(table_bytes: int, offset: int, comment: bytes = b"", disks: bytes = b"\0" * 4) -> bytes:
+    return b"PK\x05\x06" + disks + struct.pack("<HHIIH", 10, 10, table_bytes, offset, len(comment)) + comment
+
+
+@pytest.mark.parametrize("comment", [b"", b"PK\x05\x06", b"a small record: " + end_record(0, 0)])
+@pytest.mark.parametrize("disks", [b"\0" * 4, b"PK\x05\x06"])
+@override_settings(ZIP_MAX_FILES=3)
+def test_no_second_end_record_hides_a_table_made_to_fill_memory(comment: bytes, disks: bytes) -> None:
+    """The guard judges the record that zipfile reads, and never another."""
+    content = zipped({f"{number}{'x' * 1000}.jpg": b"x" for number in range(10)})
+    body, table_bytes = content[:-22], content.index(b"PK\x05\x06") - content.index(b"PK\x01\x02")
+    crafted = body + end_record(table_bytes, 0, comment, disks)
+    read: list[int] = []
+
+    class Watched(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            got = super().read(size)
+            read.append(len(got) if got.startswith(b"PK\x01\x02") else 0)
+            return got
+
+    with suppress(TooLarge, CorruptMedia), archive.opened(Watched(crafted), "crafted.zip") as files:
+        assert files == []
+    assert max(read) < table_bytes, "the table was read"
+
+
+@pytest.mark.parametrize("comment", [b"", b"taken in Brest", b"\0" * 22])
+def test_an_archive_may_carry_a_comment(comment: bytes, alice: User) -> None:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("one.jpg", picture())
+        file.comment = comment
+    assert [outcome.status for outcome in imported(alice, out.getvalue())] == ["created"]
 
 
 @override_settings(ZIP_MAX_BYTES=2000)
