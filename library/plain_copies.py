@@ -8,16 +8,15 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.storage import default_storage
 
+from core.errors import CorruptMedia, TooLarge, UnsupportedMedia
 from library import storage
-from library.media.decoding import open_picture, orientation_of
+from library.media.plain import is_plain
 from library.media.thumbnails import clean_jpeg
 from library.models import Asset
 from library.selectors import open_picture_of
 
 #: Read by Pillow alone, as it is.
 _PLAIN = ("jpg", "png")
-#: Metadata may turn the picture, change its colours, or tell where it was taken.
-_METADATA = ("exif", "icc_profile", "xmp", "XML:com.adobe.xmp")
 _COPY_BYTES = 1 << 20
 
 
@@ -25,12 +24,12 @@ def write_plain_copy(asset: Asset, folder: Path) -> str:
     """Have `<sha256>.<extension>` in `folder`, whole; returns its name. CorruptMedia where the original is no picture.
 
     The original itself, linked where the disk allows, if it is plain already; else the decoded picture as JPEG. What
-    is there already stays.
+    is there already stays, unless it tells more than pixels: former exports linked what they didn't know for metadata.
     """
     extension = asset.original_key.rpartition(".")[2]
     names = [f"{asset.sha256}.{each}" for each in dict.fromkeys([extension, "jpg"]) if each in _PLAIN]
     for name in names:
-        if (folder / name).is_file():
+        if _stands(folder / name):
             return name
     if _is_plain(asset, extension):
         _link_or_copy(asset.original_key, folder / names[0])
@@ -42,8 +41,15 @@ def write_plain_copy(asset: Asset, folder: Path) -> str:
     return name
 
 
+def _stands(copy: Path) -> bool:
+    try:
+        with copy.open("rb") as file:
+            return is_plain(file, max_pixels=settings.UPLOAD_MAX_PIXELS)
+    except (FileNotFoundError, CorruptMedia, TooLarge, UnsupportedMedia):
+        return False
+
+
 def _is_plain(asset: Asset, extension: str) -> bool:
-    """Whether every reader sees in the original what we see; reads its header only."""
     if extension not in _PLAIN:
         return False
     try:
@@ -51,9 +57,7 @@ def _is_plain(asset: Asset, extension: str) -> bool:
     except FileNotFoundError:
         return False  # decoding it says so
     with file:
-        _, image = open_picture(file, max_pixels=settings.UPLOAD_MAX_PIXELS)
-        told = any(key in image.info for key in _METADATA)
-        return image.mode in {"L", "RGB"} and orientation_of(image) == 1 and not told
+        return is_plain(file, max_pixels=settings.UPLOAD_MAX_PIXELS)
 
 
 def _link_or_copy(key: str, target: Path) -> None:
