@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.core.files.base import File
+from django.core.files.base import ContentFile, File
 from PIL import Image
 
 from core.errors import NotFound
@@ -39,5 +39,6 @@ def _kept_or_made(
         return kept
     if kept:
         kept.close()  # a power cut can leave a name without content
-    storage.put(key, make(open_picture_of(asset, at_least_px=at_least_px)))
-    return storage.open_file(key)
+    made = make(open_picture_of(asset, at_least_px=at_least_px))
+    storage.put(key, made)
+    return ContentFile(made)  # not read back: the asset may be deleted meanwhile, with all its files

@@ -70,11 +70,14 @@ def holds(key: str, size_bytes: int) -> bool:
 
 
 def put(key: str, content: IO[bytes] | bytes) -> None:
-    """Writes or overwrites. Unavailable where the store is full or away."""
+    """Writes or overwrites; for readers of our own stores there is no moment without the file.
+
+    Unavailable where the store is full or away.
+    """
     file = ContentFile(content) if isinstance(content, bytes) else File(content)
     file.seek(0)
     with storage_errors():
-        if default_storage.exists(key):
+        if default_storage.get_available_name(key) != key:  # one that renames rather than overwrites
             default_storage.delete(key)
         name = default_storage.save(key, file)
     if name != key:
