@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nsmallest
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -21,6 +22,9 @@ from library.models import Asset, AssetTag, Frame
 Viewer = AbstractBaseUser | AnonymousUser | None
 #: At most so many of 64 bits differ between versions of one picture (recompressed, scaled, slightly cropped).
 NEAR_DUPLICATE_MAX_BITS = 6
+#: A few tenths of a second for one request, whatever the size of the library.
+NEAR_DUPLICATES_COMPARED = 100_000
+NEAR_DUPLICATES_MOST = 100
 _NO_SUCH_ASSET = "There is no such asset."
 _MAX_ID = 2**63 - 1
 
@@ -149,16 +153,23 @@ def open_picture_of(asset: Asset, *, at_least_px: int | None = None) -> Image.Im
         return decode_file(file, max_pixels=settings.UPLOAD_MAX_PIXELS, at_least_px=at_least_px)
 
 
-def exact_duplicate_ids(asset: Asset) -> list[int]:
-    """Other owners' assets of the same bytes."""
-    return list(Asset.objects.filter(sha256=asset.sha256).exclude(pk=asset.pk).values_list("pk", flat=True))
+def exact_duplicate_ids(viewer: Viewer, asset: Asset) -> list[int]:
+    """Listed assets of other owners of the same bytes."""
+    same = listed_assets(viewer).filter(sha256=asset.sha256).exclude(pk=asset.pk)
+    return list(same.order_by("pk").values_list("pk", flat=True))
 
 
 def near_duplicate_ids(viewer: Viewer, asset: Asset, *, max_bits: int = NEAR_DUPLICATE_MAX_BITS) -> list[int]:
-    """Visible assets that look the same, closest first: the same bytes, or another version of the picture."""
-    others = visible_assets(viewer).exclude(pk=asset.pk).values_list("pk", "perceptual_hash")
-    distances = [(bits_apart(asset.perceptual_hash, other), pk) for pk, other in others.iterator()]
-    return [pk for distance, pk in sorted(distances) if distance <= max_bits]
+    """Listed assets of other bytes that look the same, closest first; at most NEAR_DUPLICATES_MOST.
+
+    Compared are the hashes of the newest NEAR_DUPLICATES_COMPARED of those that lists offer to the viewer, one by
+    one: no index of our databases knows how many bits differ. What is older in a larger library is not found.
+    """
+    others = listed_assets(viewer).exclude(sha256=asset.sha256).order_by("-pk")
+    compared = others.values_list("pk", "perceptual_hash")[:NEAR_DUPLICATES_COMPARED]
+    distances = ((bits_apart(asset.perceptual_hash, other), pk) for pk, other in compared.iterator())
+    near = ((distance, pk) for distance, pk in distances if distance <= max_bits)
+    return [pk for _, pk in nsmallest(NEAR_DUPLICATES_MOST, near)]
 
 
 def thumbnail_url(asset: Asset, width_px: int) -> str:

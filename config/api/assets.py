@@ -22,7 +22,6 @@ from library.selectors import (
     editable_asset_for,
     exact_duplicate_ids,
     near_duplicate_ids,
-    visible_assets,
 )
 from workers import pipeline
 
@@ -59,8 +58,10 @@ class AssetChange(Schema, extra="forbid"):
 
 
 class Duplicates(Schema):
-    exact: list[int] = Field(description="The same bytes, uploaded by others, as far as you may see them")
-    near: list[int] = Field(description="Other versions of the picture, closest first")
+    exact: list[int] = Field(
+        description="The same bytes, uploaded by others, as far as lists show them to you"
+    )
+    near: list[int] = Field(description="Other versions of the picture, closest first; at most 100")
 
 
 @router.get("/assets", response=AssetPage, auth=Anyone(), summary="Public assets and your own, newest first")
@@ -86,14 +87,15 @@ def get_asset(request: HttpRequest, asset_id: int) -> dict[str, Any]:
     "/assets/{int:asset_id}/duplicates", response=Duplicates, auth=_READ, summary="The same picture again"
 )
 def duplicates(request: HttpRequest, asset_id: int) -> dict[str, list[int]]:
-    """For people with an account: it looks at every visible picture, which strangers could abuse."""
+    """Of the photos that lists show you: all of the same bytes, and of the newest 100,000 those that look the same.
+
+    For people with an account: the latter are compared one by one, which strangers could abuse.
+    """
     viewer = viewer_of(request)
     asset = asset_for(viewer, asset_id)
-    exact = visible_assets(viewer).filter(pk__in=exact_duplicate_ids(asset)).values_list("pk", flat=True)
-    known = set(exact)
     return {
-        "exact": sorted(known),
-        "near": [pk for pk in near_duplicate_ids(viewer, asset) if pk not in known],
+        "exact": exact_duplicate_ids(viewer, asset),
+        "near": near_duplicate_ids(viewer, asset),
     }
 
 

@@ -1,5 +1,7 @@
 """Who may see what. Alice owns, bob is a stranger, carol is staff, and nobody is nobody."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
@@ -88,9 +90,48 @@ def test_near_duplicates_are_other_versions_of_the_picture_that_the_viewer_may_s
     hidden = stored(bob, picture("BMP"))
     same = stored(bob, picture("PNG"), visibility="public")
     stored(alice, picture(seed=9))
-    assert set(selectors.near_duplicate_ids(alice, asset)) == {smaller.pk, same.pk}
+    assert selectors.near_duplicate_ids(alice, asset) == [smaller.pk]
     assert hidden.pk in selectors.near_duplicate_ids(bob, asset)
-    assert selectors.exact_duplicate_ids(asset) == [same.pk]
+    assert selectors.exact_duplicate_ids(alice, asset) == [same.pk]
+    assert selectors.exact_duplicate_ids(alice, same) == [asset.pk]
+
+
+def test_private_photos_of_the_same_bytes_are_told_to_their_owner_alone(alice: User, bob: User) -> None:
+    public, private = stored(alice, visibility="public"), stored(bob)
+    assert selectors.exact_duplicate_ids(bob, public) == [private.pk]
+    for stranger in (alice, None):
+        assert selectors.exact_duplicate_ids(stranger, public) == []
+
+
+def test_duplicates_that_are_taken_for_unsafe_are_told_to_their_owner_alone(
+    alice: User, bob: User, settings: Any
+) -> None:
+    asset = stored(alice, visibility="public")
+    same, near = (
+        stored(bob, visibility="public"),
+        stored(bob, picture("PNG"), visibility="public"),
+    )
+    Asset.objects.filter(owner=bob).update(unsafe_score=0.99)
+    for viewer, exact, looks_so in ((bob, [same.pk], [near.pk]), (alice, [], []), (None, [], [])):
+        assert selectors.exact_duplicate_ids(viewer, asset) == exact
+        assert selectors.near_duplicate_ids(viewer, asset) == looks_so
+    settings.UNSAFE_PHOTOS = "show"
+    assert selectors.near_duplicate_ids(alice, asset) == [near.pk]
+
+
+def test_near_duplicates_cost_no_more_than_comparing_so_many(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset, oldest, older, newest = (stored(alice, picture(seed=seed)).pk for seed in range(4))
+    unlike = {asset: "0" * 16, oldest: "0" * 15 + "1", older: "0" * 15 + "7", newest: "0" * 15 + "3"}
+    for pk, perceptual_hash in unlike.items():
+        Asset.objects.filter(pk=pk).update(perceptual_hash=perceptual_hash)
+    found = Asset.objects.get(pk=asset)
+    assert selectors.near_duplicate_ids(alice, found) == [oldest, newest, older]
+    monkeypatch.setattr(selectors, "NEAR_DUPLICATES_COMPARED", 2)
+    assert selectors.near_duplicate_ids(alice, found) == [newest, older]
+    monkeypatch.setattr(selectors, "NEAR_DUPLICATES_MOST", 1)
+    assert selectors.near_duplicate_ids(alice, found) == [newest]
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(alice: User) -> None:

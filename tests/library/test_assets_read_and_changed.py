@@ -9,6 +9,7 @@ from django.test import Client
 
 from captioning.models import Caption
 from library.frames import make_frames
+from library.models import Asset
 from tests.library.conftest import files_in, signed_in, stored
 from tests.library.pictures import located_picture, picture
 
@@ -155,6 +156,15 @@ def test_duplicates_are_told_as_far_as_the_viewer_may_see_them(alice: User, bob:
         "exact": [same.pk],
         "near": [near.pk],
     }
+
+
+def test_duplicates_are_none_that_lists_hide_from_the_viewer(alice: User, bob: User) -> None:
+    asset = stored(alice, visibility="public")
+    stored(bob, visibility="public")
+    stored(bob, picture("PNG"), visibility="public")
+    Asset.objects.filter(owner=bob).update(unsafe_score=0.99)
+    answer = signed_in(alice).get(f"{URL}/{asset.pk}/duplicates").json()
+    assert answer == {"exact": [], "near": []}
 
 
 def test_the_list_costs_the_same_number_of_queries_however_long_it_is(
