@@ -129,12 +129,6 @@ def frames_of(asset: Asset) -> QuerySet[Frame]:
     return asset.frames.all()
 
 
-def assets_without_frames(limit: int | None = None) -> QuerySet[Asset]:
-    """Oldest first, so that none waits for ever."""
-    waiting = Asset.objects.filter(frames__isnull=True).order_by("id")
-    return waiting if limit is None else waiting[:limit]
-
-
 def open_frame(frame: Frame, *, at_least_px: int | None = None) -> Image.Image:
     """The frame's pixels, upright, RGB or RGBA. CorruptMedia where the stored file is gone or damaged.
 
