@@ -9,7 +9,10 @@ from library.models import ApiKey, Asset
 
 
 class AssetForm(forms.Form):
-    """What an owner says of a photo."""
+    """What an owner says of a photo.
+
+    `shown` is the caption as the form came with it: others may replace it while the form is open.
+    """
 
     use_required_attribute = False
 
@@ -20,6 +23,7 @@ class AssetForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Your words stand before the model’s. Empty the box to have the model’s own sentence back.",
     )
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
     description = forms.CharField(required=False, max_length=5000, widget=forms.Textarea(attrs={"rows": 4}))
     tags = forms.CharField(required=False, max_length=4000, help_text="Separated by commas")
     visibility = forms.ChoiceField(
@@ -30,6 +34,12 @@ class AssetForm(forms.Form):
 
     def clean_tags(self) -> list[str]:
         return split_tags(self.cleaned_data["tags"])
+
+    def says_otherwise(self) -> bool:
+        """Whether the owner put other words into the caption's box than were shown there."""
+        # A form that was opened before there was `shown` can only be compared with what stands now.
+        shown = self.data.get("shown", self.get_initial_for_field(self.fields["shown"], "shown") or "")
+        return bool(self.cleaned_data["caption"].split() != shown.split())
 
 
 class ApiKeyForm(forms.Form):

@@ -154,9 +154,11 @@ def _line(name: str, state: str) -> StageLine:
 
 def _initial(found: Asset, frame: Frame | None) -> dict[str, Any]:
     caption = caption_of(frame) if frame else None
+    text = caption.text if caption else ""
     return {
         "title": found.title,
-        "caption": caption.text if caption else "",
+        "caption": text,
+        "shown": text,
         "description": found.description,
         "tags": ", ".join(tag.name for tag in found.tags.all()),
         "visibility": found.visibility,
@@ -165,11 +167,11 @@ def _initial(found: Asset, frame: Frame | None) -> dict[str, Any]:
 
 @transaction.atomic
 def _save(request: HttpRequest, found: Asset, frame: Frame | None, form: AssetForm) -> None:
-    """All of the form or nothing of it. An untouched caption stays the model's."""
-    changes = dict(form.cleaned_data)
+    """All of the form or nothing of it. An untouched caption stays whose it is, also where it is another by now."""
+    changes = {name: value for name, value in form.cleaned_data.items() if name != "shown"}
     caption = changes.pop("caption")
     # The caption first: reviewing locks frames before assets, too.
-    if frame is not None and "caption" in form.changed_data:
+    if frame is not None and form.says_otherwise():
         edit_caption(frame, caption, require_session(request))
         transaction.on_commit(lambda: pipeline.caption_changed(frame))
     asset_store.update_asset(found, **changes)

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from captioning.models import Caption
+from captioning.services import write_words
 from core.errors import EngineUnavailable
 from library.models import Asset
 from tests.pages.conftest import Photo
@@ -20,9 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def form_of(asset: Asset, **changes: str) -> dict[str, str]:
     """What the edit form sends when nothing else is touched."""
     caption = Caption.objects.filter(frame__asset=asset).first()
+    text = caption.text if caption else ""
     unchanged = {
         "title": asset.title,
-        "caption": caption.text if caption else "",
+        "caption": text,
+        "shown": text,
         "description": asset.description,
         "tags": ", ".join(asset.tags.values_list("name", flat=True)),
         "visibility": asset.visibility,
@@ -132,6 +135,60 @@ def test_saving_the_form_untouched_leaves_the_caption_to_the_model(
 ) -> None:
     asset = searchable("red")
     assert as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, title="New")).status_code == 302
+    assert not Caption.objects.filter(source=Caption.Source.HUMAN).exists()
+
+
+def fields_in(html: str) -> dict[str, str]:
+    """What a browser would send of an edit form that it was given."""
+    form = re.findall(r'<form method="post" class="form.*?</form>', html, re.DOTALL)[0]
+    inputs = re.findall(r'<input type="(?:text|hidden)" name="(\w+)"(?: value="([^"]*)")?', form)
+    boxes = re.findall(r'<textarea name="(\w+)".*?>\n?(.*?)</textarea>', form, re.DOTALL)
+    ((_, visibility),) = re.findall(
+        r'<input type="radio" (name="visibility") value="(\w+)"[^>]* checked', form
+    )
+    return {name: unescape(value) for name, value in (*inputs, *boxes)} | {"visibility": visibility}
+
+
+@pytest.mark.parametrize("meanwhile", ["rejected", "corrected", "replaced"])
+def test_a_caption_that_others_changed_while_the_form_was_open_is_not_brought_back(
+    searchable: Photo, as_alice: Client, meanwhile: str
+) -> None:
+    asset = searchable("red")
+    opened = fields_in(as_alice.get(f"/assets/{asset.pk}/edit/").content.decode())
+    assert (opened["caption"], opened["shown"]) == ("a red picture", "a red picture")
+    caption = Caption.objects.get()
+    if meanwhile == "rejected":
+        Caption.objects.update(state=Caption.State.REJECTED)
+    elif meanwhile == "corrected":
+        write_words(caption.frame_id, "poppies")
+    else:
+        Caption.objects.update(text="a field of poppies")
+    before = list(Caption.objects.order_by("pk").values("source", "text", "state"))
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", opened | {"tags": "june"}).status_code == 302
+    assert list(Caption.objects.order_by("pk").values("source", "text", "state")) == before
+    assert [tag.name for tag in asset.tags.all()] == ["june"]
+
+
+def test_words_of_the_owner_win_over_what_others_changed_meanwhile(
+    searchable: Photo, as_alice: Client
+) -> None:
+    asset = searchable("red")
+    opened = fields_in(as_alice.get(f"/assets/{asset.pk}/edit/").content.decode())
+    write_words(Caption.objects.get().frame_id, "a rose")
+    refused = as_alice.post(f"/assets/{asset.pk}/edit/", opened | {"caption": "mine", "title": "x" * 201})
+    again = fields_in(refused.content.decode())
+    assert (again["caption"], again["shown"]) == ("mine", "a red picture")
+    as_alice.post(f"/assets/{asset.pk}/edit/", again | {"title": "Poppies"})
+    assert Caption.objects.get(source=Caption.Source.HUMAN).text == "mine"
+
+
+def test_a_form_that_was_opened_before_it_told_what_it_showed_leaves_the_caption_too(
+    searchable: Photo, as_alice: Client
+) -> None:
+    asset = searchable("red")
+    sent = form_of(asset, title="New")
+    del sent["shown"]
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", sent).status_code == 302
     assert not Caption.objects.filter(source=Caption.Source.HUMAN).exists()
 
 
