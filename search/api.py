@@ -1,6 +1,6 @@
 """Searching over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Annotated, Any, Literal, cast
 
 from django.http import HttpRequest
@@ -9,6 +9,7 @@ from ninja.files import UploadedFile
 from pydantic import AfterValidator, StringConstraints
 
 from core.errors import InvalidInput
+from core.moments import Moment
 from library.access import Anyone, Scope, require_scope, viewer_of
 from library.models import ApiKey, Asset
 from library.selectors import AssetFilters, asset_for
@@ -28,20 +29,12 @@ _WRITE = Scope(ApiKey.Scope.WRITE)
 _TAG_MAX_CHARS = 64
 
 
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("this moment lies beyond the calendar") from error
-
-
 def _as_tag(tag: str) -> str:
     if has_control(tag):
         raise ValueError("a tag holds no control characters")
     return tag
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Tag = Annotated[str, StringConstraints(max_length=_TAG_MAX_CHARS), AfterValidator(_as_tag)]
 
 

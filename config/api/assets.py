@@ -1,6 +1,5 @@
 """/assets: reading, changing and deleting. Composed here, because an answer speaks of captions and stages, too."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.db import transaction
@@ -11,6 +10,7 @@ from config.api import uploads
 from config.api.asset_answers import AssetBrief, AssetOut, briefs, full
 from core import cursors
 from core.errors import InvalidInput
+from core.moments import Moment
 from library import asset_store
 from library.access import Anyone, Scope, require_scope, viewer_of
 from library.details import checked_tags
@@ -39,8 +39,8 @@ class AssetQuery(Schema):
     mine: bool | None = Field(None, description="Only your own, or only others'")
     visibility: Literal["private", "public"] | None = None
     tag: str | None = Field(None, description="A tag that a person gave, in any case")
-    taken_after: datetime | None = None
-    taken_before: datetime | None = None
+    taken_after: Moment | None = Field(None, description="Without a time zone it is UTC")
+    taken_before: Moment | None = Field(None, description="Without a time zone it is UTC")
 
 
 class AssetPage(Schema):
@@ -121,8 +121,8 @@ def _filters(query: AssetQuery) -> AssetFilters:
         mine=query.mine,
         visibility=query.visibility,
         tag=_checked_tag(query.tag),
-        taken_after=_aware("taken_after", query.taken_after),
-        taken_before=_aware("taken_before", query.taken_before),
+        taken_after=query.taken_after,
+        taken_before=query.taken_before,
     )
 
 
@@ -136,16 +136,6 @@ def _checked_tag(tag: str | None) -> str | None:
     if not names:
         raise InvalidInput("tag must not be empty.", field="tag")
     return names[0]
-
-
-def _aware(field: str, moment: datetime | None) -> datetime | None:
-    """A moment without a time zone is UTC."""
-    if moment is None:
-        return None
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise InvalidInput(f"{field} is too far away in time.", field=field) from error
 
 
 def _refuse_unknown_filters(request: HttpRequest) -> None:

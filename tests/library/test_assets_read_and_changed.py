@@ -145,6 +145,16 @@ def test_ids_that_can_not_be_are_not_found(asset_id: str, alice: User) -> None:
     assert answer["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "moment", ["2019-07-14T16:30:05", "2019-07-14T16:30:05Z", "2019-07-14T18:30:05+02:00"]
+)
+def test_a_moment_without_a_time_zone_is_utc(moment: str, alice: User) -> None:
+    stored(alice, located_picture())
+    client = signed_in(alice)
+    assert len(client.get(URL, {"taken_after": moment}).json()["results"]) == 1
+    assert client.get(URL, {"taken_before": moment}).json()["results"] == []
+
+
 def test_duplicates_are_told_as_far_as_the_viewer_may_see_them(alice: User, bob: User, carol: User) -> None:
     asset = stored(alice, visibility="public")
     same = stored(bob)
