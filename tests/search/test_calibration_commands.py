@@ -1,0 +1,40 @@
+"""Commands that fit what ships write where they are told, and say what they lack."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from PIL import Image
+
+from tests.fakes import PALETTE
+from tests.search.test_evaluation import manage
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    rows = ["image,split,caption"]
+    for name in PALETTE:
+        Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / f"{name}.png")
+        rows.append(f"{name}.png,calib,A {name} picture .")
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_fusion_is_fitted_to_a_file_of_ones_own(dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "fusion.json"
+    done = manage("fit_fusion", "--dataset", str(dataset), "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert f"Written to {output}" in done.stdout
+    told = json.loads(output.read_text())
+    assert {"image", "caption", "keyword"} <= set(told["weights"]["text"])
+    assert f"on {len(PALETTE)} images of calib" in told["note"]
+
+
+@pytest.mark.models
+def test_too_few_photos_calibrate_no_tags(dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tags.json"
+    with pytest.raises(CommandError, match=f"{len(PALETTE)} images are too few"):
+        call_command("calibrate_tags", dataset=dataset, output=output)
+    assert not output.exists()
