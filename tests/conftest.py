@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core import backends
+from tests.clock import stopped_clock  # noqa: F401 - fixture
 from tests.services.fixtures import (  # noqa: F401 - fixtures
     database_url,
     own_database_url,

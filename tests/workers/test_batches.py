@@ -122,7 +122,9 @@ def test_a_fresh_upload_overtakes_through_both_stages(make_assets: MakeAssets, r
     assert {stages_of(asset)["describe"] for asset in bulk} == {"waiting"}
 
 
-def test_a_flood_of_uploads_does_not_overtake(make_assets: MakeAssets, redis: Any) -> None:
+def test_a_flood_of_uploads_does_not_overtake(
+    make_assets: MakeAssets, redis: Any, stopped_clock: None
+) -> None:
     for _ in range(10):
         pipeline.added(make_assets("red", "blue", "green"))
     assert StageRun.objects.filter(express=True).count() == pipeline.EXPRESS_PER_MINUTE

@@ -111,7 +111,7 @@ def test_after_a_while_redis_is_asked_again(redis: Any, monkeypatch: pytest.Monk
     assert pipeline.wake("index")
 
 
-def test_a_purse_gives_no_more_than_it_holds(redis: Any) -> None:
+def test_a_purse_gives_no_more_than_it_holds(redis: Any, stopped_clock: None) -> None:
     given = [messages.spend("alice", 2, limit=5, window_s=3600) for _ in range(4)]
     assert given == [True, True, False, False]
     assert messages.spend("bob", 5, limit=5, window_s=3600)
