@@ -1,10 +1,7 @@
 """A whole fine-tuning at toy size: a random language model, four made pictures, the real backbone."""
 
 import json
-import os
-import signal
-import threading
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +25,7 @@ from captioning.training.model import build_model
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
+from tests.captioning.interrupting import trained_in_pieces
 from tests.captioning.tiny import save_tiny_lm
 
 pytestmark = pytest.mark.models
@@ -110,10 +108,13 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     short = config.with_overrides(["epochs=3", *overrides])
     finetune(dataset, short, tmp_path / "whole", cache)
 
-    threading.Thread(target=_interrupt_once_training, args=(tmp_path / "broken",), daemon=True).start()
-    progress = finetune(dataset, short.with_overrides(["checkpoint_every_s=0"]), tmp_path / "broken", cache)
-    while not progress.finished:
-        progress = finetune(dataset, short, tmp_path / "broken", cache)
+    saving = replace(short, checkpoint_every_s=0)
+    at_the_end_of_an_epoch, within_one = 2, 3  # of six steps, two an epoch
+    trained_in_pieces(
+        lambda told: finetune(dataset, saving, tmp_path / "broken", cache, told=told),
+        at_the_end_of_an_epoch,
+        within_one,
+    )
 
     whole, broken = load_training_state(tmp_path / "whole"), load_training_state(tmp_path / "broken")
     assert whole is not None
@@ -230,9 +231,3 @@ def test_what_is_kept_is_the_mean_of_the_weights(
     torch.testing.assert_close(same.weights[name], newest.weights[name])  # the mean moves nothing
     assert not torch.equal(kept.weights[name], newest.weights[name])
     assert kept.weights[name].norm() < newest.weights[name].norm()  # it started at zero
-
-
-def _interrupt_once_training(run: Path) -> None:
-    while not (run / "progress.json").is_file():
-        time.sleep(0.005)
-    os.kill(os.getpid(), signal.SIGINT)

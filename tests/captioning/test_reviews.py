@@ -1,11 +1,7 @@
 """Reviewed captions beside base data: drawn in their share, never measured by what was trained on, resumed exactly."""
 
 import json
-import os
 import random
-import signal
-import threading
-import time
 from collections import Counter
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -40,6 +36,7 @@ from core.errors import InvalidInput
 from core.packages import file_sha256
 from library.asset_store import store_upload
 from library.frames import make_frames
+from tests.captioning.interrupting import trained_in_pieces
 from tests.captioning.tiny import save_tiny_lm
 from tests.library.pictures import picture
 
@@ -198,11 +195,8 @@ def test_a_run_with_reviews_measures_both_and_goes_on_exactly_after_a_stop(
     assert all(row["score"] == row["base_cider"] for row in measured), "two reviewed pictures decide nothing"
     assert all("reviews_cider" in row for row in measured)
 
-    threading.Thread(target=_interrupt_once_training, args=(broken,), daemon=True).start()
-    train = reviews.split("train")
-    progress = finetune(base, replace(config, checkpoint_every_s=0), broken, cache, None, train)
-    while not progress.finished:
-        progress = finetune(base, config, broken, cache, None, train)
+    train, saving = reviews.split("train"), replace(config, checkpoint_every_s=0)
+    trained_in_pieces(lambda told: finetune(base, saving, broken, cache, None, train, told), 3)
     one, other = load_training_state(whole), load_training_state(broken)
     assert one is not None
     assert other is not None
@@ -233,12 +227,6 @@ def test_a_captioner_that_was_shown_context_reads_it_and_another_does_not(
     for tag, text in zip(told, said("reads", told), strict=True):
         assert text.startswith(words[tag]), text
     assert said("ignores", told) == said("ignores", [])
-
-
-def _interrupt_once_training(run: Path) -> None:
-    while not (run / "progress.json").is_file():
-        time.sleep(0.005)
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.models
