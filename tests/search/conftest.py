@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 
 from tests.search.listed_rows import ListedRows, unit_vectors
 from tests.search.photos import person
+from tests.search.processes import env  # noqa: F401 - fixture
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,5 @@
 """What check_index finds and heals, and what a kill at any moment leaves."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,7 @@ from search.models import Embedding, Generation, IndexPosition
 from search.services import rebuild_index, search_text
 from tests.search.killed import MOMENTS
 from tests.search.photos import describe, many, person, photo, stored
-from tests.search.test_index_processes import REPOSITORY, env
-
-__all__ = ["env"]
+from tests.search.processes import killing
 
 
 def texts() -> list[str]:
@@ -164,38 +159,17 @@ def test_killed_at_any_moment_the_next_start_is_right(env: dict[str, str], trans
     many(owner, 60, "a red picture")
     rebuild_index()
     rebuild_index()
-    command = [sys.executable, "-m", "tests.search.killed"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "ready\n"
-            for serial, moment in enumerate(MOMENTS):
-                ask = _kill_in(process.stdin.write, process.stdin.flush, process.stdout.readline)
-                _killed_and_right(owner, serial, moment, ask)
-        finally:
-            process.kill()
+    with killing(env) as kill:
+        for serial, moment in enumerate(MOMENTS):
+            _killed_and_right(owner, serial, moment, kill)
 
 
-def _kill_in(
-    write: Callable[[str], int], flush: Callable[[], None], read: Callable[[], str]
-) -> Callable[[str], int]:
-    def ask(moment: str) -> int:
-        write(f"{moment}\n")
-        flush()
-        return int(read())
-
-    return ask
-
-
-def _killed_and_right(owner: User, serial: int, moment: str, kill: Callable[[str], int]) -> None:
+def _killed_and_right(owner: User, serial: int, moment: str, kill: Callable[[str], None]) -> None:
     """The newest photo is found before anything is healed, by a reader that starts afresh; then all agrees again."""
     newest = photo(owner, f"word{serial} blue picture")
     waiting = stored(owner)
     describe(waiting, caption=f"word{serial} green picture")
-    assert kill(moment) == signal.SIGKILL, moment
+    kill(moment)
     backends.clear()
     assert search_text(None, f"word{serial} blue").matches[0].asset_id == newest.pk, moment
     assert len(search_text(None, "red", limit=50).matches) == 50, moment
