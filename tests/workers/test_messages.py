@@ -20,10 +20,6 @@ pytestmark = pytest.mark.timeout(60)
 SOON_S = 1.5
 
 
-def test_patience_is_what_a_web_request_can_spare() -> None:
-    assert messages.PATIENCE_S <= 0.2
-
-
 def queued(redis: Any, queue: str) -> list[dict[str, Any]]:
     return [json.loads(message) for message in redis.lrange(queue, 0, -1)]
 
