@@ -12,7 +12,6 @@ from django.core.management.base import CommandError
 from numpy.typing import NDArray
 
 from captioning.active import active_caption_model_id
-from captioning.captioners.architecture import Architecture
 from captioning.captioners.base import Captioner
 from captioning.captioners.checkpoint import save_checkpoint
 from captioning.captioners.decoding import Decoding
@@ -23,18 +22,9 @@ from captioning.services import captioner as active_captioner
 from captioning.vision.frames import FrameBatch
 from core import backends
 from tests.captioning.captioner_contract import CaptionerContract, batch_of
-from tests.captioning.tiny import save_tiny_lm
+from tests.captioning.tiny import ARCHITECTURE, DECODING, save_tiny_lm
 
-ARCHITECTURE = Architecture(
-    visual_side=2,
-    projector_width=16,
-    tags_in_prompt=2,
-    lora_rank=2,
-    concepts=("dog", "beach", "ball"),
-    concepts_in_prompt=1,
-)
 JUDGE = "tests.captioning.test_visual.Contrary"
-DECODING = {"num_beams": 3, "max_new_tokens": 6, "concept_agreement": 0.1}
 
 
 class Contrary:

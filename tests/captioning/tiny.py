@@ -1,4 +1,4 @@
-"""A language model of toy size with random weights, in the same format as a real one."""
+"""A language model of toy size with random weights, in the same format as a real one, and a captioner over it."""
 
 from pathlib import Path
 
@@ -7,8 +7,19 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import ByteLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from captioning.captioners.architecture import Architecture
+
 SENTENCES = ("A dog runs on the beach.", "Two children play with a red ball.", "A man climbs a rock.")
 END = "<|im_end|>"
+ARCHITECTURE = Architecture(
+    visual_side=2,
+    projector_width=16,
+    tags_in_prompt=2,
+    lora_rank=2,
+    concepts=("dog", "beach", "ball"),
+    concepts_in_prompt=1,
+)
+DECODING = {"num_beams": 3, "max_new_tokens": 6, "concept_agreement": 0.1}
 
 
 def save_tiny_lm(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.search.conftest import _own_index_folder, alice, bob  # noqa: F401 - fixtures
+from tests.search.conftest import alice, bob, own_index_folder  # noqa: F401 - fixtures
 from workers import pipeline
 
 

@@ -12,7 +12,7 @@ from tests.search.processes import env  # noqa: F401 - fixture
 
 
 @pytest.fixture(autouse=True)
-def _own_index_folder(settings: Any, tmp_path: Path) -> None:
+def own_index_folder(settings: Any, tmp_path: Path) -> None:
     settings.INDEX_DIR = tmp_path / "index"
 
 

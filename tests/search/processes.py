@@ -1,4 +1,4 @@
-"""Processes over the test's database and index folder: their environment, and one whose children die where told."""
+"""Processes beside the test's: over its database and index folder, killed at a named moment, or all by themselves."""
 
 import os
 import signal
@@ -46,3 +46,13 @@ def killing(env: dict[str, str]) -> Iterator[Callable[[str], None]]:
             yield kill
         finally:
             process.kill()
+
+
+def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of manage.py over a database and a folder of its own, with the fake models."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": ""}
+    environment.pop("SIGHTLINE_TEST_VAR")  # evaluations make and drop a test database
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )

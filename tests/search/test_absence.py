@@ -18,7 +18,7 @@ from search.evaluation.concepts import Concept
 from search.evaluation.ingest import Query
 from tests.fakes import PALETTE
 from tests.search.photos import photo
-from tests.search.test_evaluation import manage
+from tests.search.processes import manage
 
 
 @pytest.mark.django_db

@@ -19,8 +19,7 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from search.evaluation import confidence
 from tests.captioning.captioner_contract import batch_of
-from tests.captioning.test_visual import ARCHITECTURE, DECODING
-from tests.captioning.tiny import save_tiny_lm
+from tests.captioning.tiny import ARCHITECTURE, DECODING, save_tiny_lm
 from tests.fakes import PALETTE, FakeCaptioner
 
 pytestmark = pytest.mark.django_db

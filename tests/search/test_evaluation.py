@@ -1,9 +1,6 @@
 """The evaluation commands as their user runs them: on a folder, in a process of their own, with fast models."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +10,8 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from search.evaluation.misspelling import misspell
 from tests.fakes import PALETTE
+from tests.search.processes import manage
 
-ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ("red", "green", "blue", "yellow")
 
 
@@ -27,15 +24,6 @@ def dataset(tmp_path: Path) -> Path:
         rows += [f"{name}.png,dev,A {name} picture .", f"{name}.png,dev,Something {name} ."]
     (tmp_path / "captions.csv").write_text("\n".join(rows))
     return tmp_path
-
-
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": ""}
-    environment.pop(
-        "SIGHTLINE_TEST_VAR"
-    )  # a folder of its own: the evaluation makes and drops a test database
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_evaluate_search_prints_one_json_object_with_all_modes(dataset: Path) -> None:

@@ -19,6 +19,7 @@ from search.index.faiss.generations import Draft, GenerationStore
 from search.index.where import Comparison, Where
 from tests.search.index_contract import IndexContract
 from tests.search.listed_rows import ListedRows, unit_vectors
+from tests.search.sealing import sealed
 
 
 class TestFlat(IndexContract):
@@ -52,13 +53,6 @@ class TestHnsw(OfOneKind):
 
 class TestRabitq(OfOneKind):
     kind = "rabitq"
-
-
-def sealed(rows: ListedRows, folder: Path, name: str = "first", budget: Budget | None = None) -> FaissIndex:
-    rows.generations.add(name)
-    engine = FaissIndex(rows, folder, budget)
-    engine.rebuild(name)
-    return engine
 
 
 def finds_all(engine: FaissIndex, rows: ListedRows) -> bool:

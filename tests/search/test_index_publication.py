@@ -15,7 +15,7 @@ from search.index.faiss.engine import FaissIndex
 from search.index.faiss.generations import Draft
 from search.index.faiss.planning import Kind
 from tests.search.listed_rows import DIMENSION, ListedRows, unit_vectors
-from tests.search.test_index_faiss import sealed
+from tests.search.sealing import sealed
 
 
 class TestPlannedKinds:

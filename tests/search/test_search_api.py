@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from core import backends
 from library.models import Asset
 from search.services import rebuild_index
+from tests.search.answers import ids, refused
 from tests.search.photos import many, photo
 
 pytestmark = pytest.mark.django_db
@@ -51,23 +52,10 @@ def ask(client: Client, **asked: Any) -> Any:
     return client.get(URL, asked)
 
 
-def ids(answer: Any) -> list[int]:
-    assert answer.status_code == 200, answer.content
-    return [result["asset"]["id"] for result in answer.json()["results"]]
-
-
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-def refused(answer: Any, field: str, status: int = 400) -> str:
-    assert answer.status_code == status, answer.content
-    assert answer["Content-Type"] == "application/problem+json"
-    problem = answer.json()
-    assert [error["field"] for error in problem["errors"]] == [field]
-    return str(problem["detail"])
 
 
 def test_the_shape_of_an_answer(client: Client, alice: User) -> None:

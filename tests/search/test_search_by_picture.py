@@ -13,8 +13,8 @@ from PIL import Image
 from core.errors import QueueUnavailable
 from library.models import Asset
 from tests.fakes import PALETTE, FakeImageEmbedder
+from tests.search.answers import ids, refused
 from tests.search.photos import many, photo
-from tests.search.test_search_api import ids, refused
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db
