@@ -1,4 +1,4 @@
-"""A shop whose items are found, and visitors who do things there."""
+"""A shop whose items are found, and visitors who do things there and are recommended others."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from recommender.item_content import checked_content
 from recommender.item_vectors import embed_items
 from recommender.items import put_items
 from recommender.models import Item, Site
+from recommender.recommending import Answer, Wanted, recommend
 from tests.recommender.sites import site
 
 
@@ -36,3 +37,13 @@ def furnished(owner: User) -> Site:
 def did(of: Site, visitor: str, kind: str, *items: str, **more: Any) -> Received:
     """A visitor does the same with each of these items."""
     return receive(of, [{"visitor": visitor, "kind": kind, "item": item, **more} for item in items])
+
+
+def names(answer: Answer) -> list[str]:
+    """The items of an answer by their external ids, best first."""
+    return [one.row.external_id for one in answer.results if isinstance(one.row, Item)]
+
+
+def ask(of: Site, visitor: str = "v1", **more: Any) -> list[str]:
+    """What a visitor is recommended."""
+    return names(recommend(of, Wanted(visitor=visitor, **more)))

@@ -11,8 +11,8 @@ from core.errors import InvalidInput
 from recommender.interactions import forget, receive
 from recommender.learned_behaviour import anything_to_learn, learn, learn_all
 from recommender.models import Item, LearnedBehaviour, Rule, Site
-from recommender.recommending import EXPLORED, Answer, Wanted, recommend
-from tests.recommender.shop import did, furnished
+from recommender.recommending import EXPLORED, Wanted, recommend
+from tests.recommender.shop import ask, did, furnished, names
 from tests.recommender.sites import site
 from tests.search.photos import photo
 
@@ -27,14 +27,6 @@ def _nothing_explored(settings: Any) -> None:
 @pytest.fixture
 def shop(alice: User) -> Site:
     return furnished(alice)
-
-
-def names(answer: Answer) -> list[str]:
-    return [one.row.external_id for one in answer.results if isinstance(one.row, Item)]
-
-
-def ask(of: Site, visitor: str = "v1", **more: Any) -> list[str]:
-    return names(recommend(of, Wanted(visitor=visitor, **more)))
 
 
 def test_what_a_visitor_turned_to_counts_with_the_next_request(shop: Site) -> None:

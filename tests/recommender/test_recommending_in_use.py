@@ -13,9 +13,8 @@ from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
 from recommender.models import Experiment, Item, Site
 from recommender.recommending import Wanted, recommend
-from tests.recommender.shop import did, furnished
+from tests.recommender.shop import ask, did, furnished
 from tests.recommender.sites import publishable, secret
-from tests.recommender.test_recommending import ask
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 

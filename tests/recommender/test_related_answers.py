@@ -13,8 +13,8 @@ from recommender import recommendation_ids
 from recommender.models import Item, Site
 from search.encoding import embedder
 from tests.library.pictures import picture
+from tests.recommender.asking import ask, beside, names, put
 from tests.recommender.sites import ORIGIN, publishable, secret, site
-from tests.recommender.test_related_things import ask, beside, names, put
 from tests.search.photos import many, photo, stored
 from workers import pipeline
 

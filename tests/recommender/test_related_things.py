@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,9 +14,9 @@ from recommender.item_content import checked_content
 from recommender.items import put_items
 from recommender.models import Item, Site
 from tests.query_plans import plan_of
+from tests.recommender.asking import ask, beside, names, put, with_picture
 from tests.recommender.sites import secret, site
 from tests.search.photos import photo
-from workers import errands
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
@@ -25,36 +24,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 @pytest.fixture
 def shop(alice: User) -> Site:
     return site(alice)
-
-
-def put(of: Site, **contents: Any) -> None:
-    """Items by their titles, or all of their content, encoded."""
-    told = {name: {"title": one} if isinstance(one, str) else one for name, one in contents.items()}
-    put_items(of, {name: checked_content(one) for name, one in told.items()})
-    errands.encode_items()
-
-
-def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
-    """An item whose picture has gone through every stage."""
-    put(of, **{name: title})
-    asset = photo(of.owner, visibility="private", **described)
-    Item.objects.filter(site=of, external_id=name).update(asset=asset, owns_asset=True, picture_state="ready")
-    return Item.objects.get(site=of, external_id=name)
-
-
-def beside(of: Site, name: str, **asked: Any) -> Any:
-    path = f"/api/v1/sites/{of.slug}/items/{name}/related"
-    answer = Client(headers=secret(of)).get(path, asked)
-    assert answer.status_code == 200, answer.content
-    return answer.json()
-
-
-def ask(question: Any, headers: dict[str, str]) -> Any:
-    return Client(headers=headers).post("/api/v1/related", question, content_type="application/json")
-
-
-def names(answer: Any) -> list[Any]:
-    return [one["item"]["external_id"] if one["item"] else one["asset"]["id"] for one in answer["results"]]
 
 
 class TestItems:
