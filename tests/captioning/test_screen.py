@@ -13,7 +13,7 @@ from captioning import services
 from captioning.captioners.base import CaptionDraft
 from captioning.models import Caption
 from library.models import Frame
-from tests.captioning.test_services import MODEL, decided, describe, frame_of
+from tests.captioning.described import MODEL, decided, describe, frame_of
 
 
 @pytest.fixture

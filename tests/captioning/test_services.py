@@ -1,6 +1,5 @@
 """Captions of models and people side by side, tags, and which sentence stands."""
 
-import io
 import json
 import threading
 import time
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from PIL import Image
 
 from captioning import active, services
 from captioning.captioners.base import CaptionDraft
@@ -26,11 +24,8 @@ from captioning.selectors import (
 )
 from captioning.vision.tags import class_names
 from core.errors import InvalidInput, ModelUnavailable, NotAllowed
-from library.asset_store import store_upload
-from library.frames import make_frames
 from library.models import Frame
-
-MODEL = "fake-captioner"
+from tests.captioning.described import MODEL, decided, describe, frame_of
 
 
 @pytest.fixture
@@ -41,17 +36,6 @@ def alice(transactional_db: None) -> User:
 @pytest.fixture
 def frame(alice: User) -> Frame:
     return frame_of(alice, 0)
-
-
-def frame_of(owner: User, shade: int) -> Frame:
-    file = io.BytesIO()
-    Image.new("RGB", (32, 32), (shade, 0, 0)).save(file, "PNG")
-    file.seek(0)
-    return make_frames(store_upload(owner, file, name="a.png").asset)[0]
-
-
-def describe(frame: Frame, text: str, model_id: str = MODEL) -> None:
-    services.record_captions([(frame.pk, CaptionDraft(text, 0.5))], model_id)
 
 
 def test_a_second_run_replaces_the_first_and_another_model_does_not(frame: Frame) -> None:
@@ -175,10 +159,6 @@ def test_a_captioner_that_is_another_than_configured_is_refused(settings: Any) -
     settings.CAPTIONER_MODEL_ID = "expected"
     with pytest.raises(ModelUnavailable, match="expected"):
         services.captioner()
-
-
-def decided(frame: Frame, state: Caption.State, model_id: str = MODEL) -> None:
-    Caption.objects.filter(frame=frame, model_id=model_id).update(state=state)
 
 
 def test_an_accepted_sentence_stands_before_what_the_active_model_wrote(frame: Frame) -> None:
