@@ -12,6 +12,7 @@ from captioning.services import write_words
 from core.errors import EngineUnavailable
 from library.models import Asset
 from tests.pages.conftest import Photo
+from tests.pages.markup import without_token
 from tests.pages.photos import describe_all
 from workers.models import StageRun
 
@@ -31,11 +32,6 @@ def form_of(asset: Asset, **changes: str) -> dict[str, str]:
         "visibility": asset.visibility,
     }
     return unchanged | changes
-
-
-def without_token(html: bytes) -> str:
-    """A page without the sign-out form's token, which is another one each time."""
-    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html.decode())
 
 
 def test_it_shows_what_is_known_and_what_a_machine_said(searchable: Photo, as_alice: Client) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from tests.pages.conftest import Photo
-from tests.pages.test_search_page import ids_in, shown
+from tests.pages.markup import ids_in, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,7 +11,7 @@ from django.test import Client
 from captioning.models import Caption, ReviewDecision, ReviewLease
 from library.models import Asset
 from tests.pages.conftest import Photo
-from tests.pages.test_asset_pages import without_token
+from tests.pages.markup import without_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/review/"

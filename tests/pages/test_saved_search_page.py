@@ -9,7 +9,7 @@ from django.test import Client
 from search.models import SavedSearch
 from search.saved import save_search
 from tests.pages.conftest import Photo
-from tests.pages.test_search_page import shown
+from tests.pages.markup import shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,18 +11,10 @@ from core.errors import EngineUnavailable, QueueUnavailable
 from library.models import Asset
 from tests.pages import photos
 from tests.pages.conftest import Photo
+from tests.pages.markup import ids_in, shown
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def shown(client: Client, address: str) -> list[int]:
-    """Ids of the photos on a page, in order."""
-    return ids_in(client.get(address).content.decode())
-
-
-def ids_in(html: str) -> list[int]:
-    return [int(part.split('"')[0]) for part in html.split('data-photo="')[1:]]
 
 
 def test_an_empty_site_says_how_to_begin(client: Client) -> None:
