@@ -22,13 +22,12 @@ from config.stack.processes import Child
 from core.errors import ModelUnavailable
 from tests.captioning.tiny_hub import save_tiny_hub_model
 from tests.workers.conftest import MakeAssets, alice, make_assets, redis  # noqa: F401 - fixtures
-from tests.workers.test_processes import until
+from tests.workers.waiting import QUEUES, until
 from workers import interactive, messages, pipeline, runner, stages
 from workers.models import StageRun
 from workers.selectors import stages_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-QUEUES = ("cpu", "gpu", "index", "interactive", "jobs")
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def make_pictures(make_assets: MakeAssets) -> MakeFrames:
 @pytest.fixture
 def no_redis(settings: Settings) -> Iterator[None]:
     """Nothing listens where Redis should be."""
-    yield from _joined(settings, "redis://127.0.0.1:9/0")
+    yield from joined(settings, "redis://127.0.0.1:9/0")
 
 
 @pytest.fixture
@@ -73,21 +73,22 @@ def redis(settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -
     With patience: on a machine that does ten things at once even a local Redis answers late.
     """
     monkeypatch.setattr(messages, "PATIENCE_S", 10.0)
-    joined = _joined(settings, redis_url)
-    next(joined)
+    ours = joined(settings, redis_url)
+    next(ours)
     messages.client().flushdb()
     yield messages.client()
     messages.client().flushdb()
-    next(joined, None)
+    next(ours, None)
 
 
 @pytest.fixture(autouse=True)
 def _no_messages_by_default(settings: Settings) -> Iterator[None]:
     """Tests that start no Redis must not find one by chance."""
-    yield from _joined(settings, "redis://127.0.0.1:9/0")
+    yield from joined(settings, "redis://127.0.0.1:9/0")
 
 
-def _joined(settings: Settings, url: str) -> Iterator[None]:
+def joined(settings: Settings, url: str) -> Iterator[None]:
+    """Until it goes on, this process talks to the Redis at this address."""
     before = settings.REDIS_URL
     settings.REDIS_URL = url
     _forget_connections()

@@ -1,33 +1,20 @@
 """`manage.py captioner` from registering to wiping."""
 
 import json
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from captioning.models import Caption
 from tests.captioning.checkpoints import save_version
 from tests.workers.conftest import MakeAssets
-from workers import pipeline, runner, stages
+from tests.workers.words import captioner, run_stages
 from workers.models import RecaptionRun
 from workers.tasks import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def called(*arguments: Any) -> str:
-    out = StringIO()
-    call_command("captioner", *map(str, arguments), stdout=out)
-    return out.getvalue()
-
-
-def run_stages() -> None:
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
 
 
 def test_the_command_tells_the_whole_story(
@@ -41,36 +28,38 @@ def test_the_command_tells_the_whole_story(
     run_stages()
     elm = save_version(tmp_path / "elm", "elm").model_id
     (tmp_path / "dev.json").write_text(json.dumps({"captioner": elm, "cider": 0.4}))
-    called("register", tmp_path / "elm", "--metrics", tmp_path / "dev.json", "--note", "from the evening run")
+    captioner(
+        "register", tmp_path / "elm", "--metrics", tmp_path / "dev.json", "--note", "from the evening run"
+    )
     with pytest.raises(CommandError, match="--force"):
-        called("promote", elm)
-    assert "new photos from now on" in called("promote", elm, "--force", "--by", "alice")
-    told = called("list")
+        captioner("promote", elm)
+    assert "new photos from now on" in captioner("promote", elm, "--force", "--by", "alice")
+    told = captioner("list")
     assert f"* {elm}: cider 0.4; from the evening run" in told
     assert "by alice, forced" in told
     assert f"  {shipped}: cider 0.5" in told
 
     monkeypatch.setattr("builtins.input", lambda _: "n")
-    assert "2 photos" in called("recaption", "--all")
+    assert "2 photos" in captioner("recaption", "--all")
     assert not RecaptionRun.objects.exists()
     with pytest.raises(CommandError, match="Say which"):
-        called("recaption")
-    called("recaption", "--owner", "alice", "--yes")
-    assert "is paused" in called("pause")
-    assert "is waiting" in called("resume")
+        captioner("recaption")
+    captioner("recaption", "--owner", "alice", "--yes")
+    assert "is paused" in captioner("pause")
+    assert "is waiting" in captioner("resume")
     upkeep.run_jobs()  # following the promotion
     upkeep.run_jobs()
     run_stages()
     upkeep.sweep()
-    assert "done, 2 of 2" in called("runs")
+    assert "done, 2 of 2" in captioner("runs")
     with pytest.raises(CommandError, match="is done"):
-        called("cancel")
+        captioner("cancel")
 
     with pytest.raises(CommandError, match="active"):
-        called("wipe", elm)
-    assert "active again" in called("rollback")
-    assert "Nothing was deleted" in called("wipe", elm)
-    assert "2 captions are deleted" in called("wipe", elm, "--yes")
+        captioner("wipe", elm)
+    assert "active again" in captioner("rollback")
+    assert "Nothing was deleted" in captioner("wipe", elm)
+    assert "2 captions are deleted" in captioner("wipe", elm, "--yes")
     assert not Caption.objects.filter(text__endswith="elm").exists()
     with pytest.raises(CommandError, match="No caption was written"):
-        called("wipe", elm)
+        captioner("wipe", elm)

@@ -1,6 +1,5 @@
 """The stages in this process, with the fake models: what is written, by whom, and what is left alone."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,8 +22,8 @@ from search.models import Embedding
 from search.services import search_text
 from tests import fakes
 from tests.workers.conftest import MakeAssets, run_all
-from tests.workers.words import caption_vector
-from workers import describe, messages, pipeline
+from tests.workers.words import caption_vector, during_models, vector_of
+from workers import messages, pipeline
 from workers.models import StageRun
 from workers.selectors import stages_of
 
@@ -220,26 +219,6 @@ def test_uploads_are_accepted_while_redis_is_down(make_assets: MakeAssets) -> No
     assert messages.breaker.is_open
     run_all()
     assert stages_of(Asset.objects.get())["index"] == "done"
-
-
-def during_models(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[int]:
-    """Have something happen once, after the models looked and before anything is written; the sizes of all batches."""
-    look_at = describe.look_at
-    looks: list[int] = []
-
-    def look_and_act(pixels: Any, spoken: Any, **shown: Any) -> Any:
-        made = look_at(pixels, spoken, **shown)
-        looks.append(len(pixels))
-        if len(looks) == 1:
-            act()
-        return made
-
-    monkeypatch.setattr(describe, "look_at", look_and_act)
-    return looks
-
-
-def vector_of(frame: Frame, space: str) -> bytes:
-    return bytes(Embedding.objects.get(frame=frame, space=space).vector)
 
 
 def test_a_transparent_or_tiny_picture_is_described_too(make_assets: MakeAssets, alice: User) -> None:

@@ -13,8 +13,7 @@ from captioning.vision.frames import FrameBatch
 from search.models import Embedding
 from tests import fakes
 from tests.workers.conftest import MakeAssets, run_all
-from tests.workers.test_describe import during_models, vector_of
-from tests.workers.words import caption_vector
+from tests.workers.words import caption_vector, during_models, vector_of
 from workers import pipeline, runner, stages
 from workers.models import StageRun
 

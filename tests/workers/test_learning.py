@@ -29,8 +29,8 @@ from library.models import Asset
 from tests.captioning.checkpoints import save_version
 from tests.captioning.tiny import save_tiny_lm
 from tests.workers.conftest import MakeAssets
-from tests.workers.test_captioner_command import called
-from tests.workers.test_processes import until
+from tests.workers.waiting import until
+from tests.workers.words import captioner
 from workers import jobs, pipeline
 from workers import learning as learning_job
 from workers.models import Job
@@ -136,7 +136,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
         "MEDIA_ROOT": str(settings.MEDIA_ROOT),
     }
     first = start_worker("jobs", env=env)
-    called("learn", "--by", "alice")
+    captioner("learn", "--by", "alice")
     job = Job.objects.get(kind="learn_again")
     progress = learning_job.run_of(job.pk) / "progress.json"
 
@@ -165,7 +165,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
     assert "on 1 reviewed photos" in versions.offer(version)
     assert Promotion.objects.count() == 1
     assert active.active_caption_model_id() == start
-    assert "offered for promotion: CIDEr on dev" in called("list")
+    assert "offered for promotion: CIDEr on dev" in captioner("list")
     versions.promote(version.model_id)
     assert versions.offer(version) == ""
 
@@ -260,11 +260,11 @@ def test_what_is_missing_is_told_before_anything_is_begun(
     base: Path, make_assets: MakeAssets, alice: User, settings: Any
 ) -> None:
     with pytest.raises(CommandError, match="accepted, edited or written"):
-        called("learn")
+        captioner("learn")
     reviewed(make_assets("red"), alice)
     settings.LEARN_AGAIN_DATASET = str(base / "images")
     with pytest.raises(CommandError, match=r"no captions\.csv"):
-        called("learn")
+        captioner("learn")
     settings.LEARN_AGAIN_DATASET = None
     with pytest.raises(InvalidInput, match="Set LEARN_AGAIN_DATASET"):
         pipeline.start_learning()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from tests.workers.conftest import _joined as joined
+from tests.workers.conftest import joined
 from workers import messages, pipeline
 from workers.celery import app
 

@@ -18,6 +18,7 @@ from library.models import Asset, Frame
 from search.models import Embedding
 from tests.workers.conftest import MakeAssets
 from tests.workers.deadly import POISON
+from tests.workers.waiting import QUEUES, all_done, until
 from workers import messages, pipeline
 from workers.models import StageRun
 from workers.selectors import stages_of_assets
@@ -25,29 +26,10 @@ from workers.tasks import upkeep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
-QUEUES = ("cpu", "gpu", "index", "interactive", "jobs")
 SLOW = {"BACKBONE": "tests.workers.deadly.SlowBackbone", "DESCRIBE_BATCH_SIZE": "8"}
 DEADLY = {"BACKBONE": "tests.workers.deadly.DeadlyBackbone", "DESCRIBE_BATCH_SIZE": "8"}
 
 StartWorker = Callable[..., Child]
-
-
-def until(
-    done: Callable[[], bool], *, timeout_s: float = 200, meanwhile: Callable[[], object] | None = None
-) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < deadline, list(
-            StageRun.objects.values("stage", "subject_id", "state", "error")
-        )
-        if meanwhile is not None:
-            meanwhile()
-        time.sleep(0.1)
-
-
-def all_done() -> bool:
-    assets = list(Asset.objects.all())
-    return all(set(stages.values()) == {"done"} for stages in stages_of_assets(assets).values())
 
 
 def assert_each_exactly_once(count: int) -> None:

@@ -16,16 +16,23 @@ from core.errors import Conflict
 from core.locks import named_lock
 from library.models import Frame
 from search import indexing, keywords
-from search.active import active_embedders
-from search.encoding import query_vectors
-from search.index.base import EVERYTHING
 from search.models import Embedding, IndexPosition
 from search.selectors import frames_to_index
-from search.services import index, rebuild_index, search_text
+from search.services import rebuild_index, search_text
 from tests.captioning.checkpoints import MakeVersion
 from tests.workers.conftest import MakeAssets
-from tests.workers.test_describe import during_models
-from tests.workers.words import promoted, rolled_back, run_stages, said, search_agrees
+from tests.workers.words import (
+    decided,
+    during_models,
+    frames_searchable,
+    near,
+    promoted,
+    rolled_back,
+    run_stages,
+    said,
+    search_agrees,
+    to_review,
+)
 from workers import pipeline, runner, stages
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,31 +42,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def doubted(make_assets: MakeAssets) -> Caption:
     """The caption of a red picture, which is searchable, beside two others."""
     return to_review(frames_searchable(make_assets, "red", "blue", "green")[0])
-
-
-def frames_searchable(make_assets: MakeAssets, *colours: str) -> list[Frame]:
-    assets = make_assets(*colours)
-    run_stages()
-    return [asset.frames.get() for asset in assets]
-
-
-def to_review(frame: Frame) -> Caption:
-    caption = caption_of(frame)
-    assert caption is not None
-    Caption.objects.filter(pk=caption.pk).update(state="to_review")
-    caption.refresh_from_db()
-    return caption
-
-
-def decided(user: User, caption: Caption, kind: str, text: str = "") -> None:
-    pipeline.followed_at_once(lambda: review.decide(user, caption.pk, kind, shown=caption.text, text=text))
-
-
-def near(frame: Frame, text: str) -> bool:
-    """Whether the caption index takes the frame for one of these very words."""
-    hits = index("caption").search(query_vectors(text, active_embedders())["caption"], 100, EVERYTHING)
-    scores = dict(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
-    return bool(scores.get(frame.pk, 0.0) > 0.95)
 
 
 def has_word(frame: Frame, word: str) -> bool:

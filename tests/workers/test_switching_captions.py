@@ -14,8 +14,7 @@ from search.selectors import frames_without_embedding
 from search.services import rebuild_index
 from tests.fakes import FakeCaptionEmbedder
 from tests.workers.conftest import MakeAssets
-from tests.workers.test_reviewing import decided, frames_searchable, near, to_review
-from tests.workers.words import run_stages
+from tests.workers.words import decided, frames_searchable, near, run_stages, to_review
 from workers.embedding import embed_beside
 
 pytestmark = pytest.mark.django_db(transaction=True)

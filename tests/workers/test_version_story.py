@@ -1,13 +1,11 @@
 """Two captioners, one library and a real worker that is never restarted: promoted, run, paused, rolled back, wiped."""
 
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
 
 from captioning.models import Caption
 from config.stack.processes import Child
@@ -15,8 +13,8 @@ from library.models import Asset, Frame
 from search.services import search_text
 from tests.captioning.checkpoints import CAPTIONER, save_version
 from tests.workers.conftest import MakeAssets
-from tests.workers.test_processes import QUEUES, all_done, until
-from tests.workers.words import said, said_text, search_agrees
+from tests.workers.waiting import QUEUES, all_done, until
+from tests.workers.words import captioner, said, said_text, search_agrees
 from workers import pipeline
 from workers.models import Job, StageRun
 from workers.tasks import upkeep
@@ -29,12 +27,6 @@ SLOW = {
     "CAPTIONER": CAPTIONER,
     "CAPTIONER_MODEL_ID": "",
 }
-
-
-def captioner(*arguments: object) -> str:
-    out = StringIO()
-    call_command("captioner", *map(str, arguments), stdout=out)
-    return out.getvalue()
 
 
 def settled() -> bool:
