@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.pages.photos import PASSWORD
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 _WCAG_AA = {
     "runOnly": {
         "type": "tag",
@@ -59,3 +60,11 @@ def drop_files(page: Page, selector: str, files: list[tuple[str, str, bytes]]) -
         }""",
         [selector, [[name, kind, list(content)] for name, kind, content in files]],
     )
+
+
+def controls_lower_than(page: Page, height_px: int) -> list[tuple[str, float]]:
+    """What one presses, other than links within text, that is too small to hit (WCAG 2.2, 2.5.8)."""
+    controls: list[tuple[str, float]] = page.locator(
+        "a.button, button, summary, .pills label, .chips a"
+    ).evaluate_all("controls => controls.map(one => [one.innerText, one.getBoundingClientRect().height])")
+    return [control for control in controls if 0 < control[1] < height_px]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.e2e.browser import barriers, overflow_px, sign_in
+from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -30,7 +30,6 @@ OWN_PAGES = (
     "/assets/{}/edit/",
     "/assets/{}/delete/",
 )
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture
@@ -106,11 +105,3 @@ def test_every_page_fits_a_phone_and_a_thumb(open_page: OpenPage, first: int) ->
         small += [(address, *control) for control in controls_lower_than(phone, 24)]
     assert {address: px for address, px in wider.items() if px > 0} == {}
     assert small == []
-
-
-def controls_lower_than(page: Page, height_px: int) -> list[tuple[str, float]]:
-    """What one presses, other than links within text, that is too small to hit (WCAG 2.2, 2.5.8)."""
-    controls: list[tuple[str, float]] = page.locator(
-        "a.button, button, summary, .pills label, .chips a"
-    ).evaluate_all("controls => controls.map(one => [one.innerText, one.getBoundingClientRect().height])")
-    return [control for control in controls if 0 < control[1] < height_px]

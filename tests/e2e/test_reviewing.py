@@ -6,9 +6,8 @@ from playwright.sync_api import Page, Route, expect
 
 from captioning.models import Caption, ReviewDecision
 from library.models import Asset
-from tests.e2e.browser import barriers, overflow_px, sign_in
+from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in
 from tests.e2e.conftest import OpenPage
-from tests.e2e.test_access import PHONE, controls_lower_than
 from tests.pages.conftest import Photo
 from tests.pages.photos import describe_all
 
