@@ -48,7 +48,8 @@ def overflow_px(page: Page) -> int:
 
 
 def drop_files(page: Page, selector: str, files: list[tuple[str, str, bytes]]) -> None:
-    """Drops files (name, type, content) on an element, as a hand with a mouse does."""
+    """Drops files (name, type, content) on an element, as a hand with a mouse does, once the page's scripts listen."""
+    page.wait_for_load_state("domcontentloaded")
     page.evaluate(
         """([selector, files]) => {
             const carried = new DataTransfer();
