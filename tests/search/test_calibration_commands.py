@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from tests.fakes import PALETTE
-from tests.search.test_evaluation import manage
+from tests.search.processes import manage
 
 
 @pytest.fixture

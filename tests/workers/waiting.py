@@ -7,7 +7,7 @@ from library.models import Asset
 from workers.models import StageRun
 from workers.selectors import stages_of_assets
 
-QUEUES = ("cpu", "gpu", "index", "interactive")
+QUEUES = ("cpu", "gpu", "index", "interactive", "jobs")
 
 
 def until(
