@@ -12,7 +12,7 @@ from django.core.exceptions import (
     TooManyFilesSent,
 )
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from ninja.errors import HttpError, Throttled, ValidationError
 
@@ -69,6 +69,15 @@ class Problem:
     def as_json(self) -> dict[str, Any]:
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         return {**body, "errors": self.errors} if self.errors else body
+
+    def as_response(self) -> JsonResponse:
+        """As the API answers it."""
+        return JsonResponse(
+            self.as_json(),
+            status=self.status,
+            content_type="application/problem+json",
+            headers=self.headers(),
+        )
 
     def headers(self) -> dict[str, str]:
         headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}

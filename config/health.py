@@ -11,7 +11,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from captioning.active import active_caption_model_id
-from core.errors import QueueUnavailable
+from core.errors import QueueUnavailable, SightlineError
 from search.services import active_model_id, index, spaces
 from workers.celery import app as celery_app
 from workers.pipeline import QUEUES
@@ -44,6 +44,9 @@ def _examined(name: str, check: Callable[[], str]) -> dict[str, object]:
     started = time.perf_counter()
     try:
         note = check()
+    except SightlineError as error:
+        log.warning("not ready: %s: %s", name, error)
+        return {"ok": False, "note": str(error)}
     except Exception as error:  # a part that fails in an unforeseen way is not ready either
         log.warning("not ready: %s", name, exc_info=error)
         return {"ok": False, "note": f"{type(error).__name__}: see the log"}

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 
-from config.errors import problem_of
+from config.errors import Problem, problem_of
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,18 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
 
 
 class ErrorPages:
-    """Renders errors of page views by the table of config.errors; the API has rendered its own before."""
+    """Renders errors of page views by the table of config.errors; the API has rendered its own before, but for one."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and request.path.startswith("/api/"):
+            allowed = response.headers["Allow"]
+            response = Problem(405, "Method not allowed", f"This address takes {allowed}.").as_response()
+            response.headers["Allow"] = allowed
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         problem = problem_of(error)

@@ -6,7 +6,7 @@ from django.db.models.functions import Upper
 
 
 class Asset(models.Model):
-    """One uploaded picture (later: or video) of one owner. Identity is (owner, sha256)."""
+    """One uploaded picture of one owner. Identity is (owner, sha256)."""
 
     class Kind(models.TextChoices):
         IMAGE = "image"

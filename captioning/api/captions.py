@@ -24,7 +24,7 @@ _EXAMPLE: dict[str, Any] = {
     "alt_text": "A brown dog runs along the beach.",
     "style": "normal",
     "confidence": 0.41,
-    "model_id": "smollm2-lite2-01fa4c5e-beam5-agree0.1-match20",
+    "model_id": "smollm2-lite2-bb98188f-beam5-agree0.1-match20",
     "tags": [{"name": "golden retriever", "confidence": 0.62}],
     "frame": "AYaGh4iJ...:x3vQ",
 }

@@ -12,7 +12,7 @@ from config.api import assets, problems
 api = NinjaAPI(
     title="Sightline",
     version="1",
-    description="Search photos by what they show. Errors are application/problem+json; lists page by cursor.",
+    description="Search photos by what they show. Errors are application/problem+json; long lists page by cursor.",
     docs_url="/docs",
     openapi_url="/openapi.json",
 )

@@ -3,7 +3,7 @@
 import logging
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.defaults import page_not_found, server_error
 from ninja import NinjaAPI
 from ninja.errors import HttpError
@@ -26,27 +26,18 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
         problem = Problem(500, "Something broke on our side", "The error is in our log.")
     elif problem.status >= 500:
         log.error("%s %s: %s", request.method, request.path, error)
-    return render_problem(problem)
-
-
-def render_problem(problem: Problem) -> JsonResponse:
-    return JsonResponse(
-        problem.as_json(),
-        status=problem.status,
-        content_type="application/problem+json",
-        headers=problem.headers(),
-    )
+    return problem.as_response()
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: addresses under the API that match nothing answer as the API does."""
     if request.path.startswith("/api/"):
-        return render_problem(Problem(404, HTTPStatus(404).phrase, "There is nothing at this address."))
+        return Problem(404, HTTPStatus(404).phrase, "There is nothing at this address.").as_response()
     return page_not_found(request, exception)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Django's handler500, for errors outside of any operation."""
     if request.path.startswith("/api/"):
-        return render_problem(Problem(500, "Something broke on our side", "The error is in our log."))
+        return Problem(500, "Something broke on our side", "The error is in our log.").as_response()
     return server_error(request)

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
-from config.api.problems import render_problem
 from config.errors import Problem, problem_of
 from core.errors import SightlineError, TooLarge
 from library.access import Scope, require_scope
@@ -94,7 +93,7 @@ def _refusal(outcomes: list[Outcome]) -> HttpResponse:
         [{"field": "files", "rule": f"{outcome.name}: {outcome.error}"} for outcome, _ in problems],
         worst.retry_after_s,
     )
-    return render_problem(combined)
+    return combined.as_response()
 
 
 def _problem(error: SightlineError) -> Problem:

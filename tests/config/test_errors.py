@@ -169,13 +169,23 @@ def test_a_page_needs_no_database_to_say_that_it_is_away() -> None:
 def test_a_problem_is_rfc_9457() -> None:
     problem = problem_of(core.errors.InvalidInput("must be positive", field="limit"))
     assert problem is not None
-    assert json.loads(problems.render_problem(problem).content) == {
+    assert json.loads(problem.as_response().content) == {
         "type": "about:blank",
         "title": "The request is not valid",
         "status": 400,
         "detail": "must be positive",
         "errors": [{"field": "limit", "rule": "must be positive"}],
     }
+
+
+@pytest.mark.django_db
+def test_another_method_is_answered_as_every_error(client: Client) -> None:
+    """Ninja answers it outside of any operation."""
+    response = client.put("/api/v1/search")
+    assert response.status_code == 405
+    assert response["Content-Type"] == "application/problem+json"
+    assert set(response["Allow"].split(", ")) == {"GET", "POST"}
+    assert "GET" in response.json()["detail"]
 
 
 @override_settings(ALLOWED_HOSTS=["testserver"])

@@ -42,6 +42,7 @@ def test_a_queue_that_nobody_serves_is_not_ready(
     monkeypatch.setattr(health, "_served_queues", lambda: {*QUEUES} - {"interactive"})
     parts = client.get("/readyz").json()["parts"]
     assert [name for name, part in parts.items() if not part["ok"]] == ["workers"]
+    assert parts["workers"]["note"] == "No worker serves interactive."
     cache.delete("workers-asked")
     monkeypatch.setattr(health, "_served_queues", lambda: {"interactive"})
     assert client.get("/readyz").status_code == 200, "those that answered a moment ago still count"

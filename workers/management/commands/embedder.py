@@ -50,7 +50,9 @@ def _list(command: Command, options: dict[str, Any]) -> None:
 
 def _add(command: Command, options: dict[str, Any]) -> None:
     """list a model by the class that embeds with it"""
-    model = switching.register(options["space"], options["embedder"], options["checkpoint"])
+    # Other processes stand in other folders.
+    checkpoint = str(Path(options["checkpoint"]).resolve()) if options["checkpoint"] else ""
+    model = switching.register(options["space"], options["embedder"], checkpoint)
     command.stdout.write(
         f"{model} is listed: next, `manage.py embedder embed {model.space} {model.model_id}`."
     )
