@@ -89,7 +89,7 @@ def download(url: str, into: IO[bytes], limits: Limits, *, accept: str = "*/*") 
     """Writes what the address answers into a file, from its start.
 
     InvalidInput for an address that may not be asked, a redirect to one, too many redirects, or an answer that says
-    no; TooLarge beyond the limit on bytes; Unavailable where the other side is away, broken or slow.
+    no or makes no sense; TooLarge beyond the limit on bytes; Unavailable where the other side is away, broken or slow.
     """
     deadline = _Deadline(limits.timeout_s)
     for _ in range(limits.max_redirects + 1):
@@ -205,13 +205,18 @@ def _may_be_asked(text: str, allowed: Sequence[Network]) -> bool:
 
 @contextmanager
 def _network_errors(deadline: _Deadline) -> Iterator[None]:
-    """A side that is away, breaks off or is slow is one kind of error, whatever the library calls it."""
+    """A side that is away, breaks off or is slow is one kind of error, whatever the library calls it.
+
+    One that answers what no library can read is another: asking again would not help.
+    """
     try:
         yield
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         if time.monotonic() >= deadline.ends or isinstance(error, TimeoutError):
             raise deadline.passed() from error
         raise Unavailable(f"The address can't be reached: {error or type(error).__name__}.") from error
+    except ValueError as error:  # a header that is no address, or a number of thousands of digits
+        raise InvalidInput("What the address answers can't be read.") from error
 
 
 def _refuse_bad_status(status: int) -> None:

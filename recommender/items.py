@@ -102,22 +102,29 @@ def attach_upload(item: Item, upload: Upload) -> None:
             picture_due_at=None,
         )
         note_captions([stored.asset.pk])  # which it has already, where the picture was known
-    item.refresh_from_db()
+        item.refresh_from_db()  # as long as the lock lets nobody delete it
 
 
 def refuse_picture(item: Item, reason: str) -> None:
-    """The item goes on without a picture, and says why."""
+    """The item goes on without a picture, and says why.
+
+    Where it was changed to show another picture, or deleted meanwhile, nothing is refused.
+    """
     with transaction.atomic():
-        release_picture(item)
+        current = Item.objects.select_for_update().filter(pk=item.pk, image_url=item.image_url).first()
+        if current is None:
+            return
+        release_picture(current)
         _set(
-            item,
+            current,
             asset=None,
             owns_asset=False,
             picture_state=Item.Picture.REFUSED,
             picture_error=reason[:_ERROR_MAX_CHARS],
             picture_due_at=None,
         )
-        note_refusal(item)
+        note_refusal(current)
+        item.refresh_from_db()
 
 
 def release_picture(item: Item) -> None:
@@ -197,7 +204,9 @@ def _try_lost_picture_again(item: Item) -> None:
     if item.image_url and (lost or item.picture_state == Item.Picture.REFUSED):
         item.picture_state = Item.Picture.REFUSED
         _set_picture_address(item, item.image_url)
-        item.save(update_fields=_WRITTEN)
+        item.updated_at = timezone.now()
+        # Not `save`, which stumbles over an item that was deleted meanwhile.
+        Item.objects.bulk_update([item], _WRITTEN)
 
 
 def _set(item: Item, **values: Any) -> None:

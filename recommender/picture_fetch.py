@@ -1,6 +1,7 @@
 """Pictures of items that come from an address: taken when due, fetched within limits, kept or refused."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from tempfile import TemporaryFile
@@ -62,14 +63,15 @@ def fetched(item: Item) -> Fetched:
         max_bytes=settings.UPLOAD_MAX_BYTES,
         allowed=settings.OUTBOUND_ALLOWED_NETWORKS,
     )
-    file = cast(IO[bytes], TemporaryFile())  # noqa: SIM115 - `keep` closes it
-    try:
-        answer = download(item.image_url, file, limits, accept=_ACCEPT)
-        if answer.content_type in {"text/html", "application/xhtml+xml"}:
-            raise UnsupportedMedia("The address answers with a web page, not with a picture.")
-    except SightlineError as error:
-        file.close()
-        return Fetched(item, error=error)
+    with ExitStack() as opened:
+        file = cast(IO[bytes], opened.enter_context(TemporaryFile()))
+        try:
+            answer = download(item.image_url, file, limits, accept=_ACCEPT)
+            if answer.content_type in {"text/html", "application/xhtml+xml"}:
+                raise UnsupportedMedia("The address answers with a web page, not with a picture.")
+        except SightlineError as error:
+            return Fetched(item, error=error)
+        opened.pop_all()  # `keep` closes it
     return Fetched(item, file)
 
 
@@ -87,6 +89,11 @@ def keep(found: Fetched) -> Sequence[Asset]:
         except Unavailable as error:  # our own store
             _settle_failure(item, error)
     return [item.asset] if item.asset is not None else []
+
+
+def failed(item: Item) -> None:
+    """Something unforeseen happened over this picture: it is tried again a few times, and then refused."""
+    _settle_failure(item, Unavailable("The picture could not be fetched or kept, by an error of ours."))
 
 
 def _settle_failure(item: Item, error: SightlineError | None) -> None:

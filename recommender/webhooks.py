@@ -123,7 +123,7 @@ def sent(message: WebhookMessage) -> Sent:
 
 
 def settle(tried: Sent) -> None:
-    """Delivered, to be tried again later, or given up."""
+    """Delivered, to be tried again later, or given up; a message that was deleted meanwhile stays deleted."""
     message = tried.message
     if not tried.error:
         message.state, message.delivered_at, message.due_at = State.DELIVERED, timezone.now(), None
@@ -132,7 +132,17 @@ def settle(tried: Sent) -> None:
     else:
         message.due_at = timezone.now() + _BACKOFF * 4 ** (message.attempts - 1)
     message.last_error = tried.error[:_ERROR_MAX_CHARS]
-    message.save(update_fields=["state", "delivered_at", "due_at", "last_error"])
+    WebhookMessage.objects.filter(pk=message.pk).update(
+        state=message.state,
+        delivered_at=message.delivered_at,
+        due_at=message.due_at,
+        last_error=message.last_error,
+    )
+
+
+def failed(message: WebhookMessage) -> None:
+    """Something unforeseen happened over this message: it is tried again later, or given up."""
+    settle(Sent(message, "The message could not be sent, by an error of ours."))
 
 
 def drop_outdated(now: datetime | None = None) -> int:

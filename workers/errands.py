@@ -7,8 +7,10 @@ same, and one that dies over it leaves it to be taken again.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from django.db.models import Model
 
 from core.errors import ModelUnavailable
 from recommender import item_vectors, picture_fetch, webhooks
@@ -19,7 +21,7 @@ _ITEMS_AT_ONCE = 64
 #: Asked at the same time: most of each is waiting for somebody else's server.
 _REQUESTS_AT_ONCE = 8
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Model)
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
@@ -45,12 +47,13 @@ def fetch_pictures(budget_s: float = TIME_BUDGET_S) -> int:
         picture_fetch.claim,
         picture_fetch.fetched,
         lambda found: pipeline.added(picture_fetch.keep(found)),
+        picture_fetch.failed,
     )
 
 
 def call_webhooks(budget_s: float = TIME_BUDGET_S) -> int:
     """Send the messages that are due. Returns how many were tried."""
-    return _in_rounds(budget_s, webhooks.claim, webhooks.sent, webhooks.settle)
+    return _in_rounds(budget_s, webhooks.claim, webhooks.sent, webhooks.settle, webhooks.failed)
 
 
 def tell_sites(frame_ids: Iterable[int]) -> None:
@@ -89,12 +92,32 @@ def _in_rounds(
     claim: Callable[[int], Sequence[T]],
     ask: Callable[[T], R],
     settle: Callable[[R], None],
+    fail: Callable[[T], None],
 ) -> int:
-    """Take what is due, ask the network in threads, which touch no database, and settle each answer here."""
+    """Take what is due, ask the network in threads, which touch no database, and settle each answer here.
+
+    What nobody foresaw concerns the one that it happened to, which has failed; the others are settled all the same.
+    """
     deadline, tried = time.monotonic() + budget_s, 0
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as threads:
         while time.monotonic() < deadline and (claimed := claim(_REQUESTS_AT_ONCE)):
-            for answer in threads.map(ask, claimed):
-                settle(answer)
+            answers = [threads.submit(ask, one) for one in claimed]
+            for one, answer in zip(claimed, answers, strict=True):
+                _settled(one, answer, settle, fail)
             tried += len(claimed)
     return tried
+
+
+def _settled(one: T, answer: Future[R], settle: Callable[[R], None], fail: Callable[[T], None]) -> None:
+    try:
+        settle(answer.result())
+    except Exception:
+        _log.exception("Unforeseen, over %s %s", type(one).__name__, one.pk)
+        _failed(one, fail)
+
+
+def _failed(one: T, fail: Callable[[T], None]) -> None:
+    try:
+        fail(one)
+    except Exception:  # then it is due again when its lease ends
+        _log.exception("Could not be noted either, of %s %s", type(one).__name__, one.pk)

@@ -14,7 +14,7 @@ import pytest
 from core import outbound
 from core.errors import InvalidInput, SightlineError, TooLarge, Unavailable
 from core.outbound import Limits, download, is_public, post
-from tests.services.web import HERE, Serve, said
+from tests.services.web import HERE, Handle, Serve, said
 
 OPEN = Limits(timeout_s=5, max_bytes=1000, allowed=[HERE])
 
@@ -89,6 +89,16 @@ def test_redirects_are_followed_but_not_for_ever(serve: Serve) -> None:
     assert got(serve(said(status=301, Location=there))) == b"here it is"
     with pytest.raises(InvalidInput, match="redirects"):
         got(serve(said(status=302, Location="/again")))
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [said(status=302, Location="http://["), said(b"x", Content_Length="9" * 5000)],
+    ids=["a redirect to half an address", "a length of 5,000 digits"],
+)
+def test_an_answer_that_nobody_can_read_is_refused(serve: Serve, handle: Handle) -> None:
+    with pytest.raises(InvalidInput, match="can't be read"):
+        got(serve(handle))
 
 
 def test_a_name_that_changes_between_check_and_connect_gains_nothing(

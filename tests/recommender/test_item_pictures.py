@@ -100,6 +100,7 @@ def test_a_picture_is_fetched_kept_and_set_going_like_an_upload(
         (said(Content_Length=str(10**12)), "more than"),
         (said(status=302, Location="http://10.0.0.1/"), "public network"),
         (said(status=302, Location="http://169.254.169.254/latest/meta-data"), "public network"),
+        (said(status=302, Location="http://["), "can't be read"),
         (said(picture()[:300], Content_Type="image/jpeg"), "JPEG"),
     ],
 )

@@ -1,18 +1,23 @@
 """What the pipeline tells sites of, and what the sweep finds of theirs."""
 
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
 
 from captioning import review
 from captioning.selectors import caption_of
+from recommender import picture_fetch, webhooks
 from recommender.item_content import checked_content
-from recommender.items import put_item, put_items
+from recommender.items import attach_upload, delete_item, put_item, put_items, refuse_picture
 from recommender.models import Item, Site, WebhookMessage
 from recommender.sites import change_site, create_site
-from tests.services.web import HERE, Serve, said
+from tests.services.web import HERE, Handle, Serve, said
 from tests.workers.conftest import png
 from tests.workers.words import run_stages
 from workers import errands, pipeline
@@ -79,3 +84,140 @@ def test_the_sweep_finds_what_no_message_told_of(shop: Site, monkeypatch: pytest
     woken.clear()
     upkeep.sweep()
     assert woken == []
+
+
+class TestOneOfSeveralGoesWrong:
+    """Errors that nobody foresaw concern the item or message that they happened to."""
+
+    def test_a_picture_whose_fetch_breaks_is_tried_again_and_the_others_are_kept(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetched, bad, good = picture_fetch.fetched, item(shop, serve, "bad"), item(shop, serve, "good")
+
+        def breaking(claimed: Item) -> picture_fetch.Fetched:
+            if claimed.pk == bad.pk:
+                raise KeyError("a bug")
+            return fetched(claimed)
+
+        monkeypatch.setattr(picture_fetch, "fetched", breaking)
+        for attempt in range(1, picture_fetch.MAX_ATTEMPTS + 1):
+            errands.fetch_pictures()
+            bad.refresh_from_db()
+            assert bad.picture_attempts == attempt
+            Item.objects.filter(pk=bad.pk, picture_state="waiting").update(picture_due_at=timezone.now())
+        good.refresh_from_db()
+        assert (good.picture_state, bad.picture_state) == ("ready", "refused")
+        assert "an error of ours" in bad.picture_error
+
+    def test_nor_does_one_that_can_t_be_kept_hold_up_the_others(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bad, good = item(shop, serve, "bad"), item(shop, serve, "good")
+
+        def breaking(to: Item, upload: Any) -> None:
+            if to.pk == bad.pk:
+                raise KeyError("a bug")
+            attach_upload(to, upload)
+
+        monkeypatch.setattr(picture_fetch, "attach_upload", breaking)
+        assert errands.fetch_pictures() == 2
+        for one in (bad, good):
+            one.refresh_from_db()
+        assert (good.picture_state, bad.picture_state) == ("ready", "waiting")
+        assert bad.picture_due_at is not None
+        assert bad.picture_due_at < timezone.now() + timedelta(minutes=1), "not only when the lease ends"
+
+    def test_where_the_failure_can_t_be_noted_the_others_are_settled(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def breaking(*_: Any) -> None:
+            raise KeyError("a bug")
+
+        item(shop, serve, "bad")
+        monkeypatch.setattr(picture_fetch, "fetched", breaking)
+        monkeypatch.setattr(picture_fetch, "failed", breaking)
+        assert errands.fetch_pictures() == 1
+
+    def test_a_message_that_breaks_is_tried_again_and_the_others_arrive(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change_site(shop, webhook_url=serve(said()))
+        sent = webhooks.sent
+        for name in ("bad", "good"):
+            webhooks.note_refusal(item(Site.objects.get(), serve, name))
+
+        def breaking(message: WebhookMessage) -> webhooks.Sent:
+            if message.body["external_id"] == "bad":
+                raise KeyError("a bug")
+            return sent(message)
+
+        monkeypatch.setattr(webhooks, "sent", breaking)
+        assert errands.call_webhooks() == 2
+        bad, good = WebhookMessage.objects.order_by("pk")
+        assert (bad.state, good.state) == ("waiting", "delivered")
+        assert bad.due_at is not None
+        assert bad.due_at < timezone.now() + timedelta(minutes=1), "not only when the lease ends"
+
+    def test_sites_are_told_though_no_picture_can_be_fetched(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change_site(shop, webhook_url=serve(said()))
+        webhooks.note_refusal(item(Site.objects.get(), serve, "1"))
+
+        def breaking(_: int) -> list[Item]:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(picture_fetch, "claim", breaking)
+        with pytest.raises(KeyError):
+            tasks.run_errands()
+        assert WebhookMessage.objects.get().state == "delivered"
+
+
+class TestDeletedInFlight:
+    """What is deleted while somebody else's server is asked stays deleted, and is no error."""
+
+    @pytest.mark.parametrize(
+        "answer", [said(), said(status=404), said(status=503)], ids=["bad", "no", "away"]
+    )
+    def test_an_item(
+        self, shop: Site, serve: Serve, answer: Handle, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def deleting(asked: BaseHTTPRequestHandler) -> None:
+            delete_item(shop, "1")
+            connection.close()  # this thread's own
+            answer(asked)
+
+        put_items(shop, {"1": checked_content({"title": "x", "image_url": serve(deleting)})})
+        assert errands.fetch_pictures() == 1
+        assert not Item.objects.exists()
+        assert not WebhookMessage.objects.exists()
+        assert not caplog.records
+
+    def test_a_message(self, shop: Site, serve: Serve) -> None:
+        webhooks.note_refusal(item(shop, serve, "1"))
+        (message,) = webhooks.claim(5)
+        shop.delete()
+        webhooks.settle(webhooks.Sent(message))
+        assert not WebhookMessage.objects.exists()
+
+    def test_an_item_whose_picture_was_sent_with_it(self, shop: Site, serve: Serve) -> None:
+        gone = item(shop, serve, "1")
+        delete_item(shop, "1")
+        refuse_picture(gone, "not a picture")
+        assert not Item.objects.exists()
+
+    def test_an_item_that_is_sent_again(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refuse_picture(item(shop, serve, "1"), "not a picture")
+        (again,) = Item.objects.all()
+        content = checked_content({"title": "x", "image_url": again.image_url})
+        monkeypatch.setattr("recommender.items.mark_outdated", lambda _: Item.objects.all().delete())
+        assert put_items(shop, {"1": content}) == {"1": "unchanged"}
+        assert not Item.objects.exists()
+
+
+def item(of: Site, serve: Serve, name: str) -> Item:
+    """With the address of a good picture."""
+    address = serve(said(png("red", seed=len(name)).getvalue()))
+    return put_item(of, name, checked_content({"title": "x", "image_url": address})).item

@@ -15,4 +15,8 @@ def items() -> int:
 def run_errands() -> int:
     """Fetch pictures of items, and tell sites what became of them."""
     messages.begun(pipeline.ERRANDS_TASK)
-    return errands.fetch_pictures() + errands.call_webhooks()
+    try:
+        fetched = errands.fetch_pictures()
+    finally:  # whatever became of pictures: sites are told what they wait for
+        called = errands.call_webhooks()
+    return fetched + called
