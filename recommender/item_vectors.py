@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from numpy.typing import NDArray
 
 from recommender.models import Item, ItemPosition, ItemVector
-from search.active import active_model_id, spaces
-from search.encoding import embedder
+from search.active import ActiveEmbedder, active_embedders, active_model_id, spaces
+from search.embedders.base import Embedder
+from search.encoding import loaded
 from search.index.base import Vectors
 
 #: About the 256 tokens that the sentence encoder reads of a text.
@@ -46,8 +47,8 @@ def parts_of(text: str, max_chars: int = PART_MAX_CHARS) -> Iterator[str]:
         yield so_far
 
 
-def encoded(items: Sequence[Item], space: str) -> Vectors:
-    """The vectors (N, dimension) of items in one space, unit length. ModelUnavailable where there is no model."""
+def encoded(items: Sequence[Item], space: str, model: ActiveEmbedder) -> Vectors:
+    """The vectors (N, dimension) of items in one space, by this model, unit length. ModelUnavailable without it."""
     texts: list[str] = []
     shares: list[list[tuple[int, float]]] = []
     for item in items:
@@ -56,7 +57,7 @@ def encoded(items: Sequence[Item], space: str) -> Vectors:
         weighed += [(part, (1.0 - _HEAD_SHARE if head else 1.0) / len(parts)) for part in parts]
         shares.append([(len(texts) + at, weight) for at, (_, weight) in enumerate(weighed)])
         texts += [text for text, _ in weighed]
-    known = _in_batches(texts, space)
+    known = _in_batches(texts, loaded(space, model))
     return np.stack([_pooled(known, share) for share in shares])
 
 
@@ -72,11 +73,15 @@ def items_without_vectors() -> QuerySet[Item]:
 
 
 def embed_items(item_ids: Iterable[int]) -> int:
-    """Encodes these items and makes them findable; how many. Safe to repeat, and by two at once."""
+    """Encodes these items and makes them findable; how many. Safe to repeat, and by two at once.
+
+    A switch of models meanwhile changes nothing of it: vectors go by the id of the model that made them.
+    """
     items = list(Item.objects.filter(pk__in=list(item_ids)))
     if not items:
         return 0
-    vectors = {space: encoded(items, space) for space in spaces()}
+    models = active_embedders()
+    vectors = {space: encoded(items, space, model) for space, model in models.items()}
     with transaction.atomic():
         position = _locked_position()
         # Read again under the lock: what was deleted or changed meanwhile is left to the next run.
@@ -84,7 +89,7 @@ def embed_items(item_ids: Iterable[int]) -> int:
         unchanged = dict(here.order_by("pk").values_list("pk", "content_sha256"))
         current = [at for at, item in enumerate(items) if unchanged.get(item.pk) == item.content_sha256]
         for space, of_space in vectors.items():
-            _record(space, [items[at] for at in current], of_space[current], position)
+            _record(space, models[space].model_id, [items[at] for at in current], of_space[current], position)
         position.save()
     return len(current)
 
@@ -94,12 +99,14 @@ def mark_outdated(item_ids: Iterable[int]) -> None:
     ItemVector.objects.filter(item_id__in=list(item_ids)).update(words_sha256=_OUTDATED)
 
 
-def _record(space: str, items: Sequence[Item], vectors: Vectors, position: ItemPosition) -> None:
+def _record(
+    space: str, model_id: str, items: Sequence[Item], vectors: Vectors, position: ItemPosition
+) -> None:
     rows = [
         ItemVector(
             item=item,
             space=space,
-            model_id=active_model_id(space),
+            model_id=model_id,
             vector=np.ascontiguousarray(vector, dtype="<f4").tobytes(),
             words_sha256=_digest(item),
             number=position.last_number + at,
@@ -144,8 +151,7 @@ def _fitting(text: str, max_chars: int) -> Iterator[str]:
         yield text
 
 
-def _in_batches(texts: Sequence[str], space: str) -> NDArray[np.float32]:
-    model = embedder(space)
+def _in_batches(texts: Sequence[str], model: Embedder) -> NDArray[np.float32]:
     starts = range(0, len(texts), _BATCH)
     chunks = [model.embed_queries(texts[start : start + _BATCH]) for start in starts]
     return np.concatenate(chunks) if chunks else np.zeros((0, model.dimension), dtype=np.float32)

@@ -16,7 +16,7 @@ from recommender.models import Item
 from recommender.scoring.copies import Trait
 from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
-from search.active import TEXTURES, active_embedders, active_models, spaces
+from search.active import TEXTURES, active_embedders, active_models, ids_of
 from search.encoding import query_vectors
 from search.keywords.words import STOP_WORDS, words_of
 from search.models import Embedding
@@ -107,10 +107,11 @@ def fresh_item(item: Item) -> Thing:
     (thing,) = things_of([], [item])
     if thing.known.words is not None or not (item.title or item.text or item.tags):
         return thing
-    words = {space: {item.pk: encoded([item], space)[0]} for space in spaces()}
+    models = active_embedders()
+    words = {space: {item.pk: encoded([item], space, model)[0]} for space, model in models.items()}
     picture = Known()
     if item.asset_id is not None:
-        picture = _seen_of([item.asset_id], active_models())[item.asset_id]
+        picture = _seen_of([item.asset_id], ids_of(models))[item.asset_id]
     return _article(item, picture, words)
 
 

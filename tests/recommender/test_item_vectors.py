@@ -9,7 +9,9 @@ from recommender.item_index import item_index
 from recommender.item_vectors import embed_items, encoded, items_without_vectors, parts_of
 from recommender.items import delete_item, put_items
 from recommender.models import Item, ItemVector, Site
+from search.active import active_model_id, configured
 from search.encoding import embedder
+from search.models import SpaceModel, SpaceSwitch
 from tests.recommender.sites import site
 from workers import errands
 
@@ -55,7 +57,7 @@ def test_nothing_of_a_text_is_lost_in_parts() -> None:
 def test_a_long_text_counts_in_all_its_parts(shop: Site) -> None:
     text = ("Red roses. " * 60 + "\n\n" + "Blue sea. " * 60).strip()
     item = Item(site=shop, title="", text=text)
-    (vector,) = encoded([item], "caption")
+    (vector,) = encoded([item], "caption", configured("caption"))
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
     for words in ("red roses", "blue sea"):
         assert float(vector @ embedder("caption").embed_queries([words])[0]) > 0.4
@@ -63,7 +65,7 @@ def test_a_long_text_counts_in_all_its_parts(shop: Site) -> None:
 
 def test_the_title_counts_more_than_one_part_of_a_text(shop: Site) -> None:
     item = Item(site=shop, title="poppies", text="\n\n".join(["nothing of it " * 60] * 5))
-    (vector,) = encoded([item], "caption")
+    (vector,) = encoded([item], "caption", configured("caption"))
     assert float(vector @ embedder("caption").embed_queries(["poppies"])[0]) > 0.3
 
 
@@ -160,4 +162,22 @@ def test_a_change_during_the_encoding_is_not_covered_by_it(
 
     monkeypatch.setattr(embedder("caption"), "embed_queries", change_meanwhile)
     assert embed_items(Item.objects.values_list("pk", flat=True)) == 0
+    assert items_without_vectors().count() == 1
+
+
+def test_a_switch_during_the_encoding_does_not_give_vectors_another_model_s_name(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(shop, a="red roses")
+    whole = embedder("caption").embed_queries
+
+    def switch_meanwhile(texts: list[str]) -> object:
+        other = SpaceModel.objects.create(space="caption", model_id="other", embedder="not.asked.for")
+        SpaceSwitch.objects.create(model=other)
+        return whole(texts)
+
+    monkeypatch.setattr(embedder("caption"), "embed_queries", switch_meanwhile)
+    assert embed_items(Item.objects.values_list("pk", flat=True)) == 1
+    assert active_model_id("caption") == "other"
+    assert ItemVector.objects.get(space="caption").model_id == "fake-caption"
     assert items_without_vectors().count() == 1
