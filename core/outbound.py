@@ -117,17 +117,32 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def checked_address(url: str) -> SplitResult:
-    """The parts of an address that may at all be asked: http or https, a host, no names or passwords."""
+def parts_of_address(url: str) -> SplitResult | None:
+    """The parts of an address that somebody wrote; None where it is none, such as `http://[` or a port of letters."""
     try:
         parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError as error:
-        raise InvalidInput(f"The address {url[:200]!r} can't be read.") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine:
-        raise InvalidInput(f"The address {url[:200]!r} does not begin with http:// or https:// and a host.")
+        _ = parts.port  # which is read only now
+    except ValueError:
+        return None
+    return parts
+
+
+def checked_address(url: str, field: str | None = None) -> SplitResult:
+    """The parts of an address that may at all be asked: http or https, a host, no names or passwords.
+
+    InvalidInput otherwise; field: the one that it names.
+    """
+    name = f"{field}: " if field else ""
+    parts = parts_of_address(url)
+    if parts is None:
+        raise InvalidInput(f"{name}The address {url[:200]!r} can't be read.", field=field)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise InvalidInput(
+            f"{name}The address {url[:200]!r} does not begin with http:// or https:// and a host.",
+            field=field,
+        )
     if parts.username is not None or parts.password is not None:
-        raise InvalidInput("An address with a name or password in it is not asked.")
+        raise InvalidInput(f"{name}An address with a name or password in it is not asked.", field=field)
     return parts
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from django.conf import settings
 
@@ -10,6 +10,7 @@ from captioning.alt_text import alt_text
 from captioning.models import Caption
 from captioning.selectors import caption_of
 from core.errors import NotFound
+from core.outbound import parts_of_address
 from library.models import Asset
 from recommender.models import Item, Site
 from recommender.pictures import picture_for
@@ -68,11 +69,8 @@ def _asset_at(site: Site, url: str, our_host: str) -> Asset | None:
 
 def _parts(url: str) -> tuple[str, str]:
     """Host and path; a host that can't be read is none of ours."""
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "") if parts.netloc else "", unquote(parts.path)
-    except ValueError:
-        return "", ""
+    parts = parts_of_address(url)
+    return ("", "") if parts is None else (parts.hostname or "", unquote(parts.path))
 
 
 def _is_ours(host: str, our_host: str) -> bool:

@@ -104,10 +104,7 @@ def _long_text(name: str, value: Any) -> str:
 def _address(name: str, value: Any) -> str:
     url = _text(name, value, URL_MAX_CHARS)
     if url:
-        try:
-            checked_address(url)
-        except InvalidInput as error:
-            raise InvalidInput(f"{name}: {error}", field=name) from error
+        checked_address(url, name)
     return url
 
 

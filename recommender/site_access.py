@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 
 from core.errors import NotAllowed, NotFound
+from core.outbound import parts_of_address
 from library.access import Scope, bearer_token, require_scope
 from library.models import ApiKey
 from recommender import site_keys
@@ -70,10 +70,15 @@ def writer_of_site(request: HttpRequest, slug: str) -> SiteCaller:
 
 
 def origin_of(request: HttpRequest) -> str | None:
-    """Where the page that asks lives. A browser names it in `Origin`, and for its own site at least in `Referer`."""
+    """Where the page that asks lives. A browser names it in `Origin`, and for its own site at least in `Referer`.
+
+    None where neither names an address.
+    """
     named = request.headers.get("Origin") or request.headers.get("Referer", "")
-    parts = urlsplit(named)
-    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
+    parts = parts_of_address(named)
+    if parts is None or not parts.scheme or not parts.netloc:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def page_origin(request: HttpRequest) -> str | None:

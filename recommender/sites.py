@@ -5,12 +5,12 @@ import re
 import secrets
 from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
-from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from core.errors import Conflict, InvalidInput
+from core.outbound import checked_address, parts_of_address
 from library import asset_store
 from library.details import checked_line
 from recommender.models import Item, Site, SiteOrigin
@@ -76,9 +76,10 @@ def new_webhook_secret(site: Site) -> str:
 def checked_origin(origin: str) -> str:
     """As browsers write it: scheme, host, and the port unless it is the scheme's own."""
     text = checked_line("origins", origin, _ORIGIN_MAX_CHARS).lower().rstrip("/")
-    parts = urlsplit(text)
+    parts = parts_of_address(text)
     if (
-        parts.scheme not in {"http", "https"}
+        parts is None
+        or parts.scheme not in {"http", "https"}
         or not parts.hostname
         or text != f"{parts.scheme}://{parts.netloc}"
     ):
@@ -88,19 +89,11 @@ def checked_origin(origin: str) -> str:
         )
     if parts.scheme == "http" and not _is_local(parts.hostname):
         raise InvalidInput("origins: http is for localhost; a public site needs https.", field="origins")
-    port = _port(parts.netloc, text)
+    if "@" in parts.netloc or parts.port == 0:
+        raise InvalidInput("origins: no names, and a port from 1 to 65535.", field="origins")
     own = {"http": 80, "https": 443}[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, own) else "")
-
-
-def _port(netloc: str, url: str) -> int | None:
-    try:
-        if "@" in netloc:
-            raise ValueError(netloc)
-        return urlsplit(url).port
-    except ValueError as error:
-        raise InvalidInput("origins: no names, and a port from 1 to 65535.", field="origins") from error
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, own) else "")
 
 
 def _is_local(host: str) -> bool:
@@ -165,11 +158,7 @@ def _checked_requests(value: int) -> int:
 def _checked_webhook(url: str) -> str:
     url = checked_line("webhook_url", url, _URL_MAX_CHARS)
     if url:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidInput(
-                "webhook_url must be an address that begins with https://.", field="webhook_url"
-            )
+        checked_address(url, "webhook_url")
     return url
 
 

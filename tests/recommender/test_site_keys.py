@@ -69,6 +69,13 @@ def test_a_publishable_key_may_stand_in_the_address_and_a_secret_one_never(alice
         site_key_caller_of(asked({"Origin": ORIGIN}, f"/?key={hidden}"))
 
 
+@pytest.mark.parametrize("referer", ["http://[", "http://a:b/", "nowhere", ""])
+def test_a_page_that_names_no_address_is_nowhere(alice: User, referer: str) -> None:
+    shown = create_site_key(site(alice), kind="publishable", name="pages").token
+    with pytest.raises(NotAllowed, match="nowhere"):
+        site_key_caller_of(asked({"Referer": referer}, f"/?key={shown}"))
+
+
 def test_a_key_of_one_site_does_not_open_another(alice: User, bob: User) -> None:
     site(bob, "rival")
     with pytest.raises(NotFound):
@@ -125,6 +132,9 @@ def test_origins_are_kept_as_browsers_write_them(written: str, kept: str) -> Non
         "http://shop.example",
         "https://a:b@c",
         "https://a:99999",
+        "https://a:0",
+        "https://[",
+        "https://a℀b",
     ],
 )
 def test_what_is_no_origin_is_refused(origin: str) -> None:
@@ -154,6 +164,8 @@ def test_a_slug_is_given_once(alice: User, bob: User) -> None:
         ("requests_per_minute", -1),
         ("webhook_url", "ftp://a"),
         ("webhook_url", "nowhere"),
+        ("webhook_url", "http://[x"),
+        ("webhook_url", "https://ann:secret@shop.example/hook"),
         ("origins", ["nowhere"]),
     ],
 )
