@@ -5,7 +5,6 @@ An answer carries its variant in its signed id, and so do the interactions that 
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -201,4 +200,5 @@ def _checked_variant(one: Any) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it can be compared with limits, which what is infinite or no number at all never keeps to."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,7 +2,6 @@
 
 import hashlib
 import ipaddress
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -246,7 +245,7 @@ def _seconds(value: Any, kind: str) -> float | None:
         if value is not None:
             raise InvalidInput("seconds belongs to dwell alone.", field="seconds")
         return None
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 < value <= _DWELL_MAX_S:
         raise InvalidInput(f"seconds: how long, up to {_DWELL_MAX_S:.0f}.", field="seconds")
     return float(value)
