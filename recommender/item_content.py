@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from core.errors import InvalidInput
+from core.moments import in_utc
 from core.outbound import checked_address
 from library.details import checked_line, checked_tags
 
@@ -142,8 +143,8 @@ def _parsed(text: str) -> datetime | None:
             moment = datetime(day.year, day.month, day.day)
         if moment is None:
             return None
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return in_utc(moment)
+    except ValueError:
         return None
 
 

@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput
 from core.ids import Prepared
+from core.moments import in_utc
+from library.details import TAG_MAX_CHARS, checked_line
+from recommender.item_content import ID_MAX_CHARS
 from recommender.models import Item, Rule, Site
 
 RULES_MAX = 200
+#: Beyond these a date is a slip; for good is no date.
+_YEARS = range(1900, 3000)
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,37 @@ def rules_of(site: Site) -> QuerySet[Rule]:
 
 
 def replace(site: Site, values: Sequence[dict[str, Any]]) -> list[Rule]:
-    """These rules and no others, at once. InvalidInput for one that names both an item and a tag, or neither."""
-    for value in values:
-        if bool(value["external_id"]) == bool(value["tag"]):
-            raise InvalidInput("a rule names either external_id or tag.", field="external_id")
+    """These rules and no others, at once. InvalidInput for one that names both an item and a tag, or neither, and
+    for names and moments that no database keeps.
+    """
+    rules = [Rule(site=site, **_checked(value)) for value in values]
     with transaction.atomic():
         Rule.objects.filter(site=site).delete()
-        return Rule.objects.bulk_create(Rule(site=site, **value) for value in values)
+        return Rule.objects.bulk_create(rules)
+
+
+def _checked(value: Mapping[str, Any]) -> dict[str, Any]:
+    checked = {
+        **value,
+        "external_id": checked_line("external_id", value["external_id"], ID_MAX_CHARS),
+        "tag": checked_line("tag", value["tag"], TAG_MAX_CHARS),
+        "from_at": _moment("from_at", value["from_at"]),
+        "until_at": _moment("until_at", value["until_at"]),
+    }
+    if bool(checked["external_id"]) == bool(checked["tag"]):
+        raise InvalidInput("a rule names either external_id or tag.", field="external_id")
+    return checked
+
+
+def _moment(field: str, moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        at = in_utc(moment)
+    except ValueError as error:
+        raise InvalidInput(f"{field}: {error}.", field=field) from error
+    if at.year not in _YEARS:
+        raise InvalidInput(
+            f"{field}: {at.year} is out of range; leave it out for a rule without such an end.", field=field
+        )
+    return at

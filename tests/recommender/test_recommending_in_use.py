@@ -105,6 +105,7 @@ class TestExperiments:
             [{"name": "a"}, {"name": "a"}],
             [{"name": "a"}, {"name": ""}],
             [{"name": "a"}, {"name": "b", "share": 0}],
+            [{"name": "a"}, {"name": "b", "share": 10**400}],
             [{"name": "a"}, {"name": "b", "changes": {"colour": 1}}],
             [{"name": "a"}, {"name": "b", "changes": {"diversity": 2}}],
             [{"name": "a"}, {"name": "b", "weights": {}}],
@@ -154,6 +155,36 @@ class TestHttp:
         assert page.put(path, body, content_type="application/json").status_code == 403
         assert page.get(path).status_code == 403
         assert [rule["effect"] for rule in client.get(path).json()["rules"]] == ["hide", "boost"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("from_at", "0001-01-01T00:00:00+14:00"),
+            ("until_at", "9999-12-31T23:59:59-14:00"),
+            ("until_at", "1066-10-14T00:00:00Z"),
+            ("tag", "wa\x00ter"),
+            ("external_id", "pa\x00n"),
+        ],
+    )
+    def test_a_rule_that_no_database_keeps_changes_nothing(self, shop: Site, field: str, value: str) -> None:
+        client, path = Client(headers=secret(shop)), "/api/v1/sites/shop/rules"
+        kept = {"rules": [{"effect": "hide", "external_id": "pan"}]}
+        client.put(path, kept, content_type="application/json")
+        named = {} if field in {"tag", "external_id"} else {"tag": "water"}
+        answer = client.put(
+            path, {"rules": [{"effect": "hide", field: value, **named}]}, content_type="application/json"
+        )
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        assert [rule["external_id"] for rule in client.get(path).json()["rules"]] == ["pan"]
+
+    def test_the_time_of_a_rule_without_a_zone_is_utc(self, shop: Site) -> None:
+        client, path = Client(headers=secret(shop)), "/api/v1/sites/shop/rules"
+        rule = {"effect": "hide", "tag": "water", "from_at": "2026-05-01T08:00:00"}
+        rule["until_at"] = "2026-05-01T10:00:00+02:00"
+        answer = client.put(path, {"rules": [rule]}, content_type="application/json")
+        told = {answer.json()["rules"][0][name] for name in ("from_at", "until_at")}
+        assert told == {"2026-05-01T08:00:00Z"}
 
     def test_the_answer_says_why_and_carries_an_id(self, shop: Site) -> None:
         did(shop, "v1", "click", "sofa1")
