@@ -1,12 +1,12 @@
 """What a visitor of a site did. Every reader says which site; a visitor of one is a stranger to another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from numpy.typing import NDArray
 
 from recommender.models import Interaction, Site
@@ -24,6 +24,8 @@ STRENGTHS: Mapping[str, float] = {
 _REMEMBERED = 500
 #: Shown so often and never turned to: it need not be shown again.
 _TIRED_OF = 8
+#: Who is done with more is no person; of them the latest are not shown again.
+_SPENT_MAX = 10_000
 
 
 class Subject(NamedTuple):
@@ -53,29 +55,46 @@ class History:
 
 
 def history_of(site: Site, visitor: str, now: datetime) -> History:
-    """Asked anew at each request, so that the next answer knows what was done before it."""
+    """Asked anew at each request, so that the next answer knows what was done before it.
+
+    The database chooses: however much somebody did, or a machine in their name, no more than the limits is read.
+    """
     done = Interaction.objects.filter(site=site, visitor=visitor)
-    told = done.filter(kind__in=[*STRENGTHS, Kind.DISMISS]).order_by("-at")
-    rows = [
-        (_code(item_id, asset_id), kind, at)
-        for item_id, asset_id, kind, at in told.values_list("item_id", "asset_id", "kind", "at")
-    ]
-    dismissed = {code for code, kind, _ in rows if kind == Kind.DISMISS}
-    liked = [(code, STRENGTHS[kind], at) for code, kind, at in rows if code not in dismissed]
-    liked = liked[:_REMEMBERED]
+    spent = {_code(item_id, asset_id): bool(dismissed) for item_id, asset_id, dismissed in _spent(done)}
+    liked = _liked(done, [Subject.of_code(code) for code, dismissed in spent.items() if dismissed])
+    rows = liked.values_list("item_id", "asset_id", "kind", "at") if spent else []
     return History(
-        np.array([code for code, _, _ in liked], dtype=np.int64),
-        np.array([strength for _, strength, _ in liked], dtype=np.float64),
-        np.array([(now - at).total_seconds() for _, _, at in liked], dtype=np.float64),
-        frozenset({code for code, _, _ in rows} | _tired_of(done)),
+        np.array([_code(item_id, asset_id) for item_id, asset_id, _, _ in rows], dtype=np.int64),
+        np.array([STRENGTHS[kind] for _, _, kind, _ in rows], dtype=np.float64),
+        np.array([(now - at).total_seconds() for _, _, _, at in rows], dtype=np.float64),
+        frozenset(spent),
     )
 
 
-def _tired_of(done: QuerySet[Interaction]) -> set[int]:
-    """What was shown so often that it need not be shown again."""
-    shown = done.filter(kind=Kind.IMPRESSION).values_list("item_id", "asset_id")
-    often = shown.annotate(times=Count("pk")).filter(times__gte=_TIRED_OF).order_by()
-    return {_code(item_id, asset_id) for item_id, asset_id, _ in often}
+def _spent(done: QuerySet[Interaction]) -> QuerySet[Interaction, Any]:
+    """What was turned to or dismissed, or shown so often that it need not be shown again; of very much the latest.
+
+    Each as item, photo, and how often it was dismissed.
+    """
+    shown = Q(kind=Kind.IMPRESSION)
+    counted = done.values("item_id", "asset_id").annotate(
+        turned_to=Count("pk", filter=~shown),
+        shown=Count("pk", filter=shown),
+        dismissed=Count("pk", filter=Q(kind=Kind.DISMISS)),
+        latest=Max("at"),
+    )
+    spent = counted.filter(Q(turned_to__gt=0) | Q(shown__gte=_TIRED_OF)).order_by("-latest")
+    return spent.values_list("item_id", "asset_id", "dismissed")[:_SPENT_MAX]
+
+
+def _liked(done: QuerySet[Interaction], dismissed: Sequence[Subject]) -> QuerySet[Interaction]:
+    """The last actions that say what a visitor likes, newest first, but for what they dismissed at any time."""
+    liked = done.filter(kind__in=list(STRENGTHS))
+    if items := [one.pk for one in dismissed if one.item]:
+        liked = liked.exclude(item_id__in=items)
+    if assets := [one.pk for one in dismissed if not one.item]:
+        liked = liked.exclude(asset_id__in=assets)
+    return liked.order_by("-at", "-pk")[:_REMEMBERED]
 
 
 def actions_of(site: Site) -> QuerySet[Interaction]:
