@@ -1,10 +1,12 @@
 """Learning from what visitors did, and reading what was learned: by a scheduled job, for each site by itself."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.db.models import Max
@@ -21,6 +23,16 @@ Progress = Callable[[int, int], None]
 #: With fewer persons than factors, factors repeat what each of them did.
 _LEAST_PERSONS = 2 * FACTORS
 _SITES_REMEMBERED = 16
+_ROWS_AT_ONCE = 10_000
+
+
+class _Actions(NamedTuple):
+    """Who turned to what, how much that says, and how long ago: each (R,), one row an action."""
+
+    persons: NDArray[np.int64]
+    subjects: NDArray[np.int64]
+    strengths: NDArray[np.float64]
+    ages_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -70,16 +82,11 @@ def anything_to_learn() -> bool:
 def learn(site: Site, now: datetime | None = None) -> LearnedBehaviour:
     """From everything that is kept of the site's visitors; replaces what was learned before."""
     now = now or timezone.now()
-    rows = list(actions_of(site).values_list("visitor", "item_id", "asset_id", "kind", "at"))
-    learned = _learned(
-        np.unique(np.array([row[0] for row in rows], dtype=str), return_inverse=True)[1],
-        np.array([row[1] if row[1] is not None else -row[2] for row in rows], dtype=np.int64),
-        np.array([STRENGTHS[row[3]] for row in rows], dtype=np.float64),
-        np.array([(now - row[4]).total_seconds() for row in rows], dtype=np.float64),
-    )
+    actions = _actions_read(site, now)
+    learned = _learned(actions)
     kept, _ = LearnedBehaviour.objects.update_or_create(
         site=site,
-        defaults={"learned_at": now, "interactions": len(rows), "arrays": _written(learned)},
+        defaults={"learned_at": now, "interactions": len(actions.persons), "arrays": _written(learned)},
     )
     return kept
 
@@ -99,20 +106,41 @@ def _is_due(site: Site) -> bool:
     return known is None or known.interactions != actions_of(site).count()
 
 
-def _learned(
-    persons: NDArray[np.int64],
-    subjects: NDArray[np.int64],
-    strengths: NDArray[np.float64],
-    ages_s: NDArray[np.float64],
-) -> Learned:
-    if not len(subjects):
+def _actions_read(site: Site, now: datetime) -> _Actions:
+    """All actions of a site. As objects there is never more than a chunk of them: a site has millions."""
+    rows = actions_of(site).values_list("visitor", "item_id", "asset_id", "kind", "at")
+    reader = rows.iterator(chunk_size=_ROWS_AT_ONCE)
+    met: dict[str, int] = {}
+    chunks = [_actions([], met, now)]
+    while chunk := list(islice(reader, _ROWS_AT_ONCE)):
+        chunks.append(_actions(chunk, met, now))
+    # By name rather than by who came first: the same visitors are numbered the same.
+    numbers = np.empty(len(met), dtype=np.int64)
+    numbers[[met[name] for name in sorted(met)]] = np.arange(len(met))
+    persons, *others = (np.concatenate(column) for column in zip(*chunks, strict=True))
+    return _Actions(numbers[persons], *others)
+
+
+def _actions(rows: Sequence[tuple[Any, ...]], met: dict[str, int], now: datetime) -> _Actions:
+    """persons: in the order in which they were met, which new ones are added to."""
+    return _Actions(
+        np.array([met.setdefault(row[0], len(met)) for row in rows], dtype=np.int64),
+        np.array([row[1] if row[1] is not None else -row[2] for row in rows], dtype=np.int64),
+        np.array([STRENGTHS[row[3]] for row in rows], dtype=np.float64),
+        np.array([(now - row[4]).total_seconds() for row in rows], dtype=np.float64),
+    )
+
+
+def _learned(actions: _Actions) -> Learned:
+    if not len(actions.subjects):
         return NOTHING
-    codes, items = np.unique(subjects, return_inverse=True)
+    persons, strengths = actions.persons, actions.strengths
+    codes, items = np.unique(actions.subjects, return_inverse=True)
     shape = (int(persons.max()) + 1, len(codes))
     enough = shape[0] >= _LEAST_PERSONS and len(codes) > FACTORS
     return Learned(
         codes,
-        popularity(items, strengths, ages_s, len(codes)),
+        popularity(items, strengths, actions.ages_s, len(codes)),
         neighbours(persons, items, strengths, shape),
         item_factors(persons, items, strengths, shape) if enough else np.empty((len(codes), 0), np.float32),
     )
