@@ -15,6 +15,7 @@ from library.details import Details
 from recommender.item_content import Content
 from recommender.item_vectors import mark_outdated
 from recommender.models import Item, Site
+from recommender.pictures import forget_picture
 from recommender.webhooks import note_captions, note_refusal
 
 CREATED, CHANGED, UNCHANGED = "created", "changed", "unchanged"
@@ -60,7 +61,7 @@ def put_items(site: Site, contents: Mapping[str, Content]) -> dict[str, str]:
 
 
 def delete_item(site: Site, external_id: str) -> None:
-    """With its vectors, and its picture unless something else shows it. NotFound where there is none."""
+    """With its vectors, and its picture unless another item or the gallery has it. NotFound where there is none."""
     with transaction.atomic():
         item = Item.objects.select_for_update().filter(site=site, external_id=external_id).first()
         if item is None:
@@ -128,12 +129,9 @@ def refuse_picture(item: Item, reason: str) -> None:
 
 
 def release_picture(item: Item) -> None:
-    """Lets go of an item's picture, and removes it with the last item that it came with."""
-    asset, owned = item.asset, item.owns_asset
-    if asset is None or not owned:
-        return
-    if not Item.objects.filter(asset=asset).exclude(pk=item.pk).exists():
-        transaction.on_commit(partial(asset_store.delete_asset, asset), robust=True)
+    """Lets go of an item's picture, and removes it with the last item that it came with; see `forget_picture`."""
+    if item.asset_id is not None and item.owns_asset:
+        transaction.on_commit(partial(forget_picture, item.asset_id), robust=True)
 
 
 def _looked_at(picture: IO[bytes] | None) -> tuple[Upload | None, str | None]:

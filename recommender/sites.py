@@ -11,9 +11,9 @@ from django.db import IntegrityError, transaction
 
 from core.errors import Conflict, InvalidInput
 from core.outbound import checked_address, parts_of_address
-from library import asset_store
 from library.details import checked_line
-from recommender.models import Item, Site, SiteOrigin
+from recommender.models import Site, SiteOrigin
+from recommender.pictures import forget_picture
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _NAME_MAX_CHARS = 120
@@ -56,14 +56,12 @@ def change_site(site: Site, **settings: Unpack[SiteChanges]) -> Site:
 
 
 def delete_site(site: Site) -> None:
-    """With its items, their pictures, and its keys."""
-    pictures = [
-        item.asset for item in site.items.filter(owns_asset=True).select_related("asset") if item.asset
-    ]
+    """With its items, their pictures as far as nothing else has them, and its keys."""
+    owned = site.items.filter(owns_asset=True, asset__isnull=False).order_by("asset")
+    pictures = list(owned.values_list("asset", flat=True).distinct())
     site.delete()
-    for asset in pictures:
-        if not Item.objects.filter(asset=asset).exists():
-            asset_store.delete_asset(asset)
+    for asset_id in pictures:
+        forget_picture(asset_id)
 
 
 def new_webhook_secret(site: Site) -> str:
