@@ -1,16 +1,15 @@
 """Secrets that act for their owner. The secret is shown once, when it is made; the database keeps its hash."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from core import tokens
 from core.errors import InvalidInput, NotAllowed, NotFound
 from library.details import checked_line
 from library.models import ApiKey
@@ -19,8 +18,6 @@ _BRAND = "sl"
 _PREFIX_CHARS = 12
 _NAME_MAX_CHARS = 80
 _KEYS_MAX = 50
-#: Knowing the last use to a few minutes is enough, and spares a write at each request.
-_LAST_USE_STEP = timedelta(minutes=5)
 
 
 class NewKey(NamedTuple):
@@ -43,7 +40,7 @@ def create_key(owner: User, *, name: str, scopes: Iterable[str]) -> NewKey:
     prefix = secrets.token_hex(_PREFIX_CHARS // 2)
     secret = secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
-        owner=owner, name=name, prefix=prefix, secret_sha256=_digest(secret), scopes=wanted
+        owner=owner, name=name, prefix=prefix, secret_sha256=tokens.digest(secret), scopes=wanted
     )
     return NewKey(key, f"{_BRAND}_{prefix}_{secret}")
 
@@ -70,16 +67,13 @@ def key_of(token: str) -> ApiKey | None:
     if brand != _BRAND or len(prefix) != _PREFIX_CHARS or not secret:
         return None
     key = ApiKey.objects.select_related("owner").filter(prefix=prefix, revoked_at=None).first()
-    if key is None or not hmac.compare_digest(key.secret_sha256, _digest(secret)):
+    if key is None or not hmac.compare_digest(key.secret_sha256, tokens.digest(secret)):
         return None
     return key if key.owner.is_active else None
 
 
 def note_use(key: ApiKey) -> None:
-    now = timezone.now()
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_STEP)
-    if key.last_used_at is None or key.last_used_at < now - _LAST_USE_STEP:
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    tokens.note_use(ApiKey.objects.filter(pk=key.pk), key.last_used_at)
 
 
 def _checked_scopes(scopes: Iterable[str]) -> list[str]:
@@ -88,8 +82,3 @@ def _checked_scopes(scopes: Iterable[str]) -> list[str]:
     if unknown or not wanted:
         raise InvalidInput(f"scopes must be some of {', '.join(ApiKey.Scope.values)}.", field="scopes")
     return [scope for scope in ApiKey.Scope.values if scope in wanted]
-
-
-def _digest(secret: str) -> str:
-    """A plain hash is enough: the secret is 256 random bits, not a password that could be guessed."""
-    return hashlib.sha256(secret.encode()).hexdigest()

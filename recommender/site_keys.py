@@ -3,14 +3,13 @@
 A publishable key names its site, `slp_<slug>_<random>`, so that a page needs to carry nothing else.
 """
 
-import hashlib
 import secrets
-from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from core import tokens
 from core.errors import InvalidInput, NotFound
 from library.details import checked_line
 from recommender.models import Site, SiteKey
@@ -19,8 +18,6 @@ _BRANDS = {SiteKey.Kind.SECRET: "sls", SiteKey.Kind.PUBLISHABLE: "slp"}
 _NAME_MAX_CHARS = 80
 _KEYS_MAX = 50
 _HINT_CHARS = 5
-#: Knowing the last use to a few minutes is enough, and spares a write at each request.
-_LAST_USE_STEP = timedelta(minutes=5)
 
 
 class NewSiteKey(NamedTuple):
@@ -46,7 +43,7 @@ def create_site_key(site: Site, *, kind: str, name: str) -> NewSiteKey:
         kind=kind,
         name=name,
         hint=begin + secret[:_HINT_CHARS],
-        token_sha256=_digest(begin + secret),
+        token_sha256=tokens.digest(begin + secret),
     )
     return NewSiteKey(key, begin + secret)
 
@@ -81,16 +78,8 @@ def site_key_of(token: str) -> SiteKey | None:
     Looked up by its hash: the random part has 160 bits, so neither guessing nor timing helps.
     """
     live = SiteKey.objects.filter(revoked_at=None, site__owner__is_active=True).select_related("site")
-    return next(iter(live.filter(token_sha256=_digest(token)).order_by()), None)
+    return next(iter(live.filter(token_sha256=tokens.digest(token)).order_by()), None)
 
 
 def note_use(key: SiteKey) -> None:
-    now = timezone.now()
-    if key.last_used_at is None or key.last_used_at < now - _LAST_USE_STEP:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_STEP)
-        SiteKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
-
-
-def _digest(token: str) -> str:
-    """A plain hash is enough: the token is random, not a password that could be guessed."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    tokens.note_use(SiteKey.objects.filter(pk=key.pk), key.last_used_at)
