@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from core.admin_pages import DeletedWhole, Records
 from core.errors import Conflict, InvalidInput
-from recommender import experiment_chart, experiments, site_keys
+from recommender import experiment_chart, experiments, site_keys, sites
 from recommender.models import Experiment, Item, Rule, Site, SiteKey, SiteOrigin, WebhookMessage
 
 
@@ -35,6 +35,13 @@ class SiteAdmin(DeletedWhole):
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
         """The slug stands in keys and in the pages of the site: it stays as it is."""
         return ("slug", "owner", "created_at") if obj else ("created_at",)
+
+    def delete_model(self, request: HttpRequest, obj: Site) -> None:
+        sites.delete_site(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        for site in queryset:
+            sites.delete_site(site)
 
     @admin.action(description="Make a secret key", permissions=["change"])
     def make_secret_key(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:

@@ -11,11 +11,11 @@ from captioning.models import Caption
 from captioning.selectors import caption_of
 from core.errors import NotFound
 from core.outbound import parts_of_address
+from core.requests import has_control
 from library.models import Asset
 from recommender.models import Item, Site
 from recommender.pictures import picture_for
 from recommender.site_selectors import assets_shown_by
-from search.query import has_control
 
 _PHOTO = re.compile(r"/media/asset/(\d{1,18})/(?:thumbnail/\d+|original)$")
 #: A file that is named by its content, as many stores of pictures do.

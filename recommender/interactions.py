@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from core.errors import InvalidInput
+from core.requests import has_control
 from recommender import recommendation_ids
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
 from recommender.site_selectors import assets_shown_by
-from search.query import has_control
 
 BATCH_MAX = 1000
 VISITOR_MAX_CHARS, KEY_MAX_CHARS = 64, 64

@@ -7,10 +7,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.errors import NotFound
+from core.requests import has_control
 from library.models import Asset
 from library.selectors import offered_to_all
 from recommender.models import Item, Site
-from search.query import has_control
 
 
 def sites_of(owner: User) -> QuerySet[Site]:

@@ -10,15 +10,16 @@ from pydantic import AfterValidator, StringConstraints
 
 from core.errors import InvalidInput
 from core.moments import Moment
+from core.requests import has_control, refuse_unknown
 from library.access import Anyone, Scope, require_scope, viewer_of
 from library.models import ApiKey, Asset
 from library.selectors import AssetFilters, asset_for
 from search import saved
 from search.language import MAX_CHARS
 from search.models import SavedSearch
-from search.query import MAX_LIMIT, MAX_WEIGHT, has_control
+from search.query import MAX_LIMIT, MAX_WEIGHT
 from search.recording import record_click
-from search.results import Paging, Results, as_results, refuse_unknown
+from search.results import Paging, Results, as_results
 from search.services import MOST_TERMS, Term, Words, facets, search_picture, search_terms, search_text
 from search.suggestions import LIMIT, completions
 from workers import pipeline
@@ -185,7 +186,7 @@ def by_picture(request: HttpRequest, file: File[UploadedFile], asked: Query[Pict
 @router.post("/search", response=Results, summary="Photos by several texts and photos, each with its weight")
 def by_terms(request: HttpRequest, asked: TermSearch) -> dict[str, Any]:
     """Terms below zero push away what fits them; `why` tells as `unwanted` what they took from a score."""
-    refuse_unknown(request, Schema)
+    refuse_unknown(request)
     viewer = viewer_of(request)
     page = search_terms(
         viewer,

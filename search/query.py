@@ -1,8 +1,7 @@
 """What is asked beside the query itself, checked. Plain Python, so that pages, API and commands refuse the same."""
 
-import unicodedata
-
 from core.errors import InvalidInput
+from core.requests import has_control
 
 MAX_LIMIT = 100
 MAX_WEIGHT = 4.0
@@ -39,8 +38,3 @@ def checked_words(text: str) -> str:
     if has_control(text):
         raise InvalidInput("A text holds no control characters.", field="text")
     return text
-
-
-def has_control(text: str) -> bool:
-    """Control characters, and halves of characters that no database takes."""
-    return any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text)

@@ -3,10 +3,8 @@
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.http import HttpRequest
 from ninja import Field, Schema
 
-from core.errors import InvalidInput
 from library.selectors import thumbnail_url, visible_assets
 from search.cards import Card, cards_of
 from search.highlights import spans
@@ -15,7 +13,6 @@ from search.services import SearchPage
 
 _THUMBNAIL_WIDTH_PX = 320
 _DECIMALS = 4
-_NAME_MAX_CHARS = 40
 
 
 class Paging(Schema):
@@ -93,14 +90,6 @@ def as_results(viewer: AbstractBaseUser | AnonymousUser, page: SearchPage) -> di
         "corrected": page.corrected or None,
         "search": page.record or None,
     }
-
-
-def refuse_unknown(request: HttpRequest, asked: type[Schema]) -> None:
-    """A filter that is misspelt must not be taken for no filter."""
-    for name in request.GET:
-        if name not in asked.model_fields:
-            shown, known = name[:_NAME_MAX_CHARS], ", ".join(sorted(asked.model_fields))
-            raise InvalidInput(f"There is no parameter {shown!r} here; there are {known}.", field=shown)
 
 
 def _highlights(card: Card) -> dict[str, list[tuple[int, int]]]:

@@ -11,6 +11,7 @@ from config.api.asset_answers import AssetBrief, AssetOut, briefs, full
 from core import cursors
 from core.errors import InvalidInput
 from core.moments import Moment
+from core.requests import refuse_unknown
 from library import asset_store
 from library.access import Anyone, Scope, require_scope, viewer_of
 from library.details import checked_tags
@@ -66,7 +67,7 @@ class Duplicates(Schema):
 
 @router.get("/assets", response=AssetPage, auth=Anyone(), summary="Public assets and your own, newest first")
 def list_assets(request: HttpRequest, query: Annotated[AssetQuery, Query()]) -> dict[str, Any]:
-    _refuse_unknown_filters(request)
+    refuse_unknown(request, AssetQuery)
     viewer = viewer_of(request)
     assets, next_id = asset_page(
         viewer, _filters(query), before_id=cursors.read(_LIST, query.cursor), limit=query.limit
@@ -136,13 +137,3 @@ def _checked_tag(tag: str | None) -> str | None:
     if not names:
         raise InvalidInput("tag must not be empty.", field="tag")
     return names[0]
-
-
-def _refuse_unknown_filters(request: HttpRequest) -> None:
-    """A filter with a slip of the pen must not silently show everything."""
-    for name in request.GET:
-        if name not in AssetQuery.model_fields:
-            known = ", ".join(AssetQuery.model_fields)
-            raise InvalidInput(
-                f"{name[:40]} is not a filter of this list; they are {known}.", field=name[:40]
-            )

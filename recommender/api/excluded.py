@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
+from core.requests import has_control
 from recommender.api.related_questions import EXCLUDED_MAX, Named
 from recommender.models import Item, Site
 from recommender.related_things import Ref
-from search.query import has_control
 
 _ITEM, _ASSET = "item:", "asset:"
 _ID_DIGITS_MAX = 19

@@ -10,6 +10,7 @@ from ninja import Field, Query, Router, Schema, Status
 from captioning.alt_text import alt_text
 from core import cursors
 from core.errors import InvalidInput, ModelUnavailable
+from core.requests import refuse_unknown
 from recommender import items
 from recommender.api import doors
 from recommender.api.bulk_reports import Report, as_lines, as_object
@@ -21,7 +22,6 @@ from recommender.models import Item
 from recommender.pictures import picture_url
 from recommender.site_access import SiteAccess
 from recommender.site_selectors import item_of, item_page
-from search.results import refuse_unknown
 from workers import pipeline
 
 router = Router(tags=["Items"], auth=SiteAccess())

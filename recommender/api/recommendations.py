@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.requests import refuse_unknown
 from library.models import Asset
 from recommender.api import doors, excluded
 from recommender.api.related_questions import Scenario
@@ -17,7 +18,6 @@ from recommender.recommending import LIMIT_MAX, Recommended, Wanted, recommend
 from recommender.site_access import SiteAccess
 from recommender.site_selectors import assets_shown_by, item_of
 from recommender.visitor_selectors import Subject
-from search.results import refuse_unknown
 
 router = Router(tags=["Recommendations"], auth=SiteAccess())
 _EXCLUDE_MAX = 200

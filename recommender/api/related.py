@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from core.errors import InvalidInput, NotFound
+from core.requests import refuse_unknown
 from library.access import Anyone, viewer_of
 from library.models import Asset
 from library.selectors import asset_for, listed_assets
@@ -28,7 +29,6 @@ from recommender.scoring.relatedness import Example, Known
 from recommender.site_access import SiteAccess, SiteCaller, site_key_caller_of
 from recommender.site_selectors import assets_shown_by, item_of, own_site
 from recommender.wish import Wish
-from search.results import refuse_unknown
 
 router = Router(tags=["Related"])
 

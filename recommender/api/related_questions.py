@@ -9,12 +9,13 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidInput
+from core.requests import has_control
 from library.transient import decode_transient
 from recommender.filters import Filters
 from recommender.item_content import LANGUAGE
 from recommender.scoring.relatedness import Vector
 from search.language import OPERATORS, TYPES
-from search.query import MAX_LIMIT, has_control
+from search.query import MAX_LIMIT
 from workers import pipeline
 
 EXCLUDED_MAX = 500
