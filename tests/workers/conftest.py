@@ -13,7 +13,7 @@ from library.frames import make_frames
 from library.models import Asset, Frame
 from tests.captioning.checkpoints import registered, shipped  # noqa: F401 - fixtures
 from tests.fakes import PALETTE
-from workers import messages, pipeline, runner, stages
+from workers import messages
 
 MakeAssets = Callable[..., list[Asset]]
 MakeFrames = Callable[..., list[Frame]]
@@ -100,9 +100,3 @@ def joined(settings: Settings, url: str) -> Iterator[None]:
 def _forget_connections() -> None:
     messages.client.cache_clear()
     messages.breaker.reset()
-
-
-def run_all() -> None:
-    """Every stage once, in order, as their tasks do."""
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))

@@ -8,7 +8,8 @@ import pytest
 from captioning.vision.frames import FrameBatch
 from library.models import Frame
 from tests import fakes
-from tests.workers.conftest import MakeAssets, run_all
+from tests.workers.conftest import MakeAssets
+from tests.workers.words import run_stages
 from workers import describe, pipeline, runner, stages
 from workers.models import StageRun
 from workers.selectors import stages_of
@@ -30,7 +31,7 @@ def test_one_bad_apple_in_a_batch_fails_alone(
         return look_at(pixels, spoken, **shown)
 
     monkeypatch.setattr(describe, "look_at", allergic)
-    run_all()
+    run_stages()
     assert all(stages_of(asset)["describe"] == "done" for asset in others)
     assert stages_of(purple)["describe"] == "retry"
     assert "ZeroDivisionError" in StageRun.objects.get(subject_id=purple.frames.get().pk).error

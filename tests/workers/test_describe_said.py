@@ -12,8 +12,8 @@ from captioning.selectors import caption_of
 from captioning.vision.frames import FrameBatch
 from search.models import Embedding
 from tests import fakes
-from tests.workers.conftest import MakeAssets, run_all
-from tests.workers.words import caption_vector, during_models, vector_of
+from tests.workers.conftest import MakeAssets
+from tests.workers.words import caption_vector, during_models, run_stages, vector_of
 from workers import pipeline, runner, stages
 from workers.models import StageRun
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_person_s_words_stand_and_are_what_is_embedded(make_assets: MakeAssets, alice: User) -> None:
     (asset,) = make_assets("red")
-    run_all()
+    run_stages()
     frame = asset.frames.get()
     captioning.services.edit_caption(frame, "my grandmother's sofa", alice)
     pipeline.caption_changed(frame)
@@ -36,12 +36,12 @@ def test_an_accepted_sentence_keeps_its_alternatives_and_described_again_nothing
     make_assets: MakeAssets,
 ) -> None:
     (asset,) = make_assets("red")
-    run_all()
+    run_stages()
     frame = asset.frames.get()
     Caption.objects.update(state=Caption.State.ACCEPTED)
     before = Embedding.objects.get(frame=frame, space="caption")
     pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
-    run_all()
+    run_stages()
     after = Embedding.objects.get(frame=frame, space="caption")
     assert (bytes(after.vector), after.number) == (bytes(before.vector), before.number)
     assert bytes(after.vector) == caption_vector(frame, "a red picture")
@@ -52,7 +52,7 @@ def test_other_alternatives_of_the_same_sentence_are_another_vector(
     make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (asset,) = make_assets("red")
-    run_all()
+    run_stages()
     frame = asset.frames.get()
 
     def caption(self: Any, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
@@ -61,7 +61,7 @@ def test_other_alternatives_of_the_same_sentence_are_another_vector(
     before = vector_of(frame, "caption")
     monkeypatch.setattr(fakes.FakeCaptioner, "caption", caption)
     pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
-    run_all()
+    run_stages()
     assert vector_of(frame, "caption") == caption_vector(frame, "a red picture") != before
 
 

@@ -16,16 +16,12 @@ from search.models import Generation
 from tests.recommender.shop import did, put
 from tests.recommender.sites import site
 from tests.workers.conftest import MakeAssets
+from tests.workers.words import run_stages
 from workers import jobs, pipeline, runner, stages
 from workers.models import Job, StageRun
 from workers.tasks import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def run_stages() -> None:
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
 
 
 def test_the_index_is_rebuilt_with_progress(make_assets: MakeAssets, alice: User) -> None:

@@ -16,7 +16,8 @@ from search.services import SearchPage, Term, facets, search_terms, search_text
 from search.suggestions import completions
 from tests.fakes import FakeUnsafeScorer
 from tests.recommender.sites import secret, site
-from tests.workers.conftest import MakeAssets, run_all
+from tests.workers.conftest import MakeAssets
+from tests.workers.words import run_stages
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +34,7 @@ def described(make_assets: MakeAssets) -> Callable[..., list[Asset]]:
     def make(*colours: Any) -> list[Asset]:
         made = make_assets(*colours)
         Asset.objects.filter(pk__in=[asset.pk for asset in made]).update(visibility="public")
-        run_all()
+        run_stages()
         return made
 
     return make
@@ -107,6 +108,6 @@ def test_neither_describing_again_nor_another_model_changes_it(described: Any, m
     say(mo, asset.pk, said)
     frame = asset.frames.get()
     frame.captions.all().delete()
-    run_all()
+    run_stages()
     record_unsafe([frame.pk], Scored("another", [0.99 if said == "safe" else 0.0]))
     assert found(search_text(None, "picture")) == ([asset.pk] if said == "safe" else [])

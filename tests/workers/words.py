@@ -24,6 +24,7 @@ from workers.tasks import upkeep
 
 
 def run_stages() -> None:
+    """Every stage once, in order, as their tasks do."""
     for stage in pipeline.STAGES:
         runner.drain(stages.lane_of(stage))
 
