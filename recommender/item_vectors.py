@@ -1,7 +1,7 @@
 """From an item's words to its vectors: long texts are split, each part is encoded, and the parts are pooled."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 
@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from numpy.typing import NDArray
 
 from recommender.models import Item, ItemPosition, ItemVector
-from search.active import ActiveEmbedder, active_embedders, active_model_id, spaces
+from search.active import ActiveEmbedder, active_embedders, active_models
 from search.embedders.base import Embedder
 from search.encoding import loaded
 from search.index.base import Vectors
@@ -61,26 +61,29 @@ def encoded(items: Sequence[Item], space: str, model: ActiveEmbedder) -> Vectors
     return np.stack([_pooled(known, share) for share in shares])
 
 
-def items_without_vectors() -> QuerySet[Item]:
-    """Items with words that lack a vector in a space, or whose words changed since."""
+def items_without_vectors(models: Mapping[str, str] | None = None) -> QuerySet[Item]:
+    """Items that lack a vector in a space, or whose words changed since. models: the id of each space's model; the
+    active ones where it is left out.
+    """
     lacking = Item.objects.none()
-    for space in spaces():
-        current = ItemVector.objects.filter(
-            item=OuterRef("pk"), space=space, model_id=active_model_id(space)
-        ).exclude(words_sha256=_OUTDATED)
+    for space, model_id in (active_models() if models is None else models).items():
+        current = ItemVector.objects.filter(item=OuterRef("pk"), space=space, model_id=model_id).exclude(
+            words_sha256=_OUTDATED
+        )
         lacking = lacking | Item.objects.filter(~Exists(current))
     return lacking
 
 
-def embed_items(item_ids: Iterable[int]) -> int:
+def embed_items(item_ids: Iterable[int], models: Mapping[str, ActiveEmbedder] | None = None) -> int:
     """Encodes these items and makes them findable; how many. Safe to repeat, and by two at once.
 
-    A switch of models meanwhile changes nothing of it: vectors go by the id of the model that made them.
+    models: those of some spaces, to be switched to; the active ones where it is left out. A switch meanwhile changes
+    nothing of it: vectors go by the id of the model that made them.
     """
     items = list(Item.objects.filter(pk__in=list(item_ids)))
     if not items:
         return 0
-    models = active_embedders()
+    models = active_embedders() if models is None else models
     vectors = {space: encoded(items, space, model) for space, model in models.items()}
     with transaction.atomic():
         position = _locked_position()

@@ -51,7 +51,12 @@ def all_models() -> list[tuple[SpaceModel, bool]]:
 
 def embedder_of(model: SpaceModel) -> Embedder:
     """Loaded in this process, beside the active one."""
-    return loaded(model.space, ActiveEmbedder(model.model_id, model.embedder, model.checkpoint))
+    return loaded(model.space, as_active(model))
+
+
+def as_active(model: SpaceModel) -> ActiveEmbedder:
+    """How it will be told when it is switched to."""
+    return ActiveEmbedder(model.model_id, model.embedder, model.checkpoint)
 
 
 def record_figures(model: SpaceModel, of_model: Mapping[str, Any], of_active: Mapping[str, Any]) -> None:

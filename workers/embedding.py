@@ -1,4 +1,4 @@
-"""A second model of a space: the frames of the library embedded by it, beside the vectors that searches read."""
+"""A second model of a space: the library and the items of sites embedded by it, beside the vectors that are in use."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,8 +11,9 @@ import search.embeddings
 import search.services
 from captioning.selectors import said_of
 from captioning.vision.frames import FrameBatch
-from core.errors import SightlineError
+from core.errors import Conflict, SightlineError
 from library.models import Frame
+from recommender import item_vectors
 from search import switching
 from search.models import SpaceModel
 from search.selectors import frames_without_embedding
@@ -20,10 +21,12 @@ from workers import rewording
 from workers.describe import decoded
 
 Progress = Callable[[int, int], None]
+_ITEMS_AT_ONCE = 64
 
 
 def embed_beside(model: SpaceModel, progress: Progress | None = None) -> dict[int, str]:
-    """Embeds all frames that lack a vector of this model, and numbers the vectors. Why it can't, by frame.
+    """Embeds all frames that lack a vector of this model, and numbers the vectors; then the items of sites, which would
+    be missing from related lists after a switch. Why it can't, by frame.
 
     It can be stopped and begun again at any time: what is embedded is not done twice. What something else was said of
     while it was looked at is looked at again.
@@ -35,7 +38,27 @@ def embed_beside(model: SpaceModel, progress: Progress | None = None) -> dict[in
             failed |= _embed(model, lacking[start : start + settings.DESCRIBE_BATCH_SIZE])
             if progress is not None:
                 progress(min(start + settings.DESCRIBE_BATCH_SIZE, len(lacking)), len(lacking))
+    _embed_items(model, progress)
     return failed
+
+
+def check_items(model: SpaceModel) -> None:
+    """Conflict where items of sites lack a vector of this model."""
+    if lacking := item_vectors.items_without_vectors({model.space: model.model_id}).count():
+        raise Conflict(
+            f"{lacking:,} items of sites have no vector of {model} yet: "
+            f"run `manage.py embedder embed {model.space} {model.model_id}`."
+        )
+
+
+def _embed_items(model: SpaceModel, progress: Progress | None) -> None:
+    without = item_vectors.items_without_vectors({model.space: model.model_id}).order_by("pk")
+    lacking = list(without.values_list("pk", flat=True))
+    for start in range(0, len(lacking), _ITEMS_AT_ONCE):
+        some = lacking[start : start + _ITEMS_AT_ONCE]
+        item_vectors.embed_items(some, {model.space: switching.as_active(model)})
+        if progress is not None:
+            progress(start + len(some), len(lacking))
 
 
 def _embed(model: SpaceModel, frame_ids: Sequence[int]) -> dict[int, str]:

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db.models import F, Value
+from django.db.models import Count, F, Value
 from django.db.models.functions import Concat, Length, Substr
 from numpy.typing import NDArray
 
 from captioning.vision.frames import FrameBatch
 from core.errors import Conflict, InvalidInput, NeedsForce, NotFound
 from library.models import Frame
+from recommender.item_vectors import items_without_vectors
+from recommender.models import ItemVector
 from search import encoding, switching
 from search.active import active_model_id
 from search.checking import check_index
@@ -25,8 +28,11 @@ from search.selectors import frames_without_embedding
 from search.services import index, rebuild_index, search_text
 from tests.fakes import FakeImageEmbedder
 from tests.pages.photos import describe_all
+from tests.recommender.asking import put
+from tests.recommender.sites import site
 from tests.workers.conftest import MakeFrames
-from workers.embedding import embed_beside
+from workers import pipeline
+from workers.embedding import check_items, embed_beside
 
 OTHER = "tests.workers.test_switching.Mirrored"
 
@@ -106,6 +112,26 @@ def test_a_model_is_embedded_judged_switched_to_and_back(library: list[Frame]) -
     assert (active_model_id("image"), nearest("red")) == ("fake-image", red)
     with pytest.raises(Conflict, match="Nothing was switched"):
         switching.roll_back("image")
+
+
+def test_items_of_sites_are_there_from_the_switch_on(
+    library: list[Frame], alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "wake_items", lambda: True)
+    put(site(alice), walk="A red walk", talk="A green talk")
+    model = switching.model_named("image", "mirrored")
+    judged()
+    told = "2 items of sites have no vector"
+    with pytest.raises(Conflict, match=told):
+        check_items(model)
+    with pytest.raises(CommandError, match=told):
+        call_command("embedder", "promote", "image", "mirrored")
+    assert embed_beside(model) == {}
+    made = dict(ItemVector.objects.filter(space="image").values_list("model_id").annotate(Count("pk")))
+    assert made == {"fake-image": 2, "mirrored": 2}
+    call_command("embedder", "promote", "image", "mirrored", verbosity=0)
+    assert active_model_id("image") == "mirrored"
+    assert not items_without_vectors().exists()
 
 
 def test_what_is_embedded_already_is_not_embedded_again(

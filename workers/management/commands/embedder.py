@@ -14,7 +14,7 @@ from search.active import spaces
 from search.index.base import Progress
 from search.models import SpaceModel, SpaceSwitch
 from workers import rewording
-from workers.embedding import embed_beside
+from workers.embedding import check_items, embed_beside
 
 
 class Command(BaseCommand):
@@ -96,6 +96,7 @@ def _evaluate(command: Command, options: dict[str, Any]) -> None:
 
 def _promote(command: Command, options: dict[str, Any]) -> None:
     """build the model's index and switch all searches to it at one moment"""
+    check_items(_model(options))
     with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
         switch = switching.promote(
             options["space"], options["model_id"], force=options["force"], progress=_shown_in(bar)
