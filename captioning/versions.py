@@ -99,8 +99,9 @@ def keep(model_id: str) -> None:
 
     NotFound where none is registered under that id. One that is not there any more is the promotion's to refuse.
     """
+    version = version_named(model_id)
     with suppress(ModelUnavailable):
-        _kept(version_named(model_id))
+        CaptionerVersion.objects.filter(pk=version.pk).update(folder=str(_kept(version)))
 
 
 def promote(model_id: str, *, user: AbstractBaseUser | None = None, force: bool = False) -> Promotion:

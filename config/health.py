@@ -14,7 +14,7 @@ from captioning.active import active_caption_model_id
 from core.errors import QueueUnavailable, SightlineError
 from search.services import active_model_id, index, spaces
 from workers.celery import app as celery_app
-from workers.pipeline import QUEUES
+from workers.pipeline import AWAITED_QUEUES, QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +77,18 @@ def _models() -> str:
 
 
 def _workers() -> str:
-    """Every queue needs a worker that answered lately: one whose machine is busy may miss a question."""
+    """Each queue needs a worker that answered lately: one whose machine is busy may miss a question.
+
+    Where nobody reads texts, runs jobs or errands, that is said, and pages are served all the same.
+    """
     if cache.add("workers-asked", value=True, timeout=_ASK_EVERY_S):
         for queue in _served_queues():
             cache.set(f"queue-served-{queue}", value=True, timeout=_REMEMBER_S)
-    served = {queue for queue in QUEUES if cache.get(f"queue-served-{queue}")}
-    if missing := set(QUEUES) - served:
-        raise QueueUnavailable(f"No worker serves {', '.join(sorted(missing))}.")
-    return ", ".join(sorted(served))
+    missing = [queue for queue in QUEUES if not cache.get(f"queue-served-{queue}")]
+    told = f"No worker serves {', '.join(missing)}." if missing else "every queue is served"
+    if set(missing) & set(AWAITED_QUEUES):
+        raise QueueUnavailable(told)
+    return told
 
 
 def _served_queues() -> set[str]:

@@ -1,6 +1,4 @@
-"""What every door asks of what a request names."""
-
-import unicodedata
+"""What doors ask of the names in a request."""
 
 from django.http import HttpRequest
 from ninja import Schema
@@ -8,11 +6,6 @@ from ninja import Schema
 from core.errors import InvalidInput
 
 _NAME_MAX_CHARS = 40
-
-
-def has_control(text: str) -> bool:
-    """Control characters, and halves of characters that no database takes."""
-    return any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text)
 
 
 def refuse_unknown(request: HttpRequest, asked: type[Schema] | None = None) -> None:

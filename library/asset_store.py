@@ -153,9 +153,10 @@ def delete_asset(asset: Asset) -> None:
 
 
 def delete_account(owner: User) -> None:
-    """Removes a person with all that is theirs. The photos go first, one by one: what is stopped can be begun again."""
-    for asset in Asset.objects.filter(owner=owner).order_by("pk").iterator():
-        delete_asset(asset)
+    """Removes a person with all that is theirs. Photos go first and one by one: what is stopped can be begun again."""
+    for pk in list(Asset.objects.filter(owner=owner).order_by("pk").values_list("pk", flat=True)):
+        for asset in Asset.objects.filter(pk=pk):  # none where it was deleted meanwhile
+            delete_asset(asset)
     owner.delete()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
+from core.texts import has_control
 from library.media.metadata import Metadata
 from library.models import Asset
 
@@ -91,8 +92,7 @@ def checked_line(field: str, text: str, max_chars: int, allowed: str = "") -> st
     text = unicodedata.normalize("NFC", text).strip()
     if len(text) > max_chars:
         raise InvalidInput(f"{field} must be at most {max_chars} characters, not {len(text)}.", field=field)
-    # Cs are halves of characters (surrogates), which no database can store.
-    if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in allowed for char in text):
+    if has_control(text, but=allowed):
         raise InvalidInput(f"{field} must not contain control characters.", field=field)
     return text
 

@@ -11,7 +11,7 @@ from captioning.models import Caption
 from captioning.selectors import caption_of
 from core.errors import NotFound
 from core.outbound import parts_of_address
-from core.requests import has_control
+from core.texts import has_control
 from library.models import Asset
 from recommender.models import Item, Site
 from recommender.pictures import picture_for

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from core.errors import InvalidInput
-from core.requests import has_control
+from core.texts import has_control
 from recommender import recommendation_ids
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.errors import NotFound
-from core.requests import has_control
+from core.texts import has_control
 from library.models import Asset
 from library.selectors import offered_to_all
 from recommender.models import Item, Site

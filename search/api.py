@@ -10,7 +10,8 @@ from pydantic import AfterValidator, StringConstraints
 
 from core.errors import InvalidInput
 from core.moments import Moment
-from core.requests import has_control, refuse_unknown
+from core.requests import refuse_unknown
+from core.texts import has_control
 from library.access import Anyone, Scope, require_scope, viewer_of
 from library.models import ApiKey, Asset
 from library.selectors import AssetFilters, asset_for

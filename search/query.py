@@ -1,7 +1,7 @@
 """What is asked beside the query itself, checked. Plain Python, so that pages, API and commands refuse the same."""
 
 from core.errors import InvalidInput
-from core.requests import has_control
+from core.texts import has_control
 
 MAX_LIMIT = 100
 MAX_WEIGHT = 4.0

@@ -22,6 +22,7 @@ from search.selectors import frames_without_embedding
 
 #: The figure that a new model may not make worse.
 _JUDGED_BY = "r10"
+_BUILT_AT_MOST = 3
 
 
 def register(space: str, embedder: str, checkpoint: str = "") -> SpaceModel:
@@ -98,9 +99,11 @@ def roll_back(space: str, progress: Progress | None = None) -> SpaceSwitch:
     What was uploaded since lacks its vectors, and the workers describe it again. Conflict where there was no switch.
     """
     model = _model_before(space)
-    if _lacks_what_is_sealed(model):
+    for _ in range(_BUILT_AT_MOST):
+        if not _lacks_what_is_sealed(model):
+            break
         embedder_of(model)
-        build_for(space, model.model_id, progress)
+        build_for(space, model.model_id, progress)  # while which another sentence may be rejected
     with transaction.atomic():
         if _model_before(space, locked=True) != model:
             raise Conflict(f"Somebody switched {space} meanwhile.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Model
 
 from core.errors import ModelUnavailable
@@ -111,6 +112,8 @@ def _in_rounds(
 def _settled(one: T, answer: Future[R], settle: Callable[[R], None], fail: Callable[[T], None]) -> None:
     try:
         settle(answer.result())
+    except SoftTimeLimitExceeded:  # nobody's fault: the task is to end
+        raise
     except Exception:
         _log.exception("Unforeseen, over %s %s", type(one).__name__, one.pk)
         _failed(one, fail)

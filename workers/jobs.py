@@ -18,8 +18,9 @@ from workers.models import Job
 
 MAX_DELIVERIES = 3
 _PROGRESS_EVERY_S = 0.5
-#: A job may be silent while it verifies, but for no longer.
-_SILENCE = timedelta(hours=1)
+#: So long a job may be silent, as one that trains cells or verifies is, where nobody here can tell whether its worker
+#: lives.
+_SILENCE = timedelta(hours=6)
 #: Other jobs are few, and somebody asked for them: they stay.
 _LEARNING_KEPT = timedelta(days=30)
 
@@ -53,7 +54,8 @@ def release_orphans(dead: Collection[str]) -> int:
     silent = Q(heartbeat_at__lt=timezone.now() - _SILENCE)
     with transaction.atomic():
         held = Job.objects.select_for_update(skip_locked=True).filter(state=State.RUNNING).exclude(worker="")
-        orphans = list(held.filter(Q(worker__in=dead) | silent))
+        suspects = held.filter(Q(worker__in=dead) | silent)
+        orphans = [job for job in suspects if job.worker in dead or not liveness.lives(job.worker)]
         for job in orphans:
             if job.deliveries >= MAX_DELIVERIES:
                 error = f"{job.deliveries} workers died over it."

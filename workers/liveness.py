@@ -43,6 +43,12 @@ def dead_workers() -> set[str]:
     return {path.name for path in _folder().glob("[!.]*") if _is_free(path)}
 
 
+def lives(name: str) -> bool:
+    """Whether a process that works here holds this name; False also of one that works elsewhere."""
+    path = _folder() / name
+    return path.exists() and not _is_free(path)
+
+
 def forget(names: Iterable[str]) -> None:
     """Drop the files of dead workers, once their claims are released."""
     for name in names:

@@ -66,8 +66,10 @@ RUN_JOBS_TASK = "workers.run_jobs"
 ITEMS_TASK, ITEMS_QUEUE = "workers.items", "gpu"
 ERRANDS_TASK, ERRANDS_QUEUE = "workers.errands", "errands"
 
-#: Every queue that some worker has to serve; `interactive` also answers searches by image and captions on demand.
-QUEUES: tuple[str, ...] = ("cpu", "gpu", "interactive", "index", "enrich", JOBS_QUEUE, ERRANDS_QUEUE)
+#: The queues that people wait for: `interactive` also answers searches by image and captions on demand.
+AWAITED_QUEUES: tuple[str, ...] = ("cpu", "gpu", "interactive", "index")
+#: Every queue that some worker has to serve.
+QUEUES: tuple[str, ...] = (*AWAITED_QUEUES, "enrich", JOBS_QUEUE, ERRANDS_QUEUE)
 #: So many uploads a minute of one owner overtake bulk imports; the rest of a flood waits its turn.
 EXPRESS_PER_MINUTE = 12
 

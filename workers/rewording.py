@@ -119,8 +119,13 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
     """In one transaction: the words go, and what is left, or nothing, has its vector."""
     embedder = search.services.embedder(CAPTION_SPACE)
     going = set(captions_to_wipe(frame_ids, model_id).values_list("pk", flat=True))
-    left = said_of(frame_ids, without=going)
-    vectors = dict(zip(left, _embedded(embedder, list(left.values())), strict=True))
+    before = said_of(frame_ids)
+    left = {
+        frame_id: said
+        for frame_id, said in said_of(frame_ids, without=going).items()
+        if said != before[frame_id]
+    }
+    vectors = dict(zip(left, _embedded(embedder, list(left.values())), strict=True)) if left else {}
     with transaction.atomic():
         lock(frame_ids)
         before = said_of(frame_ids)
@@ -128,7 +133,7 @@ def _wipe(frame_ids: Sequence[int], model_id: str) -> int:
         now = said_of(frame_ids)
         changed = [frame_id for frame_id in before if now[frame_id] != before[frame_id]]
         # Of these somebody wrote or decided between the two looks: few enough to be embedded under the lock.
-        otherwise = [frame_id for frame_id in changed if now[frame_id] != left[frame_id]]
+        otherwise = [frame_id for frame_id in changed if now[frame_id] != left.get(frame_id)]
         if otherwise:
             anew = _embedded(embedder, [now[frame_id] for frame_id in otherwise])
             vectors |= dict(zip(otherwise, anew, strict=True))

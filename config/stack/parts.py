@@ -28,8 +28,9 @@ def parts(*, host: str, port: int, var_dir: Path) -> list[Part]:
         # Pictures sent as queries must not wait for a batch of an import to end.
         Part("worker-interactive", _worker("interactive"), _threads(1)),
         Part("worker-cpu", _worker("cpu"), _threads(1)),
-        # Neither an hour's rebuild nor a slow site on the network keeps a photo, or the other of both, waiting.
-        Part("worker-jobs", _worker("jobs", "errands", processes=2), _threads(1)),
+        # Neither a rebuild of hours nor a slow site on the network keeps a photo waiting. A process each for a job, the
+        # work of the night, and errands.
+        Part("worker-jobs", _worker("jobs", "errands", processes=3), _threads(1)),
         Part("worker-index", _worker("index"), _threads(1)),
         Part("beat", [*_celery(), "beat", "--schedule", str(var_dir / "celerybeat-schedule"), "--pidfile="]),
     ]

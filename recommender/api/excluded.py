@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
-from core.requests import has_control
+from core.texts import has_control
 from recommender.api.related_questions import EXCLUDED_MAX, Named
 from recommender.models import Item, Site
 from recommender.related_things import Ref
@@ -12,15 +12,15 @@ _ITEM, _ASSET = "item:", "asset:"
 _ID_DIGITS_MAX = 19
 
 
-def listed(site: Site | None, text: str, *, bare_assets: bool) -> frozenset[Ref]:
+def of_list(site: Site | None, text: str, *, bare_assets: bool) -> frozenset[Ref]:
     """Of one value with commas between the names. InvalidInput for too many, and for what is no photo's id."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if len(names) > EXCLUDED_MAX:
         raise InvalidInput(f"exclude names at most {EXCLUDED_MAX}.", field="exclude")
-    return named(site, names, bare_assets=bare_assets)
+    return of_names(site, names, bare_assets=bare_assets)
 
 
-def named(site: Site | None, names: Iterable[str], *, bare_assets: bool = False) -> frozenset[Ref]:
+def of_names(site: Site | None, names: Iterable[str], *, bare_assets: bool = False) -> frozenset[Ref]:
     """Of one name each. Items that the site does not have are left out. InvalidInput for what is no photo's id."""
     bare = _ASSET if bare_assets else _ITEM
     whole = [name if name.startswith((_ITEM, _ASSET)) else bare + name for name in names]
@@ -30,10 +30,10 @@ def named(site: Site | None, names: Iterable[str], *, bare_assets: bool = False)
     return photos | _items(site, [name.removeprefix(_ITEM) for name in whole if name.startswith(_ITEM)])
 
 
-def told(site: Site | None, told: Sequence[Named]) -> frozenset[Ref]:
+def of_question(site: Site | None, given: Sequence[Named]) -> frozenset[Ref]:
     """Of a question in JSON."""
-    assets = frozenset(Ref(False, one.asset) for one in told if one.asset is not None)
-    return assets | _items(site, [one.item for one in told if one.item is not None])
+    assets = frozenset(Ref(False, one.asset) for one in given if one.asset is not None)
+    return assets | _items(site, [one.item for one in given if one.item is not None])
 
 
 def _number(text: str) -> int:

@@ -81,7 +81,7 @@ def recommendations(request: HttpRequest, asked: Query[RecommendationQuery]) -> 
             limit=asked.limit,
             scenario=asked.scenario,
             about=_about(site, asked),
-            exclude=frozenset(Subject(*ref).code for ref in excluded.named(site, asked.exclude)),
+            exclude=frozenset(Subject(*ref).code for ref in excluded.of_names(site, asked.exclude)),
         ),
     )
     assets = [_asset_of(one.row) for one in answer.results]

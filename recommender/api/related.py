@@ -92,7 +92,7 @@ def of_question(request: HttpRequest) -> dict[str, Any]:
         *_candidates(request, site, question.kind),
         limit=question.limit,
         filters=question.filters.as_filters(),
-        exclude=excluded.told(site, question.exclude),
+        exclude=excluded.of_question(site, question.exclude),
         shown=things,
         diversity=_diversity(question.diversity, site),
     )
@@ -112,7 +112,7 @@ def _beside(
         *_candidates(request, site, kind),
         limit=asked.limit,
         filters=asked.as_filters(),
-        exclude=excluded.listed(site, asked.exclude, bare_assets=kind == ASSET),
+        exclude=excluded.of_list(site, asked.exclude, bare_assets=kind == ASSET),
         shown=[seed],
         diversity=_diversity(asked.diversity, site),
     )

@@ -9,7 +9,7 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidInput
-from core.requests import has_control
+from core.texts import has_control
 from library.transient import decode_transient
 from recommender.filters import Filters
 from recommender.item_content import LANGUAGE

@@ -1,10 +1,10 @@
 """From what a person typed to a typed query, or to an error that points at the token."""
 
 import difflib
-import unicodedata
 from dataclasses import dataclass, field
 
 from core.errors import InvalidQuery
+from core.texts import has_control
 from search.language.operators import ALIASES, OPERATORS, PHRASE, WORD, words
 from search.language.tokens import Token, tokens
 
@@ -119,8 +119,7 @@ def _check(text: str) -> None:
     inside = text.strip(" \t\r\n\u00a0\u3000")
     start = text.find(inside)
     for at, sign in enumerate(inside, start=start):
-        # Cs are halves of characters, which no database takes.
-        if unicodedata.category(sign) in {"Cc", "Cs"}:
+        if has_control(sign):
             raise InvalidQuery(
                 "The query holds control characters; use plain text on one line.",
                 start=at,

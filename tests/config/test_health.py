@@ -43,6 +43,11 @@ def test_a_queue_that_nobody_serves_is_not_ready(
     parts = client.get("/readyz").json()["parts"]
     assert [name for name, part in parts.items() if not part["ok"]] == ["workers"]
     assert parts["workers"]["note"] == "No worker serves interactive."
+    cache.clear()
+    monkeypatch.setattr(health, "_served_queues", lambda: {*QUEUES} - {"jobs", "enrich"})
+    answer = client.get("/readyz")
+    assert answer.status_code == 200, "pages need neither"
+    assert answer.json()["parts"]["workers"]["note"] == "No worker serves enrich, jobs."
     cache.delete("workers-asked")
     monkeypatch.setattr(health, "_served_queues", lambda: {"interactive"})
     assert client.get("/readyz").status_code == 200, "those that answered a moment ago still count"

@@ -60,7 +60,7 @@ def test_staff_delete_photos_that_people_have_decided_of(alice: User, carol: Use
     client = signed_in(carol)
     page = client.get(f"{ASSETS}{asset.pk}/delete/").content.decode()
     assert "Frames: 1" in page
-    assert "lack" not in page
+    assert "have permission" not in page
     client.post(f"{ASSETS}{asset.pk}/delete/", {"post": "yes"})
     assert not Asset.objects.exists()
     assert not ReviewDecision.objects.exists()

@@ -78,6 +78,11 @@ TELLING = {
     "exif behind the pixels": chunks(b"eXIf", last=True),
     "the hour of a change": chunks(b"tIME"),
     "what follows the end": picture("PNG") + SECRET,
+    "what follows the end of a jpeg": picture() + SECRET,
+    "a picture behind the picture": picture() + picture(exif=exif_of({0x010E: SECRET.decode()})),
+    "a comment behind the pixels": picture()[:-2] + b"\xff\xfe\0\x17" + SECRET + b"\xff\xd9",
+    "no end at all": picture()[:-2],
+    "words between two segments": picture()[:20] + SECRET + picture()[20:],
 }
 
 

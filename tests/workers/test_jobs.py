@@ -17,7 +17,7 @@ from tests.recommender.shop import did, put
 from tests.recommender.sites import site
 from tests.workers.conftest import MakeAssets
 from tests.workers.words import run_stages
-from workers import jobs, pipeline, runner, stages
+from workers import jobs, liveness, pipeline, runner, stages
 from workers.models import Job, StageRun
 from workers.tasks import upkeep
 
@@ -102,6 +102,14 @@ def test_a_job_that_is_silent_for_longer_than_it_may_run_is_resumed(db: None) ->
     assert jobs.release_orphans(set()) == 1
     job.refresh_from_db()
     assert job.state == "waiting"
+
+
+def test_a_job_whose_worker_lives_here_may_be_silent(db: None) -> None:
+    """Training and verifying millions of vectors takes longer than any silence that would tell a death."""
+    pipeline.start_job("rebuild_index")
+    long_ago = timezone.now() - jobs._SILENCE - timedelta(seconds=1)
+    Job.objects.update(state="running", worker=liveness.own_name(), deliveries=1, heartbeat_at=long_ago)
+    assert jobs.release_orphans(set()) == 0
 
 
 def test_one_job_at_a_time(db: None) -> None:

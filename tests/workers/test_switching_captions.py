@@ -51,6 +51,7 @@ def test_what_was_rejected_since_it_was_embedded_stays_so_after_the_switch_and_t
     decided(alice, to_review(blue), "reject")
     switching.roll_back("caption")
     assert not near(blue, "a blue picture"), "though nothing was described since"
+    assert near(green, "a green picture")
     assert [frame.pk for frame in frames_without_embedding("caption", "fake-caption")] == [blue.pk]
     run_stages()
     assert not near(blue, "a blue picture")

@@ -1,5 +1,7 @@
 """What items of sites wait for. What there is to do is asked of the rows, so a task may be lost, late or twice."""
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from workers import errands, messages, pipeline
 from workers.celery import app
 
@@ -17,6 +19,9 @@ def run_errands() -> int:
     messages.begun(pipeline.ERRANDS_TASK)
     try:
         fetched = errands.fetch_pictures()
-    finally:  # whatever became of pictures: sites are told what they wait for
-        called = errands.call_webhooks()
-    return fetched + called
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:  # sites are told what they wait for, whatever became of pictures
+        errands.call_webhooks()
+        raise
+    return fetched + errands.call_webhooks()
