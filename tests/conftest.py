@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database-only",
         action="store_true",
-        help="Only tests that touch the database (for another DATABASE_URL), but those that wait for real models",
+        help="Only tests that touch the database (for another DATABASE_URL), but those of models and pages",
     )
 
 
@@ -40,9 +40,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _touches_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
     if item.get_closest_marker("models"):  # minutes of arithmetic, which is the same over every database
         return False
-    fixtures = set(getattr(item, "fixturenames", ()))
+    if (
+        item.get_closest_marker("browser") and "stack" not in fixtures
+    ):  # minutes of pages, whose views are tested, too
+        return False
     return item.get_closest_marker("django_db") is not None or bool(fixtures & _DATABASE_FIXTURES)
 
 
