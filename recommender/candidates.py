@@ -10,7 +10,8 @@ from core.ids import Prepared, any_of
 from library.models import Asset
 from recommender.item_index import item_index
 from recommender.models import Item
-from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Ref, Thing, things_of
+from recommender.refs import Ref
+from recommender.related_things import ASSET_FIELDS, LOOKS, SENTENCES, Thing, things_of
 from recommender.scoring.relatedness import Vector, query_vector
 from recommender.wish import Wish
 from search.active import active_models

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from library.models import Frame
 from recommender.item_index import item_index
 from recommender.models import Item
-from recommender.visitor_selectors import Subject
+from recommender.refs import Ref
 from search.active import active_model_id
 from search.index.base import EVERYTHING
 from search.indexing import index
@@ -18,37 +18,37 @@ from search.models import Embedding
 SPACE = "caption"
 
 
-def content_of(subjects: Sequence[Subject]) -> NDArray[np.float32]:
+def content_of(subjects: Sequence[Ref]) -> NDArray[np.float32]:
     """(N, D), unit length; zeros where nothing is known yet. An item without words counts by its picture's caption."""
-    items = [one.pk for one in subjects if one.item]
+    items = [one.pk for one in subjects if one.is_item]
     of_items = dict(item_index(SPACE).vectors(items))
     pictures = dict(
         Item.objects.filter(pk__in=[pk for pk in items if not _known(of_items.get(pk))])
         .exclude(asset=None)
         .values_list("pk", "asset_id")
     )
-    of_assets = _of_assets([*pictures.values(), *(one.pk for one in subjects if not one.item)])
+    of_assets = _of_assets([*pictures.values(), *(one.pk for one in subjects if not one.is_item)])
     rows = np.zeros((len(subjects), _dimension(of_items, of_assets)), dtype=np.float32)
     for at, one in enumerate(subjects):
-        vector = of_items.get(one.pk) if one.item else of_assets.get(one.pk)
-        if one.item and not _known(vector):
+        vector = of_items.get(one.pk) if one.is_item else of_assets.get(one.pk)
+        if one.is_item and not _known(vector):
             vector = of_assets.get(pictures.get(one.pk, 0))
         if vector is not None:
             rows[at] = vector
     return rows
 
 
-def items_near(vector: NDArray[np.float32], site_id: int, count: int) -> list[Subject]:
+def items_near(vector: NDArray[np.float32], site_id: int, count: int) -> list[Ref]:
     """Items of a site, the nearest first."""
-    return [Subject(True, int(pk)) for pk in item_index(SPACE).search(vector, site_id, count).frame_ids]
+    return [Ref(True, int(pk)) for pk in item_index(SPACE).search(vector, site_id, count).frame_ids]
 
 
-def assets_near(vector: NDArray[np.float32], count: int) -> list[Subject]:
+def assets_near(vector: NDArray[np.float32], count: int) -> list[Ref]:
     """Photos of anybody, the nearest first: who may see them is asked later."""
     frames = index(SPACE).search(vector, count, EVERYTHING).frame_ids.tolist()
     asset_of = dict(Frame.objects.filter(pk__in=frames).values_list("pk", "asset_id"))
     found = dict.fromkeys(asset_of[frame] for frame in frames if frame in asset_of)
-    return [Subject(False, pk) for pk in found]
+    return [Ref(False, pk) for pk in found]
 
 
 def _of_assets(asset_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:

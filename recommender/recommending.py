@@ -18,12 +18,13 @@ from recommender.content import assets_near, content_of, items_near
 from recommender.learned_behaviour import Learned, learned_of
 from recommender.models import Item, Site
 from recommender.recommendation_ids import Recommendation
+from recommender.refs import Ref
 from recommender.rules import Rules, rules_in_force
 from recommender.scoring import personal
 from recommender.scoring.diversity import diversified
 from recommender.scoring.profile import Interests, interests
 from recommender.site_selectors import assets_shown_by, shown_items
-from recommender.visitor_selectors import History, Subject, history_of
+from recommender.visitor_selectors import History, history_of
 from recommender.visitor_signals import fitting, signals_of, together
 
 KINDS = ("item", "asset", "any")
@@ -51,7 +52,7 @@ class Wanted:
     kind: str = "item"
     limit: int = 10
     scenario: str = ""
-    about: Subject | None = None
+    about: Ref | None = None
     exclude: frozenset[int] = frozenset()
 
 
@@ -59,7 +60,7 @@ class Wanted:
 class Recommended:
     """One thing, why it stands there, and what each signal added to its score."""
 
-    subject: Subject
+    ref: Ref
     score: float
     reason: str
     why: Mapping[str, float]
@@ -103,17 +104,17 @@ def recommend(site: Site, wanted: Wanted, now: datetime | None = None) -> Answer
     subjects = _candidates(site, wanted, history, learned, liked, rules)
     rows = _rows(site, wanted, subjects, now)
     wishes = rules.wishes(row for row in rows.values() if isinstance(row, Item))
-    subjects = [one for one in subjects if one in rows and not (one.item and one.pk in wishes.hidden)]
+    subjects = [one for one in subjects if one in rows and not (one.is_item and one.pk in wishes.hidden)]
     known = signals_of(subjects, history, learned, liked)
     scores = personal.blended(known, len(subjects), tuning.weights)
-    scores = wishes.lifted(scores, [one.pk if one.item else None for one in subjects])
+    scores = wishes.lifted(scores, [one.pk if one.is_item else None for one in subjects])
     order = _ordered(scores, subjects, wanted, tuning)
     explored = _explored(order, subjects, learned, wanted, tuning, now)
     results = [
         _told(subjects[at], at, float(scores[at]), known, tuning.weights, rows, new=at in explored)
         for at in _with_explored(order, explored, wanted.limit)
     ]
-    about = f"{'item' if wanted.about.item else 'asset'}:{wanted.about.pk}" if wanted.about else ""
+    about = str(wanted.about or "")
     made = Recommendation(site.pk, "recommendations", wanted.scenario, about, tuning.arm)
     return Answer(recommendation_ids.written(made), results, _based_on(known), tuning.variant)
 
@@ -153,16 +154,16 @@ def _history(site: Site, wanted: Wanted, now: datetime) -> History:
 
 
 def _interests(history: History) -> Interests:
-    vectors = content_of([Subject.of_code(code) for code in history.codes.tolist()])
+    vectors = content_of([Ref.of_code(code) for code in history.codes.tolist()])
     known = vectors.any(axis=1) if vectors.size else np.zeros(len(vectors), dtype=bool)
     return interests(vectors[known], history.strengths[known], history.ages_s[known])
 
 
 def _candidates(
     site: Site, wanted: Wanted, history: History, learned: Learned, liked: Interests, rules: Rules
-) -> list[Subject]:
+) -> list[Ref]:
     """Of each source the best, each once: near an interest, gone with what was done, popular, new, and boosted."""
-    found: dict[Subject, None] = {}
+    found: dict[Ref, None] = {}
     for vector in liked.vectors:
         if wanted.kind != "asset":
             found |= dict.fromkeys(items_near(vector, site.pk, _NEAR))
@@ -170,35 +171,35 @@ def _candidates(
             found |= dict.fromkeys(assets_near(vector, _NEAR))
     for scores in (learned.popularity, together(history, learned), fitting(history, learned)):
         best = np.argsort(-scores, kind="stable")[:_POPULAR]
-        found |= dict.fromkeys(Subject.of_code(code) for code in learned.codes[best].tolist())
+        found |= dict.fromkeys(Ref.of_code(code) for code in learned.codes[best].tolist())
     if wanted.kind != "asset":
         newest = shown_items(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
         boosted = shown_items(site).filter(external_id__in=rules.boosted_ids).values_list("pk", flat=True)
-        found |= dict.fromkeys(Subject(True, pk) for pk in [*newest, *boosted])
+        found |= dict.fromkeys(Ref(True, pk) for pk in [*newest, *boosted])
     if wanted.kind != "item":
         photos = assets_shown_by(site).order_by("-pk").values_list("pk", flat=True)[:_NEWEST]
-        found |= dict.fromkeys(Subject(False, pk) for pk in photos)
+        found |= dict.fromkeys(Ref(False, pk) for pk in photos)
     unwanted = history.spent | wanted.exclude
     kinds = {"item": (True,), "asset": (False,), "any": (True, False)}[wanted.kind]
-    return [one for one in found if one.code not in unwanted and one.item in kinds]
+    return [one for one in found if one.code not in unwanted and one.is_item in kinds]
 
 
-def _rows(
-    site: Site, wanted: Wanted, subjects: Sequence[Subject], now: datetime
-) -> dict[Subject, Item | Asset]:
+def _rows(site: Site, wanted: Wanted, subjects: Sequence[Ref], now: datetime) -> dict[Ref, Item | Asset]:
     """Of the candidates those that the site may show now, with their rows."""
     items = (
-        shown_items(site, now).select_related("asset").filter(pk__in=[one.pk for one in subjects if one.item])
+        shown_items(site, now)
+        .select_related("asset")
+        .filter(pk__in=[one.pk for one in subjects if one.is_item])
     )
-    rows: dict[Subject, Item | Asset] = {Subject(True, item.pk): item for item in items}
-    photos = [one.pk for one in subjects if not one.item]
+    rows: dict[Ref, Item | Asset] = {Ref(True, item.pk): item for item in items}
+    photos = [one.pk for one in subjects if not one.is_item]
     if photos:
-        rows |= {Subject(False, asset.pk): asset for asset in assets_shown_by(site).filter(pk__in=photos)}
+        rows |= {Ref(False, asset.pk): asset for asset in assets_shown_by(site).filter(pk__in=photos)}
     return rows
 
 
 def _ordered(
-    scores: NDArray[np.float32], subjects: Sequence[Subject], wanted: Wanted, tuning: _Tuning
+    scores: NDArray[np.float32], subjects: Sequence[Ref], wanted: Wanted, tuning: _Tuning
 ) -> list[int]:
     """Positions of the list, the best first, with the variety that is wished for; and some more behind it."""
     if not len(scores):
@@ -211,7 +212,7 @@ def _ordered(
 
 def _explored(
     order: Sequence[int],
-    subjects: Sequence[Subject],
+    subjects: Sequence[Ref],
     learned: Learned,
     wanted: Wanted,
     tuning: _Tuning,
@@ -235,12 +236,12 @@ def _with_explored(order: Sequence[int], explored: Sequence[int], limit: int) ->
 
 
 def _told(
-    subject: Subject,
+    ref: Ref,
     at: int,
     score: float,
     known: Mapping[str, NDArray[np.float32]],
     weights: Mapping[str, float],
-    rows: Mapping[Subject, Any],
+    rows: Mapping[Ref, Any],
     *,
     new: bool,
 ) -> Recommended:
@@ -250,7 +251,7 @@ def _told(
     }
     strongest = max(why, key=lambda name: why[name], default="")
     reason = EXPLORED if new or not strongest or why[strongest] <= 0 else _REASONS[strongest]
-    return Recommended(subject, round(score, 4), reason, why, rows[subject])
+    return Recommended(ref, round(score, 4), reason, why, rows[ref])
 
 
 def _based_on(known: Mapping[str, NDArray[np.float32]]) -> list[str]:

@@ -14,7 +14,8 @@ import numpy as np
 from library.models import Asset
 from recommender.candidates import WIDENING, things_near, told_items
 from recommender.models import Item
-from recommender.related_things import Ref, Thing, things_of
+from recommender.refs import Ref
+from recommender.related_things import Thing, things_of
 from recommender.rules import Rules, Wishes, rules_in_force
 from recommender.scoring.copies import without_near_copies
 from recommender.scoring.diversity import diversified

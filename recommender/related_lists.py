@@ -11,8 +11,9 @@ from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
 from recommender.models import Site
 from recommender.recommendation_ids import Recommendation
+from recommender.refs import Ref
 from recommender.related import Suggestion, suggestions
-from recommender.related_things import Ref, named_things
+from recommender.related_things import named_things
 from recommender.scoring.relatedness import ASPECTS
 from recommender.wish import Wish
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from library.models import Asset, AssetTag, Frame
 from recommender.item_index import item_index
 from recommender.item_vectors import encoded
 from recommender.models import Item
+from recommender.refs import Ref
 from recommender.scoring.copies import Trait
 from recommender.scoring.relatedness import Known, Vector
 from recommender.scoring.words import stems
@@ -22,16 +22,6 @@ from search.keywords.words import STOP_WORDS, words_of
 from search.models import Embedding
 
 LOOKS, SENTENCES = "image", "caption"
-
-
-class Ref(NamedTuple):
-    """Which thing: an item or an asset, by primary key."""
-
-    is_item: bool
-    pk: int
-
-    def __str__(self) -> str:
-        return f"{'item' if self.is_item else 'asset'}:{self.pk}"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from django.db.models import Count, Max, Q, QuerySet
 from numpy.typing import NDArray
 
 from recommender.models import Interaction, Site
+from recommender.refs import Ref
 
 Kind = Interaction.Kind
 #: How much each kind of action says of what a visitor likes, as a click says 1.
@@ -26,22 +27,6 @@ _REMEMBERED = 500
 _TIRED_OF = 8
 #: Who is done with more is no person; of them the latest are not shown again.
 _SPENT_MAX = 10_000
-
-
-class Subject(NamedTuple):
-    """What can be recommended: an item or a photo, by primary key."""
-
-    item: bool
-    pk: int
-
-    @property
-    def code(self) -> int:
-        """One number for either, for arrays: items above zero, photos below."""
-        return self.pk if self.item else -self.pk
-
-    @classmethod
-    def of_code(cls, code: int) -> "Subject":
-        return cls(code > 0, abs(code))
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ def history_of(site: Site, visitor: str, now: datetime) -> History:
     """
     done = Interaction.objects.filter(site=site, visitor=visitor)
     spent = {_code(item_id, asset_id): bool(dismissed) for item_id, asset_id, dismissed in _spent(done)}
-    liked = _liked(done, [Subject.of_code(code) for code, dismissed in spent.items() if dismissed])
+    liked = _liked(done, [Ref.of_code(code) for code, dismissed in spent.items() if dismissed])
     rows = liked.values_list("item_id", "asset_id", "kind", "at") if spent else []
     return History(
         np.array([_code(item_id, asset_id) for item_id, asset_id, _, _ in rows], dtype=np.int64),
@@ -87,12 +72,12 @@ def _spent(done: QuerySet[Interaction]) -> QuerySet[Interaction, Any]:
     return spent.values_list("item_id", "asset_id", "dismissed")[:_SPENT_MAX]
 
 
-def _liked(done: QuerySet[Interaction], dismissed: Sequence[Subject]) -> QuerySet[Interaction]:
+def _liked(done: QuerySet[Interaction], dismissed: Sequence[Ref]) -> QuerySet[Interaction]:
     """The last actions that say what a visitor likes, newest first, but for what they dismissed at any time."""
     liked = done.filter(kind__in=list(STRENGTHS))
-    if items := [one.pk for one in dismissed if one.item]:
+    if items := [one.pk for one in dismissed if one.is_item]:
         liked = liked.exclude(item_id__in=items)
-    if assets := [one.pk for one in dismissed if not one.item]:
+    if assets := [one.pk for one in dismissed if not one.is_item]:
         liked = liked.exclude(asset_id__in=assets)
     return liked.order_by("-at", "-pk")[:_REMEMBERED]
 

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from recommender.content import content_of
 from recommender.learned_behaviour import Learned
+from recommender.refs import Ref
 from recommender.scoring import personal
 from recommender.scoring.factors import taste
 from recommender.scoring.popularity import decay
 from recommender.scoring.profile import MEMORY_S, Interests
-from recommender.visitor_selectors import History, Subject
+from recommender.visitor_selectors import History
 
 
 def signals_of(
-    subjects: Sequence[Subject], history: History, learned: Learned, liked: Interests
+    subjects: Sequence[Ref], history: History, learned: Learned, liked: Interests
 ) -> dict[str, NDArray[np.float32]]:
     """Each signal of each candidate, (N,): see `scoring.personal.signals`."""
     at = learned.rows_of(np.array([one.code for one in subjects], dtype=np.int64))

@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from library.models import Asset
 from recommender.filters import NO_FILTERS, Filters
 from recommender.models import Item, Site
-from recommender.related_things import Ref, Thing
+from recommender.refs import Ref
+from recommender.related_things import Thing
 from recommender.scoring.relatedness import Example
 from recommender.site_selectors import shown_items
 

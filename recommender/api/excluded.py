@@ -6,7 +6,7 @@ from core.errors import InvalidInput
 from core.texts import has_control
 from recommender.api.related_questions import EXCLUDED_MAX, Named
 from recommender.models import Item, Site
-from recommender.related_things import Ref
+from recommender.refs import Ref
 
 _ITEM, _ASSET = "item:", "asset:"
 _ID_DIGITS_MAX = 19

@@ -15,9 +15,9 @@ from recommender.item_cards import captions_of_assets
 from recommender.models import Item, Site
 from recommender.pictures import picture_url
 from recommender.recommending import LIMIT_MAX, Recommended, Wanted, recommend
+from recommender.refs import Ref
 from recommender.site_access import SiteAccess
 from recommender.site_selectors import assets_shown_by, item_of
-from recommender.visitor_selectors import Subject
 
 router = Router(tags=["Recommendations"], auth=SiteAccess())
 _EXCLUDE_MAX = 200
@@ -81,7 +81,7 @@ def recommendations(request: HttpRequest, asked: Query[RecommendationQuery]) -> 
             limit=asked.limit,
             scenario=asked.scenario,
             about=_about(site, asked),
-            exclude=frozenset(Subject(*ref).code for ref in excluded.of_names(site, asked.exclude)),
+            exclude=frozenset(ref.code for ref in excluded.of_names(site, asked.exclude)),
         ),
     )
     assets = [_asset_of(one.row) for one in answer.results]
@@ -94,15 +94,15 @@ def recommendations(request: HttpRequest, asked: Query[RecommendationQuery]) -> 
     }
 
 
-def _about(site: Site, asked: RecommendationQuery) -> Subject | None:
+def _about(site: Site, asked: RecommendationQuery) -> Ref | None:
     if asked.item and asked.asset:
         raise InvalidInput("name either item or asset, and not both.", field="item")
     if asked.item:
-        return Subject(True, item_of(site, asked.item).pk)
+        return Ref(True, item_of(site, asked.item).pk)
     if asked.asset:
         if not assets_shown_by(site).filter(pk=asked.asset).exists():
             raise NotFound("There is no such photo that this site shows.")
-        return Subject(False, asked.asset)
+        return Ref(False, asked.asset)
     return None
 
 
@@ -114,7 +114,7 @@ def _shown(one: Recommended, captions: dict[int, str]) -> dict[str, Any]:
     asset, row = _asset_of(one.row), one.row
     caption = captions.get(asset.pk, "") if asset else ""
     return {
-        "kind": "item" if one.subject.item else "asset",
+        "kind": "item" if one.ref.is_item else "asset",
         "item": row.external_id if isinstance(row, Item) else None,
         "asset": None if isinstance(row, Item) else row.pk,
         "title": row.title or caption,

@@ -12,6 +12,7 @@ from recommender.interactions import forget, receive
 from recommender.learned_behaviour import anything_to_learn, learn, learn_all
 from recommender.models import Item, LearnedBehaviour, Rule, Site
 from recommender.recommending import EXPLORED, Wanted, recommend
+from recommender.refs import Ref
 from tests.recommender.shop import ask, did, furnished, names
 from tests.recommender.sites import site
 from tests.search.photos import photo
@@ -97,9 +98,7 @@ def test_a_stranger_gets_what_is_popular(shop: Site) -> None:
 
 def test_a_stranger_on_a_page_gets_what_goes_with_it(shop: Site) -> None:
     sofa = Item.objects.get(external_id="sofa1")
-    from recommender.visitor_selectors import Subject
-
-    answer = recommend(shop, Wanted(about=Subject(True, sofa.pk), limit=2))
+    answer = recommend(shop, Wanted(about=Ref(True, sofa.pk), limit=2))
     assert set(names(answer)) == {"sofa2", "sofa3"}
 
 
@@ -161,9 +160,9 @@ def test_photos_and_items_stand_in_one_list(shop: Site, alice: User) -> None:
     picture = photo(alice, "red sofa in a room")
     did(shop, "v1", "click", "sofa1")
     answer = recommend(shop, Wanted("v1", kind="any", limit=3))
-    assert picture.pk in [one.subject.pk for one in answer.results if not one.subject.item]
+    assert picture.pk in [one.ref.pk for one in answer.results if not one.ref.is_item]
     only = recommend(shop, Wanted("v1", kind="asset"))
-    assert [one.subject.pk for one in only.results] == [picture.pk]
+    assert [one.ref.pk for one in only.results] == [picture.pk]
 
 
 def test_an_outdated_item_is_not_recommended(shop: Site) -> None:
