@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-from datetime import datetime, timedelta, timezone
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +17,6 @@ from core.errors import CorruptMedia, InvalidInput, NotFound, TooLarge, Unavaila
 from library import asset_store, storage
 from library.asset_store import delete_asset, store_upload, update_asset
 from library.media.hashes import bits_apart
-from library.media.metadata import Metadata
 from library.models import Asset
 from tests.library.conftest import files_in, stored
 from tests.library.pictures import (
@@ -29,7 +27,6 @@ from tests.library.pictures import (
     located_picture,
     picture,
     with_iptc,
-    xmp_packet,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,27 +52,6 @@ def test_what_the_file_says_of_itself_is_kept(alice: User) -> None:
     assert asset.taken_at is not None
     assert asset.taken_at.isoformat() == "2019-07-14T18:30:05+02:00"
     assert (asset.latitude, asset.longitude) == (-33.5, -4.5)
-
-
-@pytest.mark.parametrize("written", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_photo_from_beyond_the_calendar_is_stored_without_its_date(written: str, alice: User) -> None:
-    packet = xmp_packet(f"<photoshop:DateCreated>{written}</photoshop:DateCreated>")
-    assert Asset.objects.get(pk=stored(alice, picture(xmp=packet)).pk).taken_at is None
-
-
-@pytest.mark.parametrize(
-    "taken_at",
-    [
-        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
-        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-12))),
-        datetime(1, 1, 1),
-    ],
-)
-def test_no_reader_of_metadata_can_date_a_row_beyond_the_calendar(
-    taken_at: datetime, alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("library.media.probe.read_metadata", lambda image: Metadata(taken_at=taken_at))
-    assert Asset.objects.get(pk=stored(alice).pk).taken_at is None
 
 
 def test_embedded_words_fill_what_the_person_left_empty(alice: User) -> None:

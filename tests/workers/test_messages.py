@@ -34,6 +34,15 @@ def test_five_hundred_wakes_are_one_message_per_stage(redis: Any) -> None:
     }
 
 
+def test_what_takes_long_has_queues_of_its_own(redis: Any, db: None) -> None:
+    """Before fresh uploads stand neither a rebuild nor other people's servers."""
+    pipeline.start_job("rebuild_index")
+    pipeline.wake_errands()
+    pipeline.wake_jobs()
+    assert (len(queued(redis, "jobs")), len(queued(redis, "errands"))) == (1, 1)
+    assert not queued(redis, "cpu")
+
+
 def test_a_message_is_json_and_carries_nothing_but_its_task(redis: Any) -> None:
     pipeline.wake("describe")
     (message,) = queued(redis, "gpu")
