@@ -83,8 +83,7 @@ def promote(
         )
     if not force:
         _check_figures(model)
-    embedder_of(model)  # fails here and not in the first search
-    build_for(space, model_id, progress)
+    _build(model, progress)
     with transaction.atomic():
         # Where there was no switch yet, the way back leads to what the settings say.
         if not SpaceSwitch.objects.filter(model__space=space).exists():
@@ -99,11 +98,8 @@ def roll_back(space: str, progress: Progress | None = None) -> SpaceSwitch:
     What was uploaded since lacks its vectors, and the workers describe it again. Conflict where there was no switch.
     """
     model = _model_before(space)
-    for _ in range(_BUILT_AT_MOST):
-        if not _lacks_what_is_sealed(model):
-            break
-        embedder_of(model)
-        build_for(space, model.model_id, progress)  # while which another sentence may be rejected
+    if _lacks_what_is_sealed(model):
+        _build(model, progress)
     with transaction.atomic():
         if _model_before(space, locked=True) != model:
             raise Conflict(f"Somebody switched {space} meanwhile.")
@@ -132,6 +128,15 @@ def _model_before(space: str, *, locked: bool = False) -> SpaceModel:
     if len(standing) < 2:
         raise Conflict(f"Nothing was switched in {space} that could be rolled back.")
     return standing[-2]
+
+
+def _build(model: SpaceModel, progress: Progress | None) -> None:
+    """The model's index: once more where vectors went while it was built, with sentences that were rejected."""
+    embedder_of(model)  # fails here and not in the first search
+    for _ in range(_BUILT_AT_MOST):
+        sealed = build_for(model.space, model.model_id, progress).count
+        if Embedding.objects.filter(space=model.space, model_id=model.model_id).count() >= sealed:
+            break
 
 
 def _lacks_what_is_sealed(model: SpaceModel) -> bool:

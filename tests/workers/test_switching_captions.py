@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from core.errors import Conflict
 from library.models import Frame
-from search import switching
+from search import indexing, switching
 from search.models import Embedding
 from search.selectors import frames_without_embedding
 from search.services import rebuild_index
@@ -56,6 +56,27 @@ def test_what_was_rejected_since_it_was_embedded_stays_so_after_the_switch_and_t
     run_stages()
     assert not near(blue, "a blue picture")
     assert near(green, "a green picture")
+
+
+def test_what_is_rejected_while_the_index_is_built_is_not_found_after_the_switch(
+    frames: list[Frame], alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red, blue, _ = frames
+    embed_beside(switching.model_named("caption", "hushed"))
+    build, built = indexing.build_for, list[int]()
+
+    def build_and_reject(*asked: Any) -> Any:
+        made = build(*asked)
+        if not built:
+            decided(alice, to_review(red), "reject")
+        built.append(made.count)
+        return made
+
+    monkeypatch.setattr(switching, "build_for", build_and_reject)
+    switching.promote("caption", "hushed", force=True)
+    assert built == [3, 2]
+    assert not near(red, "a red picture")
+    assert near(blue, "a blue picture")
 
 
 def test_what_is_said_otherwise_while_it_is_embedded_is_looked_at_again(
