@@ -33,6 +33,11 @@ def queue(photo: Photo) -> list[Asset]:
 
 @pytest.fixture
 def reviewing(page: Page, queue: list[Asset]) -> Page:
+    return begun(page)
+
+
+def begun(page: Page) -> Page:
+    """Signed in, and at the first photo."""
     sign_in(page)
     page.get_by_label("Account of alice").click()
     page.get_by_role("link", name="Review captions 5 waiting").click()
@@ -94,12 +99,14 @@ def test_a_whole_sitting_by_keys_alone(reviewing: Page, queue: list[Asset]) -> N
     ]
 
 
-def test_the_next_photo_is_there_before_the_server_has_answered(reviewing: Page) -> None:
+def test_the_next_photo_is_there_before_the_server_has_answered(page: Page, queue: list[Asset]) -> None:
+    held: list[Route] = []
+    # Before the page is there: one that is does not always let its very next request be held.
+    page.route("**/review/*/", lambda route: route.continue_() if held else held.append(route))
+    reviewing = begun(page)
     seen = reviewing.locator("[data-card]").nth(1).locator(".stage-image")
     expect(seen).to_have_js_property("complete", True)
     assert seen.evaluate("image => image.naturalWidth > 0"), "its picture is loaded, too"
-    held: list[Route] = []
-    reviewing.route("**/review/*/", lambda route: route.continue_() if held else held.append(route))
     reviewing.keyboard.press("a")
     expect_caption(reviewing, "a blue picture")
     reviewing.keyboard.press("s")
