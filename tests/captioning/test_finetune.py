@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 import captioning.training
-from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import load_checkpoint, read_manifest, save_checkpoint
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
@@ -26,7 +25,7 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
 from tests.captioning.interrupting import trained_in_pieces
-from tests.captioning.tiny import save_tiny_lm
+from tests.captioning.tiny import quick_config, save_tiny_lm
 
 pytestmark = pytest.mark.models
 
@@ -53,18 +52,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> CaptionDataset:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
-    return FinetuneConfig(
-        base=str(save_tiny_lm(tmp_path_factory.mktemp("lm"))),
-        architecture=Architecture(visual_side=2, projector_width=32, lora_rank=8),
-        epochs=40,
-        images_per_batch=2,
-        learning_rate=1e-2,
-        projector_learning_rate=1e-2,
-        warmup_steps=2,
-        views=("plain",),
-        dropout=0.0,
-        device="cpu",
-    )
+    return quick_config(save_tiny_lm(tmp_path_factory.mktemp("lm")), epochs=40)
 
 
 def test_it_learns_to_tell_four_walls_apart(

@@ -16,7 +16,6 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from captioning import services
-from captioning.captioners.architecture import Architecture
 from captioning.captioners.checkpoint import read_manifest
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
@@ -37,7 +36,7 @@ from core.packages import file_sha256
 from library.asset_store import store_upload
 from library.frames import make_frames
 from tests.captioning.interrupting import trained_in_pieces
-from tests.captioning.tiny import save_tiny_lm
+from tests.captioning.tiny import quick_config, save_tiny_lm
 from tests.library.pictures import picture
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
@@ -147,19 +146,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
-    return FinetuneConfig(
-        base=str(save_tiny_lm(tmp_path_factory.mktemp("lm"))),
-        architecture=Architecture(visual_side=2, projector_width=32, lora_rank=8),
-        epochs=3,
-        images_per_batch=2,
-        learning_rate=1e-2,
-        projector_learning_rate=1e-2,
-        warmup_steps=2,
-        views=("plain",),
-        dropout=0.0,
-        device="cpu",
-        tracker="none",
-    )
+    return quick_config(save_tiny_lm(tmp_path_factory.mktemp("lm")), epochs=3, tracker="none")
 
 
 @pytest.mark.models

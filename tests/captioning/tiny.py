@@ -1,6 +1,8 @@
 """A language model of toy size with random weights, in the same format as a real one, and a captioner over it."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -8,6 +10,7 @@ from tokenizers.decoders import ByteLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from captioning.captioners.architecture import Architecture
+from captioning.training.config import FinetuneConfig
 
 SENTENCES = ("A dog runs on the beach.", "Two children play with a red ball.", "A man climbs a rock.")
 END = "<|im_end|>"
@@ -51,3 +54,21 @@ def save_tiny_lm(folder: Path) -> Path:
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def quick_config(base: Path, **changes: Any) -> FinetuneConfig:
+    """A few plain pictures on one processor, learned fast. base: what `save_tiny_lm` made."""
+    return replace(
+        FinetuneConfig(
+            base=str(base),
+            architecture=Architecture(visual_side=2, projector_width=32, lora_rank=8),
+            images_per_batch=2,
+            learning_rate=1e-2,
+            projector_learning_rate=1e-2,
+            warmup_steps=2,
+            views=("plain",),
+            dropout=0.0,
+            device="cpu",
+        ),
+        **changes,
+    )

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
-from PIL import Image
 
 from core.errors import InvalidInput
 from library.models import Asset
@@ -17,6 +16,7 @@ from search.evaluation.absence import evaluate_absence
 from search.evaluation.concepts import Concept
 from search.evaluation.ingest import Query
 from tests.fakes import PALETTE
+from tests.search.datasets import coloured_dataset
 from tests.search.photos import photo
 from tests.search.processes import manage
 
@@ -74,14 +74,7 @@ class TestMeasuring:
 
 
 def test_the_command_fits_a_cutoff_for_the_models_in_use(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    rows = ["image,split,caption"]
-    for name in PALETTE:
-        for number in range(3):
-            file = f"{name}{number}.png"
-            Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / file)
-            rows += [f"{file},calib,A {name} .", f"{file},calib,Some {name} ."]
-    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    coloured_dataset(tmp_path, "calib", ["A {} .", "Some {} ."], each=3)
     output = tmp_path / "cutoff.json"
     done = manage("fit_cutoff", "--dataset", str(tmp_path), "--output", str(output))
     assert done.returncode == 0, done.stderr

@@ -5,21 +5,15 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from PIL import Image
 
 from tests.fakes import PALETTE
+from tests.search.datasets import coloured_dataset
 from tests.search.processes import manage
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    (tmp_path / "images").mkdir()
-    rows = ["image,split,caption"]
-    for name in PALETTE:
-        Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / f"{name}.png")
-        rows.append(f"{name}.png,calib,A {name} picture .")
-    (tmp_path / "captions.csv").write_text("\n".join(rows))
-    return tmp_path
+    return coloured_dataset(tmp_path, "calib", ["A {} picture ."])
 
 
 def test_fusion_is_fitted_to_a_file_of_ones_own(dataset: Path, tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from rapidfuzz.distance import DamerauLevenshtein
 
 from search.evaluation.misspelling import misspell
-from tests.fakes import PALETTE
+from tests.search.datasets import coloured_dataset
 from tests.search.processes import manage
 
 COLOURS = ("red", "green", "blue", "yellow")
@@ -17,13 +16,7 @@ COLOURS = ("red", "green", "blue", "yellow")
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    (tmp_path / "images").mkdir()
-    rows = ["image,split,caption"]
-    for name in COLOURS:
-        Image.new("RGB", (64, 64), PALETTE[name][0]).save(tmp_path / "images" / f"{name}.png")
-        rows += [f"{name}.png,dev,A {name} picture .", f"{name}.png,dev,Something {name} ."]
-    (tmp_path / "captions.csv").write_text("\n".join(rows))
-    return tmp_path
+    return coloured_dataset(tmp_path, "dev", ["A {} picture .", "Something {} ."], colours=COLOURS)
 
 
 def test_evaluate_search_prints_one_json_object_with_all_modes(dataset: Path) -> None:
