@@ -11,6 +11,7 @@ from captioning import review_leases, review_queue
 from captioning.models import Caption, ReviewDecision
 from captioning.services import checked_words, write_words
 from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import MAX_ID
 from library.models import Frame
 
 Kind = ReviewDecision.Kind
@@ -28,7 +29,6 @@ _MEANWHILE = {
     State.EDITED: "This caption was corrected meanwhile.",
     State.REJECTED: "This caption was rejected meanwhile.",
 }
-_MAX_ID = 2**63 - 1
 
 
 @transaction.atomic
@@ -107,7 +107,7 @@ def _edited_words(text: str) -> str:
 def _locked(reviewer: User, caption_id: int) -> Caption:
     """A caption that this person may decide of; nobody describes, edits or decides it until the transaction ends."""
     found = None
-    if 0 < caption_id <= _MAX_ID:
+    if 0 < caption_id <= MAX_ID:
         found = review_queue.reviewable(reviewer).filter(pk=caption_id).first()
     if found is not None:
         Frame.objects.select_for_update(no_key=True).filter(pk=found.frame_id).first()

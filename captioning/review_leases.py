@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from captioning.models import Caption, ReviewDecision, ReviewLease
 from captioning.review_queue import reviewable, waiting
+from core.ids import MAX_ID
 from library.media.hashes import bits_apart
 from library.models import Asset
 from library.selectors import NEAR_DUPLICATE_MAX_BITS, asset_for
@@ -72,7 +73,7 @@ def asset_before(reviewer: User | AnonymousUser, asset_id: int) -> Asset:
     """An asset that they may see anyway, or whose caption they may decide and have before them now; else NotFound."""
     held = ReviewLease.objects.filter(reviewer_id=reviewer.pk, leased_until__gt=timezone.now())
     shown = reviewable(reviewer).filter(frame__asset_id=asset_id, frame__in=held.values("frame"))
-    caption = shown.first() if 0 < asset_id < 2**63 else None
+    caption = shown.first() if 0 < asset_id <= MAX_ID else None
     return asset_for(reviewer, asset_id) if caption is None else caption.frame.asset
 
 

@@ -13,6 +13,9 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
+#: Beyond it no database of ours compares.
+MAX_ID = 2**63 - 1
+
 
 def any_of(ids: Iterable[int]) -> RawSQL:
     """For `filter(pk__in=any_of(ids))`."""

@@ -14,6 +14,7 @@ from django.urls import reverse
 from PIL import Image
 
 from core.errors import CorruptMedia, NotAllowed, NotFound
+from core.ids import MAX_ID
 from library import storage
 from library.media.decoding import decode_file
 from library.media.hashes import bits_apart
@@ -26,7 +27,6 @@ NEAR_DUPLICATE_MAX_BITS = 6
 NEAR_DUPLICATES_COMPARED = 100_000
 NEAR_DUPLICATES_MOST = 100
 _NO_SUCH_ASSET = "There is no such asset."
-_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def asset_page(
         filtered(listed_assets(viewer), viewer, filters).order_by("-id").prefetch_related("tags", "frames")
     )
     if before_id is not None:
-        assets = assets.filter(id__lt=min(before_id, _MAX_ID))
+        assets = assets.filter(id__lt=min(before_id, MAX_ID))
     found = list(assets[: limit + 1])
     return found[:limit], found[limit - 1].pk if len(found) > limit else None
 
@@ -196,7 +196,7 @@ def _own(viewer: Viewer) -> Q:
 
 
 def _one_of(assets: QuerySet[Asset], asset_id: int) -> Asset:
-    if not 0 < asset_id <= _MAX_ID:  # beyond what databases can compare
+    if not 0 < asset_id <= MAX_ID:
         raise NotFound(_NO_SUCH_ASSET)
     asset = assets.filter(pk=asset_id).first()
     if asset is None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from core.errors import InvalidInput
+from core.ids import MAX_ID
 from core.texts import has_control
 from recommender import recommendation_ids
 from recommender.models import Interaction, Item, Site
@@ -27,7 +28,6 @@ VISITOR_MAX_CHARS, KEY_MAX_CHARS = 64, 64
 _AHEAD = timedelta(minutes=10)
 _DWELL_MAX_S = 86_400.0
 _EXTERNAL_ID_MAX_CHARS = 200
-_ID_MAX = 2**63 - 1
 _VISITOR = re.compile(r"[A-Za-z0-9._~:-]+")
 _FIELDS = ("visitor", "kind", "item", "asset", "recommendation", "at", "key", "seconds")
 
@@ -276,4 +276,4 @@ def _key(value: Any, row: Interaction, *, dated: bool) -> str:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _ID_MAX
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID

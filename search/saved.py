@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import MAX_ID
 from library.details import checked_line
 from search.language import parse
 from search.models import SavedSearch
@@ -10,8 +11,6 @@ from search.query import BY_RELEVANCE, checked_sort
 
 NAME_MAX_CHARS = 80
 MOST = 100
-#: Beyond what databases can compare.
-MAX_ID = 2**63 - 1
 
 
 def saved_searches(owner: User) -> list[SavedSearch]:

@@ -11,6 +11,7 @@ from ninja import Field, Query, Router, Schema, Status
 from captioning import review, review_leases, review_queue
 from captioning.models import Caption, ReviewDecision
 from core.errors import InvalidInput
+from core.ids import MAX_ID
 from library.access import Scope, require_scope
 from library.models import ApiKey
 from workers import pipeline
@@ -44,7 +45,7 @@ _DECISION_EXAMPLE: dict[str, Any] = {
 
 
 class ReviewQuery(Schema):
-    besides: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
+    besides: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
         [],
         max_length=_BESIDES_MAX,
         description="Captions that you have before you already; repeated. For fetching the next one ahead",

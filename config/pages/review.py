@@ -21,6 +21,7 @@ from captioning.models import Caption, ReviewDecision
 from captioning.services import CAPTION_MAX_CHARS
 from config.errors import problem_of
 from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import MAX_ID
 from library.access import require_session
 from library.selectors import visible_assets
 from workers import pipeline
@@ -171,7 +172,7 @@ def _held(
 ) -> Card | None:
     """The card of one caption that waits for this reviewer and nobody else has; with what was typed before."""
     waiting = review_queue.waiting(reviewer)
-    caption = waiting.filter(pk=caption_id).first() if 0 < caption_id < 2**63 else None
+    caption = waiting.filter(pk=caption_id).first() if 0 < caption_id <= MAX_ID else None
     if caption is None or not review_leases.take(caption.frame_id, reviewer):
         return None
     typed = asked.text if asked and asked.kind == Kind.EDIT else None

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from core.errors import InvalidInput, NotFound
+from core.ids import MAX_ID
 from core.requests import refuse_unknown
 from library.access import Anyone, viewer_of
 from library.models import Asset
@@ -148,7 +149,7 @@ def _shown_asset(request: HttpRequest, caller: SiteCaller | None, asset_id: int)
         return asset_for(viewer_of(request), asset_id)
     pictures = Asset.objects.filter(items__site=caller.site)
     for shown in (assets_shown_by(caller.site), pictures):
-        if 0 < asset_id < 2**63 and (asset := shown.filter(pk=asset_id).first()):
+        if 0 < asset_id <= MAX_ID and (asset := shown.filter(pk=asset_id).first()):
             return asset
     raise NotFound("There is no such asset.")
 

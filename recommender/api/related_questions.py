@@ -9,6 +9,7 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidInput
+from core.ids import MAX_ID
 from core.texts import has_control
 from library.transient import decode_transient
 from recommender.filters import Filters
@@ -137,7 +138,7 @@ class Named(Schema):
 
     model_config = ConfigDict(extra="forbid")
     item: str | None = None
-    asset: int | None = Field(None, ge=1, lt=2**63)
+    asset: int | None = Field(None, ge=1, le=MAX_ID)
 
 
 class ExampleIn(Named):
