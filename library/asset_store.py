@@ -96,13 +96,14 @@ def develop(upload: Upload) -> Picture:
 
 def known_asset(owner: User, upload: Upload) -> StoredAsset | None:
     """The owner's asset of these very bytes. A stored file that went missing is put back: here it is again."""
-    asset = Asset.objects.filter(owner=owner, sha256=upload.sha256).first()
-    if asset is None:
-        return None
-    if not storage.holds(asset.original_key, asset.size_bytes):
-        with _content_lock(asset.sha256):
-            storage.put(asset.original_key, upload.file)
-    return StoredAsset(asset, created=False)
+    known = known_asset_row(owner, upload.sha256)
+    if known is None or storage.holds(known.asset.original_key, known.asset.size_bytes):
+        return known
+    with _content_lock(upload.sha256):
+        known = known_asset_row(owner, upload.sha256)  # gone, with its file, if it was deleted meanwhile
+        if known is not None:
+            storage.put(known.asset.original_key, upload.file)
+        return known
 
 
 def keep(owner: User, upload: Upload, picture: Picture, details: Details) -> StoredAsset:

@@ -66,7 +66,10 @@ def clean_copy_key(sha256: str) -> str:
 def holds(key: str, size_bytes: int) -> bool:
     """Whether the whole file is there: a crash of a plainer storage than ours may have left a part of it."""
     with storage_errors():
-        return default_storage.exists(key) and default_storage.size(key) == size_bytes
+        try:
+            return default_storage.exists(key) and default_storage.size(key) == size_bytes
+        except FileNotFoundError:  # removed between the two questions
+            return False
 
 
 def put(key: str, content: IO[bytes] | bytes) -> None:

@@ -239,6 +239,24 @@ def test_a_deleted_asset_can_be_changed_no_more(alice: User) -> None:
         update_asset(asset, title="ghost")
 
 
+def test_bytes_that_come_again_while_their_asset_is_deleted_are_stored_anew(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = stored(alice)
+    holds = storage.holds
+
+    def holds_after_the_deletion(key: str, size_bytes: int) -> bool:
+        for left in Asset.objects.filter(pk=asset.pk):
+            delete_asset(left)
+        return holds(key, size_bytes)
+
+    monkeypatch.setattr(storage, "holds", holds_after_the_deletion)
+    again = store_upload(alice, BytesIO(picture()), name="photo.jpg")
+    assert again.created
+    assert Asset.objects.get().pk == again.asset.pk
+    assert holds(again.asset.original_key, again.asset.size_bytes)
+
+
 def test_file_names_are_kept_without_their_folders_and_tricks(alice: User) -> None:
     asset = stored(alice, name="..\\..\\etc/pass\x00wd\u202e.jpg")
     assert "/" not in asset.original_name

@@ -37,6 +37,19 @@ def test_names_stay_as_they_are_in_a_store_that_would_rename(settings: Any, medi
     assert [path.name for path in (media / KEY).parent.iterdir()] == ["x.webp"]
 
 
+def test_a_file_that_vanishes_while_it_is_looked_for_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.put(KEY, b"one")
+    assert storage.holds(KEY, 3)
+    size = default_storage.size
+
+    def size_after_removal(name: str) -> int:
+        storage.remove_file(name)
+        return size(name)
+
+    monkeypatch.setattr(default_storage, "size", size_after_removal)
+    assert not storage.holds(KEY, 3)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["thumbnail/320", "original"])
 def test_a_picture_made_for_one_viewer_is_shown_whatever_happens_to_its_file(
