@@ -94,37 +94,39 @@ def develop(upload: Upload) -> Picture:
     )
 
 
-def known_asset(owner: User, upload: Upload) -> StoredAsset | None:
-    """The owner's asset of these very bytes. A stored file that went missing is put back: here it is again."""
-    known = known_asset_row(owner, upload.sha256)
+def known_asset(owner: User, upload: Upload, *, in_gallery: bool = True) -> StoredAsset | None:
+    """The owner's asset of these very bytes. A stored file that went missing is put back: here it is again.
+
+    in_gallery: it belongs there from now on, should it only have come with something else.
+    """
+    known = _known(owner, upload.sha256, in_gallery=in_gallery)
     if known is None or storage.holds(known.asset.original_key, known.asset.size_bytes):
         return known
     with _content_lock(upload.sha256):
-        known = known_asset_row(owner, upload.sha256)  # gone, with its file, if it was deleted meanwhile
+        # Gone, with its file, if it was deleted meanwhile.
+        known = _known(owner, upload.sha256, in_gallery=in_gallery)
         if known is not None:
             storage.put(known.asset.original_key, upload.file)
         return known
 
 
-def keep(owner: User, upload: Upload, picture: Picture, details: Details) -> StoredAsset:
+def keep(
+    owner: User, upload: Upload, picture: Picture, details: Details, *, in_gallery: bool = True
+) -> StoredAsset:
     """Stores the files, then the row. Call it outside of a transaction: the lock must outlast the commit."""
     with _content_lock(upload.sha256):
-        if stored := known_asset_row(owner, upload.sha256):
+        if stored := _known(owner, upload.sha256, in_gallery=in_gallery):
             return stored
         _store_files(upload, picture)
         try:
             with transaction.atomic(durable=True):
-                return StoredAsset(_insert(owner, upload, picture, details), created=True)
+                asset = _insert(owner, upload, picture, details, in_gallery=in_gallery)
+                return StoredAsset(asset, created=True)
         except IntegrityError:
-            stored = known_asset_row(owner, upload.sha256)
+            stored = _known(owner, upload.sha256, in_gallery=in_gallery)
             if stored is None:
                 raise
             return stored
-
-
-def known_asset_row(owner: User, sha256: str) -> StoredAsset | None:
-    asset = Asset.objects.filter(owner=owner, sha256=sha256).first()
-    return StoredAsset(asset, created=False) if asset else None
 
 
 def update_asset(asset: Asset, **changes: Unpack[Changes]) -> Asset:
@@ -135,22 +137,30 @@ def update_asset(asset: Asset, **changes: Unpack[Changes]) -> Asset:
         current = Asset.objects.select_for_update().filter(pk=asset.pk).first()
         if current is None:
             raise NotFound("There is no such asset.")
-        for name, value in checked.items():
+        for name, value in (checked | {"in_gallery": True}).items():
             setattr(current, name, value)
         if tags is not None:
             _replace_tags(current, tags)
         # Also where only tags changed: whoever keeps a copy of an asset's words compares this time.
-        current.save(update_fields=[*checked, "updated_at"])
+        current.save(update_fields=[*checked, "in_gallery", "updated_at"])
     return current
 
 
 def delete_asset(asset: Asset) -> None:
     """Removes the rows, and after the commit the files, unless another asset is made of the same bytes."""
     with transaction.atomic():
-        # Before all that hangs on them, as whoever describes or indexes them locks them.
-        list(Frame.objects.select_for_update().filter(asset=asset.pk).order_by("pk").values_list("pk"))
+        locked(asset.pk)
         Asset.objects.filter(pk=asset.pk).delete()
         transaction.on_commit(partial(forget_content, asset.sha256), robust=True)
+
+
+def locked(asset_id: int) -> Asset | None:
+    """As it stands, and so for the rest of the transaction; None where there is none (any more).
+
+    Its frames are locked before it, as whoever describes or indexes them locks them.
+    """
+    list(Frame.objects.select_for_update().filter(asset=asset_id).order_by("pk").values_list("pk"))
+    return Asset.objects.select_for_update().filter(pk=asset_id).first()
 
 
 def delete_account(owner: User) -> None:
@@ -178,6 +188,16 @@ _CHECKS: dict[str, Any] = {
 }
 
 
+def _known(owner: User, sha256: str, *, in_gallery: bool) -> StoredAsset | None:
+    mine = Asset.objects.filter(owner=owner, sha256=sha256)
+    asset = mine.first()
+    if asset is not None and in_gallery and not asset.in_gallery:
+        asset.in_gallery = True
+        if not mine.update(in_gallery=True):  # deleted meanwhile
+            return None
+    return StoredAsset(asset, created=False) if asset else None
+
+
 @contextmanager
 def _content_lock(sha256: str) -> Iterator[None]:
     """256 locks for all contents: neighbours wait for each other a moment, and no million lock files pile up."""
@@ -196,7 +216,7 @@ def _store_files(upload: Upload, picture: Picture) -> None:
         storage.put(storage.thumbnail_key(upload.sha256, width_px), content)
 
 
-def _insert(owner: User, upload: Upload, picture: Picture, details: Details) -> Asset:
+def _insert(owner: User, upload: Upload, picture: Picture, details: Details, *, in_gallery: bool) -> Asset:
     found = picture.metadata
     details = details.completed_by(found)
     asset = Asset.objects.create(
@@ -213,6 +233,7 @@ def _insert(owner: User, upload: Upload, picture: Picture, details: Details) -> 
         title=details.title,
         description=details.description,
         visibility=details.visibility,
+        in_gallery=in_gallery,
         taken_at=_taken_at(found),
         camera=found.camera,
         latitude=found.latitude,

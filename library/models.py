@@ -34,6 +34,11 @@ class Asset(models.Model):
     title = models.CharField(max_length=200, blank=True)
     description = models.TextField(blank=True, max_length=5000)
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.PRIVATE, db_index=True)
+    in_gallery = models.BooleanField(
+        default=True,
+        editable=False,
+        help_text="A person put it there; false: it only came with something else, and goes with that",
+    )
 
     taken_at = models.DateTimeField(null=True, blank=True)
     camera = models.CharField(max_length=120, blank=True)

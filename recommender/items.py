@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import IO, Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from core.errors import InvalidInput, NotFound
 from library import asset_store
 from library.asset_store import Upload, fingerprint
 from library.details import Details
+from library.models import Asset
 from recommender.item_content import Content
 from recommender.item_vectors import mark_outdated
 from recommender.models import Item, Site
@@ -24,7 +26,7 @@ _ERROR_MAX_CHARS = 300
 _COLUMNS = ("title", "text", "url", "language", "tags", "published_at", "expires_at", "attributes")
 _WRITTEN = (
     *_COLUMNS,
-    *("content_sha256", "image_url", "asset", "owns_asset", "updated_at"),
+    *("content_sha256", "image_url", "asset", "updated_at"),
     *("picture_state", "picture_error", "picture_due_at", "picture_attempts"),
 )
 
@@ -76,34 +78,11 @@ def attach_upload(item: Item, upload: Upload) -> None:
     Call it outside of a transaction. A picture that can't be read is refused: the item says why. Where the item was
     changed to show another picture, or deleted meanwhile, this one is forgotten.
     """
-    owner = item.site.owner
     try:
-        stored = asset_store.known_asset(owner, upload) or asset_store.keep(
-            owner, upload, asset_store.develop(upload), Details()
-        )
+        while not _attached(item, _kept(item.site.owner, upload)):
+            pass  # who stored it first, or showed it, has deleted it meanwhile
     except InvalidInput as error:
         refuse_picture(item, str(error))
-        return
-    with transaction.atomic():
-        current = Item.objects.select_for_update().filter(pk=item.pk, image_url=item.image_url).first()
-        if current is None:
-            if stored.created:
-                transaction.on_commit(partial(asset_store.delete_asset, stored.asset))
-            return
-        if current.asset_id != stored.asset.pk:
-            release_picture(current)
-        # An asset that was the owner's before stays when the item goes; one that came with another item does not.
-        shared = Item.objects.filter(asset=stored.asset, owns_asset=True).exists()
-        _set(
-            current,
-            asset=stored.asset,
-            owns_asset=stored.created or shared,
-            picture_state=Item.Picture.READY,
-            picture_error="",
-            picture_due_at=None,
-        )
-        note_captions([stored.asset.pk])  # which it has already, where the picture was known
-        item.refresh_from_db()  # as long as the lock lets nobody delete it
 
 
 def refuse_picture(item: Item, reason: str) -> None:
@@ -119,7 +98,6 @@ def refuse_picture(item: Item, reason: str) -> None:
         _set(
             current,
             asset=None,
-            owns_asset=False,
             picture_state=Item.Picture.REFUSED,
             picture_error=reason[:_ERROR_MAX_CHARS],
             picture_due_at=None,
@@ -129,9 +107,41 @@ def refuse_picture(item: Item, reason: str) -> None:
 
 
 def release_picture(item: Item) -> None:
-    """Lets go of an item's picture, and removes it with the last item that it came with; see `forget_picture`."""
-    if item.asset_id is not None and item.owns_asset:
+    """Lets go of an item's picture, which goes with the last item that shows it; see `forget_picture`."""
+    if item.asset_id is not None:
         transaction.on_commit(partial(forget_picture, item.asset_id), robust=True)
+
+
+def _kept(owner: User, upload: Upload) -> Asset:
+    """The owner's asset of these bytes, in their gallery only if it was there before."""
+    stored = asset_store.known_asset(owner, upload, in_gallery=False)
+    if stored is None:
+        picture = asset_store.develop(upload)
+        stored = asset_store.keep(owner, upload, picture, Details(), in_gallery=False)
+    return stored.asset
+
+
+def _attached(item: Item, picture: Asset) -> bool:
+    """Whether there was a picture to make the item's, if the item still wants one."""
+    with transaction.atomic():
+        if asset_store.locked(picture.pk) is None:
+            return False
+        current = Item.objects.select_for_update().filter(pk=item.pk, image_url=item.image_url).first()
+        if current is None:
+            transaction.on_commit(partial(forget_picture, picture.pk), robust=True)
+            return True
+        if current.asset_id != picture.pk:
+            release_picture(current)
+        _set(
+            current,
+            asset=picture,
+            picture_state=Item.Picture.READY,
+            picture_error="",
+            picture_due_at=None,
+        )
+        note_captions([picture.pk])  # which it has already, where the picture was known
+        item.refresh_from_db()  # as long as the lock lets nobody delete it
+        return True
 
 
 def _looked_at(picture: IO[bytes] | None) -> tuple[Upload | None, str | None]:
@@ -190,7 +200,7 @@ def _set_picture_address(item: Item, image_url: str) -> None:
         return
     if item.pk:
         release_picture(item)
-    item.image_url, item.asset, item.owns_asset, item.picture_error = image_url, None, False, ""
+    item.image_url, item.asset, item.picture_error = image_url, None, ""
     item.picture_state = Item.Picture.WAITING if image_url else Item.Picture.NONE
     item.picture_due_at = timezone.now() if image_url else None
     item.picture_attempts = 0

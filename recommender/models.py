@@ -121,9 +121,6 @@ class Item(models.Model):
     asset = models.ForeignKey(
         Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="items", help_text="Its picture"
     )
-    owns_asset = models.BooleanField(
-        default=False, help_text="The picture came with items and goes with the last of them"
-    )
     picture_state = models.CharField(max_length=7, choices=Picture, default=Picture.NONE)
     picture_error = models.CharField(max_length=300, blank=True, help_text="Why the picture was refused")
     picture_due_at = models.DateTimeField(null=True, blank=True, help_text="When it is fetched (again)")

@@ -1,9 +1,8 @@
 """Pictures of items: as pages of other sites show them, by a signed address, since a page can send no key with them;
 and what becomes of one that no item shows any more."""
 
-from datetime import timedelta
-
 from django.core import signing
+from django.db import transaction
 from django.urls import reverse
 
 from captioning.selectors import frames_reviewed
@@ -14,8 +13,6 @@ from library.selectors import thumbnail_url
 
 _SALT = "item.picture"
 _MAX_CHARS = 100
-#: Both times of a row that nobody touched since are told in one go.
-_AS_MADE = timedelta(milliseconds=100)
 
 
 def picture_url(asset: Asset, width_px: int) -> str:
@@ -42,19 +39,12 @@ def picture_for(token: str) -> Asset:
 def forget_picture(asset_id: int) -> None:
     """Removes a picture that came with items and that none of them shows any more.
 
-    It stays where a person made it a photo of their gallery: by showing it, by words of theirs, by deciding of its
-    caption.
+    It stays where a person made it a photo of their gallery: by uploading or showing it, by words of theirs, by
+    deciding of its caption.
     """
-    asset = Asset.objects.filter(pk=asset_id, items=None).first()
-    if asset is not None and not _is_in_the_gallery(asset):
-        asset_store.delete_asset(asset)
-
-
-def _is_in_the_gallery(asset: Asset) -> bool:
-    """Whether a person had a hand in it. That it has words says nothing, for files bring some along."""
-    return (
-        asset.visibility == Asset.Visibility.PUBLIC
-        # Only people's words and choices move it: see `asset_store`.
-        or asset.updated_at - asset.created_at > _AS_MADE
-        or frames_reviewed().filter(asset=asset).exists()
-    )
+    with transaction.atomic():
+        asset = asset_store.locked(asset_id)
+        if asset is None or asset.in_gallery or asset.items.exists():
+            return
+        if not frames_reviewed().filter(asset=asset).exists():
+            asset_store.delete_asset(asset)

@@ -57,8 +57,8 @@ def change_site(site: Site, **settings: Unpack[SiteChanges]) -> Site:
 
 def delete_site(site: Site) -> None:
     """With its items, their pictures as far as nothing else has them, and its keys."""
-    owned = site.items.filter(owns_asset=True, asset__isnull=False).order_by("asset")
-    pictures = list(owned.values_list("asset", flat=True).distinct())
+    pictured = site.items.filter(asset__isnull=False).order_by("asset")
+    pictures = list(pictured.values_list("asset", flat=True).distinct())
     site.delete()
     for asset_id in pictures:
         forget_picture(asset_id)

@@ -23,7 +23,7 @@ def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
     """An item whose picture has gone through every stage."""
     put(of, **{name: title})
     asset = photo(of.owner, visibility="private", **described)
-    Item.objects.filter(site=of, external_id=name).update(asset=asset, owns_asset=True, picture_state="ready")
+    Item.objects.filter(site=of, external_id=name).update(asset=asset, picture_state="ready")
     return Item.objects.get(site=of, external_id=name)
 
 

@@ -1,23 +1,26 @@
 """An item's picture goes with the last item, unless a person made it a photo of their gallery meanwhile."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 from PIL import ExifTags
 
 from captioning import review
 from captioning.models import Caption
 from captioning.services import edit_caption
 from library import asset_store
+from library.details import Details
 from library.frames import make_frames
+from library.importers.imports import import_uploads
+from library.importers.sources import OpenSource
 from library.models import Asset
+from recommender import items
 from recommender.items import delete_item
-from recommender.models import Site
+from recommender.models import Item, Site
 from recommender.sites import delete_site
 from tests.library.pictures import drawing, encoded, exif_of
 from tests.recommender.item_server import Shop
@@ -44,15 +47,13 @@ def shop(alice: User) -> Site:
 
 
 def shown_by_an_item(shop: Site, name: str = "1") -> Asset:
-    """Described, an hour ago."""
+    """And described."""
     Shop(shop).put_form(name, {"title": "A walk"}, FILE)
     asset = Asset.objects.get()
     (frame,) = make_frames(asset)
     Caption.objects.create(
         frame=frame, source=Caption.Source.MODEL, model_id="m", text="a beach", state=Caption.State.TO_REVIEW
     )
-    an_hour_ago = timezone.now() - timedelta(hours=1)
-    Asset.objects.update(created_at=an_hour_ago, updated_at=an_hour_ago)
     return asset
 
 
@@ -61,7 +62,18 @@ def decided(asset: Asset, kind: str) -> None:
     review.decide(asset.owner, caption.pk, kind, shown=caption.text)
 
 
+def uploaded(asset: Asset) -> None:
+    assert not asset_store.store_upload(asset.owner, BytesIO(FILE), name="walk.jpg").created
+
+
+def imported(asset: Asset) -> None:
+    (outcome,) = import_uploads(asset.owner, [OpenSource("walk.jpg", BytesIO(FILE))], Details())
+    assert outcome.asset == asset
+
+
 BY_A_PERSON: dict[str, Callable[[Asset], Any]] = {
+    "an upload of the same": uploaded,
+    "an import of the same": imported,
     "public": lambda asset: asset_store.update_asset(asset, visibility="public"),
     "a title": lambda asset: asset_store.update_asset(asset, title="Mine"),
     "a description": lambda asset: asset_store.update_asset(asset, description="Mine"),
@@ -107,6 +119,31 @@ def test_it_goes_at_once_as_well(shop: Site) -> None:
     assert Asset.objects.count() == 1
     delete_item(shop, "1")
     assert not Asset.objects.exists()
+
+
+def test_a_photo_of_the_gallery_stays_when_an_item_that_showed_it_goes(alice: User, shop: Site) -> None:
+    mine = asset_store.store_upload(alice, BytesIO(FILE), name="walk.jpg").asset
+    Shop(shop).put_form("1", {"title": "A walk"}, FILE)
+    assert Item.objects.get().asset == mine
+    delete_item(shop, "1")
+    assert Asset.objects.get() == mine
+
+
+def test_a_picture_that_goes_with_one_item_just_as_another_brings_it_comes_again(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = shown_by_an_item(shop)
+    kept = items._kept
+
+    def kept_until_the_other_went(owner: User, upload: asset_store.Upload) -> Asset:
+        found = kept(owner, upload)
+        if found == asset:
+            delete_item(shop, "1")
+        return found
+
+    monkeypatch.setattr(items, "_kept", kept_until_the_other_went)
+    Shop(shop).put_form("2", {"title": "The same walk"}, FILE)
+    assert Item.objects.get().asset == Asset.objects.get() != asset
 
 
 def test_a_site_s_pictures_go_with_it(shop: Site) -> None:
