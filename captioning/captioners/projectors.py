@@ -1,5 +1,7 @@
 """From the grid of backbone features to tokens that a language model reads like words."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -49,6 +51,18 @@ class Projector(nn.Module):
         square = grid.transpose(1, 2).reshape(len(grid), CHANNELS, GRID_SIDE, GRID_SIDE)
         pooled = functional.adaptive_avg_pool2d(square, self.side).flatten(2).transpose(1, 2)
         return torch.cat([pooled, grid.mean(dim=1, keepdim=True)], dim=1)
+
+
+def regridded(place: Tensor, side: int) -> Tensor:
+    """The vectors of a grid's places and of the whole picture, (M ** 2 + 1, hidden), for a grid of side ** 2 places.
+
+    Interpolated, as Dosovitskiy et al. 2021 (3.2) do for pictures of another size.
+    """
+    *_, hidden = place.shape
+    was = math.isqrt(len(place) - 1)
+    square = place[:-1].T.reshape(1, hidden, was, was)
+    resized = functional.interpolate(square, size=(side, side), mode="bicubic", align_corners=False)
+    return torch.cat([resized.reshape(hidden, side**2).T, place[-1:]])
 
 
 class Resampler(nn.Module):

@@ -44,7 +44,8 @@ class FinetuneConfig:
     trains: `captions`, or `styles`: nothing but the `style_tokens` vectors of each style of the checkpoint it starts
     from, on each picture's two shortest and two longest captions.
     start_from: folder of a finished checkpoint to go on from; its base and architecture are taken over, but that a
-    frozen backbone may be trained from here on (`architecture.backbone`, at `backbone_learning_rate`).
+    frozen backbone may be trained from here on (`architecture.backbone`, at `backbone_learning_rate`), and that its
+    visual tokens may be another number, `regrid_side` squared.
     captions_per_image: human captions, or samples, of a picture in one step. images_per_epoch: none means all.
     accumulate: batches whose gradients are added up for one step. patience: stop after so many epochs in a row
     without a better score; none means never. dropout: in the projector. adapter_dropout: before adapters.
@@ -64,6 +65,7 @@ class FinetuneConfig:
     adversarial_share: float = 1.0
     trains: str = "captions"
     start_from: str = ""
+    regrid_side: int = 0
     architecture: Architecture = field(default_factory=Architecture)
     epochs: int = 4
     patience: int | None = None
@@ -142,6 +144,7 @@ class FinetuneConfig:
             if teaches
             else "style_tokens needs trains=styles.",
         )
+        _must(bool(self.start_from) or not self.regrid_side, "regrid_side needs start_from=CHECKPOINT.")
         if not self.start_from:
             learned = concepts if self.architecture.concepts_in_prompt else ()
             architecture = replace(self.architecture, concepts=tuple(learned))
@@ -150,6 +153,12 @@ class FinetuneConfig:
         base = base_folder(start, Path(self.start_from))
         # Styles belong to the weights that they were learned with: those that train on lose them.
         start_architecture = replace(start.architecture, style_tokens=self.architecture.style_tokens)
+        if self.regrid_side:
+            _must(
+                start.architecture.projector != "resampler",
+                "regrid_side is of the projectors mlp and linear: a resampler's queries have no places in a grid.",
+            )
+            start_architecture = replace(start_architecture, visual_side=self.regrid_side)
         return replace(self, base=base, architecture=self._reading_context(self._thawed(start_architecture)))
 
     @property

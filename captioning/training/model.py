@@ -7,9 +7,12 @@ import torch
 from captioning.captioners.adaptation import is_mergeable, trains_base_weights
 from captioning.captioners.checkpoint import is_of_styles, load_checkpoint
 from captioning.captioners.language_model import load_base
+from captioning.captioners.projectors import regridded
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.config import FinetuneConfig
 from core.devices import best_device, inference_dtype
+
+_PLACES = "projector.place"
 
 
 def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
@@ -42,6 +45,8 @@ def build_model(config: FinetuneConfig, cache_dir: Path) -> VisualLanguageModel:
             if name.startswith("vision.") or is_of_styles(name)
         }
         kept = {name: weight for name, weight in weights.items() if not is_of_styles(name)}
+        if config.regrid_side:
+            kept[_PLACES] = regridded(kept[_PLACES], config.regrid_side)
         with torch.no_grad():
             model.load_trained_state(fresh | kept)
     if config.trains == "styles":
