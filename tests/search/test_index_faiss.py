@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -232,6 +232,28 @@ def test_while_a_large_generation_is_opened_the_former_one_answers(
         assert finds_all(reader, rows)
     assert reader.describe().generation == "second"
     assert finds_all(reader, rows)
+
+
+def test_a_generation_that_is_dropped_while_its_size_is_asked_makes_no_search_fail(
+    rows: ListedRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = sealed(rows, tmp_path)
+    assert finds_all(reader, rows)
+    sealed(rows, tmp_path, "second")
+    listed = Path.iterdir
+
+    def dropped_once_listed(self: Path) -> Iterator[Path]:
+        files = list(listed(self))
+        if self.name == "second":
+            monkeypatch.undo()
+            for name in ("third", "fourth"):
+                sealed(rows, tmp_path, name)
+        return iter(files)
+
+    monkeypatch.setattr(Path, "iterdir", dropped_once_listed)
+    assert finds_all(reader, rows)
+    assert not (tmp_path / "second").exists()
+    assert reader.describe().generation == "fourth"
 
 
 def _damage(file: Path, damage: str) -> None:

@@ -109,9 +109,11 @@ class GenerationStore:
         return (self._folder(name) / _ABOUT).exists()
 
     def size_bytes(self, name: str) -> int:
-        """How much an opening has to read."""
-        folder = self._folder(name)
-        return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+        """How much an opening has to read; 0 where it is gone, by a rebuild that comes while one looks, too."""
+        try:
+            return sum(file.stat().st_size for file in self._folder(name).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
 
     def open_current(self) -> Sealed | None:
         """The live generation, None where it is of another format; EngineUnavailable where it is damaged or gone."""
