@@ -284,7 +284,7 @@ class IndexContract(ABC):
 
         def read(reader: VectorIndex) -> int:
             searches = 0
-            while not done.is_set():
+            while not (searches and done.is_set()):  # once at least, however late a busy machine begins it
                 newest, vector = committed[-1]
                 assert reader.search(vector, 1, EVERYTHING).frame_ids.tolist() == [newest]
                 assert reader.search(vector, 5, np.array([newest, 1])).frame_ids.tolist() == [newest, 1]
