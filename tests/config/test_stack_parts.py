@@ -20,6 +20,7 @@ from config.stack.parts import parts
 from config.stack.ports import free_port, require_free
 from config.stack.processes import start, stop
 from config.stack.stack import Stack
+from tests.services.ended import end_soon
 from workers import pipeline
 
 FOREVER = "import time; time.sleep(600)"
@@ -40,21 +41,12 @@ def wait_for_text(file: Path) -> str:
     return text
 
 
-def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_stopping_takes_grandchildren_and_the_stubborn_along(tmp_path: Path) -> None:
     child = start("family", [sys.executable, "-c", STUBBORN_FAMILY], log_dir=tmp_path)
-    grandchild = int(wait_for_text(child.log_file))
+    grandchild = psutil.Process(int(wait_for_text(child.log_file)))
     stop([child], grace_s=0.2)
     assert child.exit_code == -signal.SIGKILL
-    assert gone(grandchild)
+    assert end_soon([grandchild])
 
 
 def test_an_orderly_end_is_waited_for(tmp_path: Path) -> None:
@@ -74,12 +66,11 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    assert psutil.pid_exists(pid)
+    child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert gone(pid)
+    assert end_soon([child])
 
 
 def test_a_part_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:

@@ -9,22 +9,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.services.embedded import EmbeddedStack
+from tests.services.ended import end_soon
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def leaves_nothing(processes: list[psutil.Process]) -> bool:
-    """Whether all of them end soon."""
-    deadline = time.monotonic() + 20
-    while any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def fetch(url: str) -> tuple[int, str, bytes]:
@@ -95,7 +85,7 @@ def test_whatever_ends_it_no_process_stays(end: signal.Signals, tmp_path: Path) 
         processes = running.processes()
         assert len(processes) >= 8
         status = running.stop(end)
-    assert leaves_nothing(processes)
+    assert end_soon(processes)
     assert status == (-signal.SIGKILL if end == signal.SIGKILL else 0)
     assert "Traceback" not in running.output
 
@@ -106,5 +96,5 @@ def test_a_part_that_dies_takes_the_rest_along_and_is_named(tmp_path: Path) -> N
         beat = next(each for each in processes if "beat" in each.cmdline())
         beat.kill()
         assert running.process.wait(180) == 1
-    assert leaves_nothing(processes)
+    assert end_soon(processes)
     assert "beat ended with status -9" in running.output

@@ -1,15 +1,19 @@
 """The fixtures give real services."""
 
 import os
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 import redis
 from django.db import connection
 
+from tests.services.ended import end_soon
 from tests.services.postgres import running_postgres
 
 
@@ -55,3 +59,16 @@ def test_a_worker_process_sees_the_rows_of_the_test(
 def test_a_web_server_of_its_own_answers(served_site: str) -> None:
     with urllib.request.urlopen(f"{served_site}/healthz", timeout=10) as response:
         assert response.read() == b"ok\n"
+
+
+def test_a_process_that_ends_while_one_asks_after_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as asked:
+        process = psutil.Process(asked.pid)
+        status = psutil.Process.status
+
+        def status_after_its_end(self: psutil.Process) -> str:
+            asked.communicate(b"\n")
+            return str(status(self))
+
+        monkeypatch.setattr(psutil.Process, "status", status_after_its_end)
+        assert end_soon([process])
