@@ -1,6 +1,7 @@
 """What browser tests say to a page: where the browser is, who signs in, what must never happen on a page."""
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -29,6 +30,12 @@ def sign_in(page: Page, name: str = "alice") -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="My photos")).to_be_visible()
+
+
+def wait_for(page: Page, done: Callable[[], bool]) -> None:
+    """What a browser does in the background, when it likes; the test's time limit ends the wait."""
+    while not done():
+        page.wait_for_timeout(20)
 
 
 def barriers(page: Page) -> list[str]:

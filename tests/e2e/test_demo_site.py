@@ -19,7 +19,7 @@ from config.demo.site_server import site_server
 from recommender.models import Item
 from recommender.site_keys import create_site_key
 from recommender.sites import change_site
-from tests.e2e.browser import barriers
+from tests.e2e.browser import barriers, wait_for
 from tests.search.photos import photo
 from tests.services.web import Serve
 from workers import errands, pipeline
@@ -102,13 +102,15 @@ def test_up_related_things_stand_in_their_place_and_are_reported(weekly: str, re
     links = region.get_by_role("link")
     links.first.focus()
     assert reader.evaluate("document.activeElement.shadowRoot.activeElement.tagName") == "A"
-    reader.wait_for_timeout(2500)
+    wait_for(reader, lambda: bool(sent))
+    reader.wait_for_timeout(2500)  # for those that would be told twice
     impressions = [one for one in sent if one["kind"] == "impression"]
     assert len(impressions) == len({one.get("item", one.get("asset")) for one in impressions}) >= 1
     assert {len({one[name] for one in impressions}) for name in ("visitor", "recommendation")} == {1}
     with reader.expect_navigation():
         links.filter(has_not_text="Coffee").first.click()
     assert urlsplit(reader.url).path.endswith(".html")
+    wait_for(reader, lambda: "click" in [one["kind"] for one in sent])
     assert [one["kind"] for one in sent].count("click") == 1
 
 
@@ -120,6 +122,7 @@ def test_slow_the_page_is_read_meanwhile_and_nothing_moves(weekly: str, reader: 
     reader.goto(f"{weekly}/coffee.html")
     expect(reader.get_by_role("heading", level=1)).to_be_visible()
     region = reader.get_by_role("region", name="Read and see")
+    wait_for(reader, lambda: bool(held))
     reader.wait_for_timeout(1500)
     expect(region).to_have_count(0)
     held[0].continue_()

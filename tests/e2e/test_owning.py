@@ -8,7 +8,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 from pytest_django import Settings
 
 from library.models import ApiKey, Asset
-from tests.e2e.browser import drop_files, sign_in
+from tests.e2e.browser import drop_files, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -69,6 +69,7 @@ def test_files_chosen_before_the_script_has_come_are_stored_too(page: Page, alic
     page.goto("/upload/", wait_until="commit")
     page.get_by_label("Choose photos").set_input_files([picture("red", 1)])
     expect(page.locator(".file")).to_have_count(0)
+    wait_for(page, lambda: bool(held))
     held[0].continue_()
     expect(page.locator(".file.added")).to_have_count(1)
 

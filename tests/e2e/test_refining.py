@@ -1,14 +1,13 @@
 """Refining a search in a browser: what is wrong in it, filters, counts, suggestions, words beside a picture."""
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from search.models import SearchClick
-from tests.e2e.browser import barriers, drop_files, overflow_px, sign_in
+from tests.e2e.browser import barriers, drop_files, overflow_px, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -117,8 +116,5 @@ def test_an_opened_result_is_told_where_searches_are_recorded(
     page.goto("/?q=red")
     page.locator(".photo a").click()
     expect(page).to_have_url(re.compile(rf"/assets/{red.pk}/$"))
-    deadline = time.monotonic() + 20
-    # The browser tells it in the background, when it likes.
-    while not SearchClick.objects.exists() and time.monotonic() < deadline:
-        page.wait_for_timeout(100)
+    wait_for(page, SearchClick.objects.exists)
     assert SearchClick.objects.get().asset_id == red.pk

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, Route, expect
 
 from captioning.models import Caption, ReviewDecision
 from library.models import Asset
-from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in
+from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.pages.conftest import Photo
 from tests.pages.photos import describe_all
@@ -111,8 +111,7 @@ def test_the_next_photo_is_there_before_the_server_has_answered(page: Page, queu
     expect_caption(reviewing, "a blue picture")
     reviewing.keyboard.press("s")
     expect(reviewing.get_by_text("Fetching the next photo…")).to_be_visible()
-    while not held:  # a busy browser sends it late; the test's time limit ends the wait
-        reviewing.wait_for_timeout(20)
+    wait_for(reviewing, lambda: bool(held))
     assert states()[0] == "to_review", "the decision is still on its way"
     assert not ReviewDecision.objects.exists(), "and the second waits for it"
     held[0].continue_()
