@@ -108,7 +108,7 @@ def _asked(task: str, picture: Image.Image, *more: Any) -> dict[str, Any]:
     reply_to = f"sightline:answer:{secrets.token_hex(16)}"
     try:
         messages.publish(task, QUEUE, args=[pixels, reply_to, *more], expires=timeout_s)
-        reply = _patient_client(timeout_s).blpop([reply_to], timeout=timeout_s)
+        reply = _patient_client(settings.REDIS_URL, timeout_s).blpop([reply_to], timeout=timeout_s)
     except Exception as error:
         raise QueueUnavailable("The queue for pictures can't be reached.") from error
     if reply is None:
@@ -123,8 +123,10 @@ def _reply(reply_to: str, make: Callable[[], dict[str, Any]]) -> None:
         reply = {"unavailable": str(error)}
     except InvalidInput as error:
         reply = {"refused": str(error), "field": error.field}
-    messages.client().rpush(reply_to, json.dumps(reply))
-    messages.client().expire(reply_to, _ANSWER_EXPIRES_S)
+    # Somebody waits for this one: a Redis that is slow for a moment must not lose it.
+    client = _patient_client(settings.REDIS_URL, settings.INTERACTIVE_TIMEOUT_S)
+    client.rpush(reply_to, json.dumps(reply))
+    client.expire(reply_to, _ANSWER_EXPIRES_S)
 
 
 def _told(reply: bytes) -> dict[str, Any]:
@@ -137,5 +139,5 @@ def _told(reply: bytes) -> dict[str, Any]:
 
 
 @cache
-def _patient_client(timeout_s: float) -> Any:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=timeout_s + 2)
+def _patient_client(url: str, timeout_s: float) -> Any:
+    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=timeout_s + 2)

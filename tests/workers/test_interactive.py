@@ -16,7 +16,7 @@ from config.stack.processes import Child
 from core.errors import InvalidInput, ModelUnavailable, QueueUnavailable
 from library.models import Asset
 from tests.fakes import PALETTE, FakeCaptioner, FakeImageEmbedder
-from workers import interactive, pipeline
+from workers import interactive, messages, pipeline
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -73,6 +73,16 @@ def test_a_worker_captions_a_picture_without_storing_it(
     assert 0.9 < confidence <= 1
     assert not Asset.objects.exists()
     assert redis.keys("sightline:answer:*") == []
+
+
+def test_an_answer_has_more_time_than_a_request_s_message(
+    redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that needs longer than PATIENCE_S would lose it, and who asked would wait in vain."""
+    with monkeypatch.context() as hurried:
+        hurried.setattr(messages, "client", lambda: pytest.fail("it gives up after PATIENCE_S"))
+        interactive._reply("sightline:answer:test", lambda: {"vector": [1.0]})
+    assert interactive._told(redis.lpop("sightline:answer:test")) == {"vector": [1.0]}
 
 
 def test_context_reaches_the_captioner(redis: Any, settings: Any) -> None:
