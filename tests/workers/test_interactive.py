@@ -18,7 +18,10 @@ from library.models import Asset
 from tests.fakes import PALETTE, FakeCaptioner, FakeImageEmbedder
 from workers import interactive, messages, pipeline
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+#: Far below INTERACTIVE_TIMEOUT_S, which waiting would take, far above what a busy machine adds.
+SOON_S = 15.0
 
 
 def blue() -> Image.Image:
@@ -42,7 +45,7 @@ def test_without_a_worker_it_gives_up_in_time_and_the_late_message_is_worth_noth
     started = time.monotonic()
     with pytest.raises(QueueUnavailable, match=r"within 0\.5 s"):
         pipeline.encode_query_image(blue())
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < SOON_S
     assert b'"expires": null' not in redis.lrange("interactive", 0, 0)[0]
 
 
@@ -128,4 +131,4 @@ def test_nobody_waits_for_a_redis_that_is_away(no_redis: None, ask: Callable[...
     started = time.monotonic()
     with pytest.raises(QueueUnavailable):
         ask(blue())
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < SOON_S
