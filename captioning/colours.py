@@ -9,7 +9,7 @@ from captioning.models import FrameColour
 from captioning.vision.colours import MODEL_ID, dominant_colours
 from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
 from core.errors import CorruptMedia
-from library.frames import one_by_one
+from library.frames import kept_from_deletion, one_by_one
 from library.models import Frame
 from library.selectors import open_frame
 
@@ -47,6 +47,7 @@ def find_missing_colours() -> Iterator[Frame]:
                 colours = list(dominant_colours(square_pixels(picture)[None]))
         except CorruptMedia:
             colours = []
-        if colours and Frame.objects.filter(pk=frame.pk).exists():
-            record_colours([frame.pk], colours)
+        with transaction.atomic():
+            if colours and kept_from_deletion(frame):
+                record_colours([frame.pk], colours)
         yield frame

@@ -16,7 +16,7 @@ from captioning.vision.safety import UnsafeScorer
 from core import backends
 from core.errors import CorruptMedia
 from library import asset_store
-from library.frames import one_by_one
+from library.frames import kept_from_deletion, one_by_one
 from library.models import Frame
 from library.selectors import open_frame
 
@@ -83,6 +83,7 @@ def score_missing() -> Iterator[Frame]:
                 scored = score_unsafe(square_pixels(picture)[None])
         except CorruptMedia:
             scored = None
-        if scored is not None and Frame.objects.filter(pk=frame.pk).exists():
-            record_unsafe([frame.pk], scored)
+        with transaction.atomic():
+            if scored is not None and kept_from_deletion(frame):
+                record_unsafe([frame.pk], scored)
         yield frame

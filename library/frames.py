@@ -15,6 +15,11 @@ def make_frames(asset: Asset) -> list[Frame]:
     return [frame]
 
 
+def kept_from_deletion(frame: Frame) -> bool:
+    """Whether it is still there, and then it stays until the caller's transaction ends."""
+    return Frame.objects.select_for_update(no_key=True).filter(pk=frame.pk).exists()
+
+
 def one_by_one(frames: QuerySet[Frame]) -> Iterator[Frame]:
     """All that were there to begin with, with their assets; who writes between two of them is in nobody's way.
 

@@ -1,17 +1,24 @@
 """The colours of a picture: by the names that people give them, for new photos and for old ones."""
 
+from collections.abc import Callable, Iterator
 from io import StringIO
+from threading import Thread
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from numpy.typing import NDArray
 
+from captioning import colours, unsafe
 from captioning.colours import frames_of_colour, frames_without_colours, record_colours
 from captioning.models import FrameColour
 from captioning.vision.colours import COLOURS, MODEL_ID, dominant_colours
 from library import storage
-from library.models import Asset
+from library.asset_store import delete_asset
+from library.models import Asset, Frame
 from tests.fakes import PALETTE
 from tests.pages.conftest import Photo, alice, photo  # noqa: F401 - fixtures
 
@@ -85,3 +92,41 @@ def test_photos_that_were_described_before_get_their_colours_by_a_command(photo:
     assert [frame.asset_id for frame in frames_without_colours()] == [gone.pk]
     record_colours([red.frames.get().pk], [{"green": 1.0}])
     assert [one.name for one in FrameColour.objects.all()] == ["green"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("module", "record", "go_through"),
+    [
+        (colours, "record_colours", colours.find_missing_colours),
+        (unsafe, "record_unsafe", unsafe.score_missing),
+    ],
+)
+def test_a_photo_may_be_deleted_while_it_is_gone_through(
+    photo: Photo,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    record: str,
+    go_through: Callable[[], Iterator[Frame]],
+) -> None:
+    from library.frames import make_frames
+
+    asset = photo("red")
+    make_frames(asset)
+    recorded = getattr(module, record)
+
+    def delete() -> None:
+        delete_asset(asset)
+        connection.close()
+
+    deleting = Thread(target=delete)
+
+    def record_while_deleting(*told: Any) -> None:
+        deleting.start()
+        deleting.join(0.5)
+        recorded(*told)
+
+    monkeypatch.setattr(module, record, record_while_deleting)
+    assert len(list(go_through())) == 1
+    deleting.join()
+    assert not Asset.objects.exists()
