@@ -157,7 +157,8 @@ def delete_asset(asset: Asset) -> None:
 def locked(asset_id: int) -> Asset | None:
     """As it stands, and so for the rest of the transaction; None where there is none (any more).
 
-    Its frames are locked before it, as whoever describes or indexes them locks them.
+    Frames, the asset, then all that hangs on them: so lock who describes or indexes it, and nobody adds to what is
+    collected here to be deleted.
     """
     list(Frame.objects.select_for_update().filter(asset=asset_id).order_by("pk").values_list("pk"))
     return Asset.objects.select_for_update().filter(pk=asset_id).first()

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from library.asset_store import delete_asset, set_unsafe_scores
+from library.asset_store import delete_asset, set_unsafe_scores, update_asset
 from library.models import Asset, Frame
 from search import embeddings
 from search.active import active_model_id
@@ -74,6 +74,22 @@ def test_a_photo_may_be_deleted_while_it_is_indexed(changed: Asset) -> None:
         deleting.join(0.5)
         if connection.vendor == "postgresql":  # SQLite locks no rows: there it is gone by now
             assert Embedding.objects.select_for_update().filter(frame_id__in=frame_ids).first()
+    deleting.join()
+    assert not Asset.objects.exists()
+
+
+def test_a_photo_may_be_deleted_while_its_tags_change(changed: Asset) -> None:
+    """Tags name the photo: those that come while it is deleted must not be left without it."""
+
+    def delete() -> None:
+        delete_asset(changed)
+        connection.close()
+
+    deleting = Thread(target=delete)
+    with transaction.atomic():
+        update_asset(changed, tags=["poppies"])
+        deleting.start()
+        deleting.join(0.5)
     deleting.join()
     assert not Asset.objects.exists()
 
