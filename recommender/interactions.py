@@ -66,6 +66,13 @@ def receive(site: Site, lines: Sequence[Any]) -> Received:
     """
     if not 1 <= len(lines) <= BATCH_MAX:
         raise InvalidInput(f"interactions: from 1 to {BATCH_MAX} at once.", field="interactions")
+    try:
+        return _received(site, lines)
+    except IntegrityError:  # an item or a photo was deleted since it was looked up: now its lines are refused
+        return _received(site, lines)
+
+
+def _received(site: Site, lines: Sequence[Any]) -> Received:
     known = _look_up(site, lines)
     rows: dict[str, Interaction] = {}
     refused: list[Refused] = []

@@ -1,11 +1,13 @@
 """What was searched for and which results were opened, where the settings want it kept: without user and address."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core import signing
+from django.db import IntegrityError
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -52,7 +54,8 @@ def record_click(token: str, asset: Asset, place: int) -> None:
         raise InvalidInput("search is not a token that a search gave out.", field="search") from error
     if not SearchRecord.objects.filter(pk=search_id).exists():
         return  # forgotten meanwhile
-    SearchClick.objects.get_or_create(search_id=search_id, asset=asset, defaults={"place": place})
+    with suppress(IntegrityError):  # the photo, or the search, is gone since it was looked up
+        SearchClick.objects.get_or_create(search_id=search_id, asset=asset, defaults={"place": place})
 
 
 def unanswered(days: int, limit: int = 100) -> list[Unanswered]:

@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from recommender import recommendation_ids
+from recommender import interactions, recommendation_ids
 from recommender.api import doors
 from recommender.interactions import drop_outdated, receive
-from recommender.models import Interaction, Site
+from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
 from tests.recommender.shop import did, put
@@ -176,6 +176,23 @@ class TestLines:
         assert [refused.line for refused in received.refused] == [1]
         kept = Interaction.objects.get()
         assert (kept.recommendation, kept.scenario, kept.arm) == (own.nonce, "front", "3:wild")
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_an_item_that_is_deleted_meanwhile_is_unknown(
+        self, shop: Site, monkeypatch: pytest.MonkeyPatch, others: int
+    ) -> None:
+        look_up = interactions._look_up
+
+        def look_up_before_it_goes(*told: Any) -> Any:
+            known = look_up(*told)
+            Item.objects.filter(external_id="sofa").delete()
+            return known
+
+        monkeypatch.setattr(interactions, "_look_up", look_up_before_it_goes)
+        received = receive(shop, [line(), *[line(item="lamp")] * others])
+        assert (received.accepted, [refused.line for refused in received.refused]) == (others, [0])
+        assert Interaction.objects.count() == others
 
     def test_items_of_another_site_are_unknown(self, shop: Site, bob: User) -> None:
         rival = site(bob, "rival")

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from library.asset_store import delete_asset
 from search import recording
 from search.models import SearchClick, SearchRecord
 from tests.search.photos import many, photo
@@ -70,6 +71,16 @@ def test_a_result_that_was_opened_is_kept_once(client: Client, alice: User, bob:
         assert click(client, **{"search": token, "asset": asset.pk, "place": 1, **wrong}) == 400, wrong
     SearchRecord.objects.all().delete()
     assert click(client, search=token, asset=asset.pk, place=1) == 204
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("recorded")
+def test_a_result_that_is_deleted_while_it_is_opened_is_not_kept(client: Client, alice: User) -> None:
+    seen = photo(alice, "a red picture")
+    token = ask(client, "red")["search"]
+    delete_asset(seen)
+    recording.record_click(token, seen, 1)
+    assert not SearchClick.objects.exists()
 
 
 @pytest.mark.usefixtures("recorded")
