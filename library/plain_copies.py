@@ -66,6 +66,10 @@ def _link_or_copy(key: str, target: Path) -> None:
     with suppress(NotImplementedError, OSError):  # another disk, or no disk at all
         os.link(default_storage.path(key), scratch)
     if not scratch.is_file():
-        with storage.open_file(key) as file, scratch.open("wb") as copy:
+        try:
+            file = storage.open_file(key)
+        except FileNotFoundError as error:  # removed since it was looked at
+            raise CorruptMedia("The stored file of this asset is missing.") from error
+        with file, scratch.open("wb") as copy:
             shutil.copyfileobj(file, copy, _COPY_BYTES)
     scratch.replace(target)

@@ -12,6 +12,8 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from core.errors import CorruptMedia
+from library import plain_copies
 from library.media.plain import is_plain
 from library.plain_copies import write_plain_copy
 from tests.library.conftest import stored
@@ -136,3 +138,19 @@ def test_a_copy_that_told_too_much_is_written_again_and_a_good_one_stays(
     assert write_plain_copy(asset, tmp_path) == copy.name
     with default_storage.open(asset.original_key) as original:
         assert SECRET in original.read(), "the original is untouched"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_original_that_goes_while_it_is_copied_is_no_picture(
+    alice: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = stored(alice)
+
+    def plain_and_gone(*told: Any) -> bool:
+        default_storage.delete(asset.original_key)
+        return True
+
+    monkeypatch.setattr(plain_copies, "_is_plain", plain_and_gone)
+    with pytest.raises(CorruptMedia, match="missing"):
+        write_plain_copy(asset, tmp_path)
+    assert list(tmp_path.iterdir()) == []
