@@ -73,7 +73,7 @@ def test_a_worker_killed_with_all_its_processes_is_healed_by_another_s_sweep(
     redis: Any, start_worker: StartWorker, make_assets: MakeAssets
 ) -> None:
     make_assets(*["red", "blue", "green", "white"] * 4)
-    first = start_worker(*QUEUES, env=SLOW)
+    first = start_worker(*QUEUES, env=SLOW | {"SLOW_BATCH_S": "60"})  # however late the kill comes
     pipeline.wake()
     wait_for_claim()
     os.killpg(first.process.pid, signal.SIGKILL)
