@@ -2,6 +2,8 @@
 
 import os
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +25,26 @@ class DeadlyBackbone(FakeBackbone):
 
 
 class SlowBackbone(FakeBackbone):
-    """Takes SLOW_BATCH_S for a batch, so that a test can kill it in the middle of one; notes each batch's size."""
+    """Takes SLOW_BATCH_S for a batch, so that a test can kill it in the middle of one; notes each batch's size.
+
+    The file BATCHES_LEFT, where it is there, says how many batches go through; the next one waits until it is gone.
+    """
 
     def encode(self, pixels: NDArray[np.uint8]) -> Features:
         if log := os.environ.get("BATCH_LOG"):
             with open(log, "a") as file:  # noqa: PTH123
                 file.write(f"{os.getpid()} {len(pixels)}\n")
+        if told := os.environ.get("BATCHES_LEFT"):
+            _pass_or_wait(Path(told))
         time.sleep(float(os.environ.get("SLOW_BATCH_S", "0.3")))
         return super().encode(pixels)
+
+
+def _pass_or_wait(told: Path) -> None:
+    with suppress(FileNotFoundError):
+        while not (left := int(told.read_text())):
+            time.sleep(0.05)
+        told.write_text(str(left - 1))
 
 
 def _mean(picture: NDArray[np.uint8]) -> tuple[Any, ...]:

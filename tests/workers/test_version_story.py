@@ -1,6 +1,7 @@
 """Two captioners, one library and a real worker that is never restarted: promoted, run, paused, rolled back, wiped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from workers.tasks import upkeep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
-SLOW = {
+IN_TWOS = {
     "BACKBONE": "tests.workers.deadly.SlowBackbone",
+    "SLOW_BATCH_S": "0",
     "DESCRIBE_BATCH_SIZE": "2",
     "CAPTIONER": CAPTIONER,
     "CAPTIONER_MODEL_ID": "",
@@ -33,6 +35,14 @@ def settled() -> bool:
     """Nothing is asked for, at work or waiting: what stands now stays."""
     under_way = Job.objects.filter(state__in=["waiting", "running"]).exists()
     return not under_way and not StageRun.objects.exists() and all_done()
+
+
+@contextmanager
+def stopped_after(batches: int, told: Path) -> Iterator[None]:
+    """The worker describes so many batches, and goes on with the next one at the end."""
+    told.write_text(str(batches))
+    yield
+    told.unlink()
 
 
 def frames_of(assets: list[Asset]) -> list[Frame]:
@@ -58,7 +68,7 @@ def test_two_captioners_and_one_library(
         assert model_id in captioner("list")
     captioner("promote", models["oak"])
     old = make_assets(*["red", "blue", "green", "white"] * 5)
-    start_worker(*QUEUES, env=SLOW)
+    start_worker(*QUEUES, env=IN_TWOS | {"BATCHES_LEFT": str(tmp_path / "left")})
     pipeline.wake()
     until(settled, meanwhile=upkeep.sweep)
     assert {said(frame) for frame in frames_of(old)} == {"oak"}
@@ -73,9 +83,10 @@ def test_two_captioners_and_one_library(
     assert search_text(alice, "elm").matches[0].asset_id == new.pk
 
     # A run is paused in the middle, and search is right for what it has done and for what it has not.
-    assert "20 photos at" in captioner("recaption", "--all", "--yes")
-    until(lambda: by_elm(old) >= 2, meanwhile=pipeline.wake)
-    assert "is paused" in captioner("pause")
+    with stopped_after(1, tmp_path / "left"):
+        assert "20 photos at" in captioner("recaption", "--all", "--yes")
+        until(lambda: by_elm(old) >= 2, meanwhile=pipeline.wake)
+        assert "is paused" in captioner("pause")
     until(settled, meanwhile=upkeep.sweep)
     assert 2 <= by_elm(old) < 20
     assert all(search_agrees(frame, said_text(frame)) for frame in frames_of(old))
