@@ -156,10 +156,11 @@ def _looked_at(picture: IO[bytes] | None) -> tuple[Upload | None, str | None]:
 def _write(
     site: Site, contents: Mapping[str, Content], upload_sha256: str = "", *, picture_follows: bool = False
 ) -> dict[str, StoredItem]:
-    """The rows, in one transaction. Two writers of one site come one after the other."""
+    """The rows, in one transaction. Two writers of one site come one after the other, NotFound who after its end."""
     stored: dict[str, StoredItem] = {}
     with transaction.atomic():
-        Site.objects.select_for_update(no_key=True).get(pk=site.pk)
+        if Site.objects.select_for_update(no_key=True).filter(pk=site.pk).first() is None:
+            raise NotFound("There is no such site.")
         known = Item.objects.filter(site=site, external_id__in=list(contents)).select_related("asset")
         items = {item.external_id: item for item in known}
         for external_id, content in contents.items():

@@ -163,7 +163,9 @@ def _written(learned: Learned) -> bytes:
 
 @lru_cache(maxsize=_SITES_REMEMBERED)
 def _read(site_id: int, learned_at: datetime) -> Learned:
-    row = LearnedBehaviour.objects.get(site_id=site_id)
+    row = LearnedBehaviour.objects.filter(site_id=site_id).first()
+    if row is None:  # gone with its site since
+        return NOTHING
     with np.load(io.BytesIO(bytes(row.arrays))) as held:
         near = Neighbours(held["indptr"], held["indices"].astype(np.int64), held["values"].astype(np.float32))
         return Learned(held["codes"], held["popularity"], near, held["factors"].astype(np.float32))

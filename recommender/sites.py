@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.outbound import checked_address, parts_of_address
 from library.details import checked_line
 from recommender.models import Site, SiteOrigin
@@ -50,9 +50,12 @@ def create_site(owner: User, slug: str, **settings: Unpack[SiteChanges]) -> Site
 
 
 def change_site(site: Site, **settings: Unpack[SiteChanges]) -> Site:
-    """Changes what is named; the rest stays. InvalidInput names the field."""
+    """Changes what is named; the rest stays. InvalidInput names the field. NotFound where it was deleted meanwhile."""
     with transaction.atomic():
-        return _changed(Site.objects.select_for_update(of=("self",)).get(pk=site.pk), settings)
+        current = Site.objects.select_for_update(of=("self",)).filter(pk=site.pk).first()
+        if current is None:
+            raise NotFound("There is no such site.")
+        return _changed(current, settings)
 
 
 def delete_site(site: Site) -> None:

@@ -7,8 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from core.errors import NotFound
 from library.models import Asset
+from recommender.item_content import checked_content
+from recommender.items import put_items
 from recommender.models import Item, ItemVector, Site
+from recommender.sites import change_site, delete_site
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
 from tests.library.conftest import stored
 from tests.library.pictures import picture
@@ -234,6 +238,14 @@ class TestSites:
         assert server.get("/api/v1/sites/shop").status_code == 401
         assert person.delete("/api/v1/sites/shop").status_code == 204
         assert not Site.objects.exists()
+
+    def test_one_that_is_deleted_meanwhile_is_not_there(self, shop: Site, alice: User) -> None:
+        deleted = Site.objects.get()
+        delete_site(shop)
+        with pytest.raises(NotFound):
+            change_site(deleted, name="The shop")
+        with pytest.raises(NotFound):
+            put_items(deleted, {"1": checked_content({"title": "One"})})
 
     def test_a_flood_from_one_key_is_told_when_to_come_back(self, shop: Site, stopped_clock: None) -> None:
         shop.requests_per_minute = 3

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,6 +11,7 @@ from django.utils import timezone
 from recommender import learned_behaviour
 from recommender.learned_behaviour import learn, learned_of
 from recommender.models import Interaction, Item, Site
+from recommender.sites import delete_site
 from tests.recommender.shop import furnished
 from tests.search.photos import stored
 
@@ -47,6 +49,21 @@ def test_what_is_read_in_pieces_teaches_the_same(shop: Site, monkeypatch: pytest
     monkeypatch.setattr(learned_behaviour, "_ROWS_AT_ONCE", 7)
     pieces = learn(shop, now)
     assert (bytes(pieces.arrays), pieces.interactions) == (bytes(whole.arrays), 50)
+
+
+def test_a_site_that_is_deleted_while_its_visitors_ask_has_taught_nothing(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted(shop, 50)
+    learn(shop)
+    read = learned_behaviour._read
+
+    def read_after_its_end(*told: Any) -> learned_behaviour.Learned:
+        delete_site(shop)
+        return read(*told)
+
+    monkeypatch.setattr(learned_behaviour, "_read", read_after_its_end)
+    assert learned_of(Site.objects.get()) is learned_behaviour.NOTHING
 
 
 def test_no_more_than_a_piece_is_held_as_objects(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
