@@ -12,7 +12,7 @@ from captioning.models import Caption, ReviewDecision, ReviewLease
 from captioning.review_queue import reviewable, waiting
 from core.ids import MAX_ID
 from library.media.hashes import bits_apart
-from library.models import Asset
+from library.models import Asset, Frame
 from library.selectors import NEAR_DUPLICATE_MAX_BITS, asset_for
 
 LEASE = timedelta(minutes=10)
@@ -38,8 +38,9 @@ def next_for(reviewer: User, besides: Collection[int] = ()) -> Caption | None:
     return None
 
 
+@transaction.atomic
 def take(frame_id: int, reviewer: User) -> bool:
-    """Lease a frame, or lengthen the lease; False where another reviewer holds it.
+    """Lease a frame, or lengthen the lease; False where another reviewer holds it, or it was deleted.
 
     One conditional update and one insert under a unique constraint: of two reviewers at once the database lets one
     through, whichever database it is.
@@ -51,6 +52,9 @@ def take(frame_id: int, reviewer: User) -> bool:
         reviewer=reviewer, leased_until=lease.leased_until
     ):
         return True
+    # Locked, so that it is not deleted between being seen and being named by a foreign key.
+    if Frame.objects.select_for_update(no_key=True).filter(pk=frame_id).first() is None:
+        return False
     ReviewLease.objects.bulk_create([lease], ignore_conflicts=True)
     return ReviewLease.objects.filter(frame_id=frame_id, reviewer=reviewer).exists()
 

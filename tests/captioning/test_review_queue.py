@@ -1,16 +1,19 @@
 """The review queue: whose captions wait in which order, who has which photo, and how far a reviewer is."""
 
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, transaction
 from django.utils import timezone
 
 from captioning import review, review_leases, review_queue, services
 from captioning.captioners.base import CaptionDraft
 from captioning.models import Caption, ReviewDecision, ReviewLease
 from captioning.selectors import sentences_of, standing_of_models
+from library.asset_store import delete_asset
 from tests.captioning.reviewing import MODEL, at_once, decided, doubted, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -131,6 +134,22 @@ class TestLeases:
         assert review_leases.next_for(bob) is None
         review_leases.release(alice)
         assert review_leases.next_for(bob) == caption
+
+    def test_a_photo_may_be_deleted_while_it_is_leased(self, alice: User, bob: User) -> None:
+        caption = doubted(alice)
+
+        def delete() -> None:
+            delete_asset(caption.frame.asset)
+            connection.close()
+
+        deleting = Thread(target=delete)
+        with transaction.atomic():
+            assert review_leases.take(caption.frame_id, bob)
+            deleting.start()
+            deleting.join(0.5)
+        deleting.join()
+        assert not ReviewLease.objects.exists()
+        assert not review_leases.take(caption.frame_id, bob)
 
     def test_reviewers_at_once_never_get_the_same_photo(self, alice: User) -> None:
         for _ in range(12):
