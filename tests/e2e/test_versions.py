@@ -14,6 +14,7 @@ from tests.captioning.checkpoints import MakeVersion, registered, shipped  # noq
 from tests.e2e.browser import sign_in
 from tests.pages import photos
 from tests.pages.conftest import Photo
+from workers import pipeline
 from workers.models import Job, RecaptionRun
 from workers.tasks import upkeep
 
@@ -156,3 +157,20 @@ def test_learning_from_reviews_is_asked_for_and_what_comes_out_is_offered(
     page.goto("/admin/workers/job/")
     apply(page, "learn from reviews", "Cancel learning from reviews")
     expect(page.get_by_role("row", name="learn from reviews")).to_contain_text("Cancelled")
+
+
+@pytest.mark.parametrize("address", ["/admin/workers/job/", RUNS])
+def test_a_list_of_what_is_at_work_reloads_itself_but_not_under_ticked_rows(
+    page: Page, root: User, red: Asset, address: str
+) -> None:
+    pipeline.start_recaption(Selection(again=True))
+    sign_in(page, "root")
+    page.clock.install()
+    page.goto(address)
+    row = page.locator("#result_list").get_by_role("checkbox").last
+    row.check()
+    page.clock.run_for(60_000)
+    expect(row).to_be_checked()
+    row.uncheck()
+    with page.expect_navigation():
+        page.clock.run_for(60_000)
