@@ -10,7 +10,7 @@ from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.services.embedded import EmbeddedStack
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # the stack that it uses may be started for it
 _WORKERS_MS = 90_000
 
 
