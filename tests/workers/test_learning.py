@@ -39,6 +39,8 @@ from workers.tasks import upkeep
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 VERSIONS = "/admin/captioning/captionerversion/"
+#: A worker's process loads torch and two models and then trains: a minute and a half where others want the processors.
+_TRAINS_S = 400
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
@@ -97,6 +99,7 @@ def promoted_start(base: Path, folder: Path) -> str:
 
 
 @pytest.mark.models
+@pytest.mark.timeout(900)
 def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
     redis: Any,
     start_worker: Callable[..., Child],
@@ -144,7 +147,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
         assert fresh(job).state != "failed", job.error
         return progress.is_file() and json.loads(progress.read_text())["step"] >= 4
 
-    until(is_under_way)
+    until(is_under_way, timeout_s=_TRAINS_S)
     os.killpg(first.process.pid, signal.SIGKILL)
     first.process.wait()
     reached = json.loads(progress.read_text())["step"]
@@ -153,7 +156,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
 
     redis.flushdb()
     start_worker("jobs", env=env)
-    until(lambda: fresh(job).state in {"done", "failed"}, meanwhile=upkeep.sweep)
+    until(lambda: fresh(job).state in {"done", "failed"}, meanwhile=upkeep.sweep, timeout_s=_TRAINS_S)
     assert (job.state, job.error) == ("done", ""), (learning_job.run_of(job.pk) / "log.txt").read_text()
     assert job.done == job.total > reached
     version = CaptionerVersion.objects.exclude(model_id__in=[start, shipped]).get()
