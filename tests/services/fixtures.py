@@ -5,6 +5,7 @@ database of the test, which therefore must be committed to: mark such tests `dja
 """
 
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -17,7 +18,6 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from config.stack.ports import free_port
 from config.stack.processes import Child, start, stop
 from config.stack.redis_server import start_redis
 from tests.services.embedded import EmbeddedStack, own_database
@@ -82,13 +82,14 @@ def start_worker(process_env: dict[str, str], tmp_path: Path) -> Iterator[StartW
 @pytest.fixture
 def served_site(process_env: dict[str, str], tmp_path: Path) -> Iterator[str]:
     """The URL of a real web server in processes of its own."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
+    # It takes a port itself and says which: one that was free a moment ago may be another's when it is there.
+    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", "127.0.0.1:0"]
     threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "4"]
     # No collected static files here: DEBUG lets the finders serve them.
     child = start("web", [*command, *threads], log_dir=tmp_path, env={**process_env, "DEBUG": "1"})
     try:
+        wait_for(lambda: bool(listening_at(child)), child, timeout_s=READY_TIMEOUT_S)
+        url = listening_at(child)
         wait_for(lambda: answers(f"{url}/healthz"), child, timeout_s=READY_TIMEOUT_S)
         yield url
     finally:
@@ -122,6 +123,12 @@ def wait_for(done: Callable[[], bool], child: Child, *, timeout_s: float) -> Non
             f"{child.name} is not ready after {timeout_s} s:\n{child.log_tail(60)}"
         )
         time.sleep(0.05)
+
+
+def listening_at(child: Child) -> str:
+    """The address that gunicorn says it is at; empty until it does."""
+    said = re.search(r"Listening at: (http://\S+)", child.log_tail(200))
+    return said[1] if said else ""
 
 
 def answers(url: str) -> bool:
