@@ -257,6 +257,9 @@ def _kept_copy(folder: Path, model_id: str, weights_sha256: str) -> Path:
             shutil.rmtree(kept)
         if not kept.exists():
             scratch.rename(kept)
+    except OSError:
+        if not _holds(kept, weights_sha256):  # else somebody else has kept the same at this moment
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return kept

@@ -1,6 +1,7 @@
 """Versions of the captioner: registered with their figures, promoted, taken back, pinned by a setting."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ def test_a_version_keeps_its_own_copy_without_code(tmp_path: Path, registered: M
     save_version(source, "fir")  # a later run writes over the folder
     versions.promote(version.model_id)
     assert services.captioner().model_id == version.model_id
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_copy_that_another_keeps_at_the_same_moment_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def after_another(scratch: Path, kept: Path) -> Path:
+        shutil.copytree(scratch, kept)
+        return rename(scratch, kept)
+
+    save_version(tmp_path / "elm", "elm")
+    monkeypatch.setattr(Path, "rename", after_another)
+    folder = Path(versions.register(tmp_path / "elm").folder)
+    assert (folder / "weights.safetensors").is_file()
+    assert list(folder.parent.glob(f".{folder.name}-*")) == []
 
 
 def test_the_same_weights_with_styles_are_the_same_version_with_another_copy(
