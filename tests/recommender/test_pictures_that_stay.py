@@ -146,6 +146,22 @@ def test_a_picture_that_goes_with_one_item_just_as_another_brings_it_comes_again
     assert Item.objects.get().asset == Asset.objects.get() != asset
 
 
+def test_a_picture_stays_that_another_item_shows_just_before_it_is_removed(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = shown_by_an_item(shop)
+    locked = asset_store.locked
+
+    def locked_after_another_shows_it(asset_id: int) -> Asset | None:
+        monkeypatch.setattr(asset_store, "locked", locked)
+        Shop(shop).put_form("2", {"title": "The same walk"}, FILE)
+        return locked(asset_id)
+
+    monkeypatch.setattr(asset_store, "locked", locked_after_another_shows_it)
+    delete_item(shop, "1")
+    assert Item.objects.get().asset == Asset.objects.get() == asset
+
+
 def test_a_site_s_pictures_go_with_it(shop: Site) -> None:
     for name in ("1", "2"):
         Shop(shop).put_form(name, {"title": "A walk"}, FILE)
