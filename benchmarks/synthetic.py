@@ -74,7 +74,7 @@ def fill(assets: int) -> list[str]:
     return library.nouns
 
 
-def fill_words(assets: int, tags_each: int = 2) -> None:
+def fill_words(assets: int) -> None:
     """So many public photos with the words of a caption and people's tags, and nothing else: no frames, no vectors.
 
     The tags are invented words, a few of them common and thousands of them rare, as tags are.
@@ -91,9 +91,7 @@ def fill_words(assets: int, tags_each: int = 2) -> None:
             for at in range(count)
         )
         seen = random.choice(len(nouns), size=(count, 2), p=chances)
-        tags = [
-            sorted(set(drawn)) for drawn in random.choice(invented, size=(count, tags_each), p=tag_chances)
-        ]
+        tags = [sorted(set(drawn)) for drawn in random.choice(invented, size=(count, 2), p=tag_chances)]
         AssetTag.objects.bulk_create(
             AssetTag(asset=photo, name=name)
             for photo, names in zip(photos, tags, strict=True)

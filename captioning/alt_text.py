@@ -15,18 +15,18 @@ _DANGLING = re.compile(
 )
 
 
-def alt_text(caption: str, max_chars: int = MAX_CHARS) -> str:
+def alt_text(caption: str) -> str:
     """The caption itself where it fits; else whole sentences, else whole words and `…`. Never half a word.
 
     Empty where not even the first word fits.
     """
     text = " ".join(caption.split())
-    if len(text) <= max_chars:
+    if len(text) <= MAX_CHARS:
         return text
-    sentences = [end.end() for end in re.finditer(r"[.!?](?=\s)|[。！？]", text) if end.end() <= max_chars]
+    sentences = [end.end() for end in re.finditer(r"[.!?](?=\s)|[。！？]", text) if end.end() <= MAX_CHARS]
     if sentences:
         return text[: sentences[-1]]
-    room = max_chars - len(_CUT)
+    room = MAX_CHARS - len(_CUT)
     pauses = [pause.start() for pause in re.finditer(r"[,;:](?=\s)|[，；、]", text) if pause.start() <= room]
     if pauses and pauses[-1] >= _LATE_PAUSE * room:
         return text[: pauses[-1]] + _CUT

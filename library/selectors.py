@@ -153,7 +153,7 @@ def exact_duplicate_ids(viewer: Viewer, asset: Asset) -> list[int]:
     return list(same.order_by("pk").values_list("pk", flat=True))
 
 
-def near_duplicate_ids(viewer: Viewer, asset: Asset, *, max_bits: int = NEAR_DUPLICATE_MAX_BITS) -> list[int]:
+def near_duplicate_ids(viewer: Viewer, asset: Asset) -> list[int]:
     """Listed assets of other bytes that look the same, closest first; at most NEAR_DUPLICATES_MOST.
 
     Compared are the hashes of the newest NEAR_DUPLICATES_COMPARED of those that lists offer to the viewer, one by
@@ -162,7 +162,7 @@ def near_duplicate_ids(viewer: Viewer, asset: Asset, *, max_bits: int = NEAR_DUP
     others = listed_assets(viewer).exclude(sha256=asset.sha256).order_by("-pk")
     compared = others.values_list("pk", "perceptual_hash")[:NEAR_DUPLICATES_COMPARED]
     distances = ((bits_apart(asset.perceptual_hash, other), pk) for pk, other in compared.iterator())
-    near = ((distance, pk) for distance, pk in distances if distance <= max_bits)
+    near = ((distance, pk) for distance, pk in distances if distance <= NEAR_DUPLICATE_MAX_BITS)
     return [pk for _, pk in nsmallest(NEAR_DUPLICATES_MOST, near)]
 
 

@@ -113,18 +113,18 @@ def forget(site: Site, visitor: str) -> int:
     return Interaction.objects.filter(site=site, visitor=checked_visitor(visitor)).delete()[0]
 
 
-def drop_outdated(now: datetime | None = None) -> int:
+def drop_outdated() -> int:
     """Removes what is older than INTERACTIONS_KEEP_DAYS; returns how many."""
-    return _outdated(now).delete()[0]
+    return _outdated().delete()[0]
 
 
-def any_outdated(now: datetime | None = None) -> bool:
+def any_outdated() -> bool:
     """Whether something is kept that is older than it may be."""
-    return _outdated(now).exists()
+    return _outdated().exists()
 
 
-def _outdated(now: datetime | None) -> QuerySet[Interaction]:
-    before = (now or timezone.now()) - timedelta(days=settings.INTERACTIONS_KEEP_DAYS)
+def _outdated() -> QuerySet[Interaction]:
+    before = timezone.now() - timedelta(days=settings.INTERACTIONS_KEEP_DAYS)
     return Interaction.objects.filter(at__lt=before)
 
 

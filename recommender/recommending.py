@@ -88,21 +88,21 @@ class _Tuning:
     variant: str = ""
 
 
-def recommend(site: Site, wanted: Wanted, now: datetime | None = None) -> Answer:
+def recommend(site: Site, wanted: Wanted) -> Answer:
     """A list for a visitor; for a stranger by the item at hand and by what is popular, else by what is new.
 
     Without what the visitor has seen or dismissed, and what is excluded. InvalidInput names the field.
     """
     if wanted.kind not in KINDS or not 1 <= wanted.limit <= LIMIT_MAX:
         raise InvalidInput(f"kind is one of {', '.join(KINDS)}; limit from 1 to {LIMIT_MAX}.", field="kind")
-    now = now or timezone.now()
+    now = timezone.now()
     tuning = _tuning(site, wanted)
     history = _history(site, wanted, now)
     learned = learned_of(site)
     liked = _interests(history)
     rules = rules_in_force(site, now)
     subjects = _candidates(site, wanted, history, learned, liked, rules)
-    rows = _rows(site, wanted, subjects, now)
+    rows = _rows(site, subjects, now)
     wishes = rules.wishes(row for row in rows.values() if isinstance(row, Item))
     subjects = [one for one in subjects if one in rows and not (one.is_item and one.pk in wishes.hidden)]
     known = signals_of(subjects, history, learned, liked)
@@ -184,7 +184,7 @@ def _candidates(
     return [one for one in found if one.code not in unwanted and one.is_item in kinds]
 
 
-def _rows(site: Site, wanted: Wanted, subjects: Sequence[Ref], now: datetime) -> dict[Ref, Item | Asset]:
+def _rows(site: Site, subjects: Sequence[Ref], now: datetime) -> dict[Ref, Item | Asset]:
     """Of the candidates those that the site may show now, with their rows."""
     items = (
         shown_items(site, now)

@@ -18,6 +18,7 @@ from search.models import SearchClick, SearchRecord
 
 _SALT = "search.record"
 _MAX_CHARS = 200
+_REPORTED_AT_MOST = 100
 LAST_PLACE = 100_000
 
 
@@ -58,18 +59,18 @@ def record_click(token: str, asset: Asset, place: int) -> None:
         SearchClick.objects.get_or_create(search_id=search_id, asset=asset, defaults={"place": place})
 
 
-def unanswered(days: int, limit: int = 100) -> list[Unanswered]:
+def unanswered(days: int) -> list[Unanswered]:
     """The queries of the last days that found nothing, the most frequent first."""
-    return _grouped(_since(days).filter(found=0), limit)
+    return _grouped(_since(days).filter(found=0))
 
 
-def unopened(days: int, limit: int = 100) -> list[Unanswered]:
+def unopened(days: int) -> list[Unanswered]:
     """The queries of the last days that found something of which nobody ever opened anything."""
     found = _since(days).filter(found__gt=0).annotate(opened=Count("clicks"))
     quiet = found.filter(opened=0).exclude(
         query__in=_since(days).filter(clicks__isnull=False).values("query")
     )
-    return _grouped(SearchRecord.objects.filter(pk__in=quiet.values("pk")), limit)
+    return _grouped(SearchRecord.objects.filter(pk__in=quiet.values("pk")))
 
 
 def forget_old() -> int:
@@ -85,7 +86,7 @@ def _since(days: int) -> QuerySet[SearchRecord]:
     return SearchRecord.objects.filter(at__gte=timezone.now() - timedelta(days=days))
 
 
-def _grouped(records: QuerySet[SearchRecord], limit: int) -> list[Unanswered]:
+def _grouped(records: QuerySet[SearchRecord]) -> list[Unanswered]:
     grouped = records.order_by().values(folded=Lower("query")).annotate(times=Count("pk"), last_at=Max("at"))
-    rows = grouped.order_by("-times", "folded").values_list("folded", "times", "last_at")[:limit]
+    rows = grouped.order_by("-times", "folded").values_list("folded", "times", "last_at")[:_REPORTED_AT_MOST]
     return [Unanswered(*row) for row in rows]

@@ -232,7 +232,7 @@ def search_picture(
     return replace(found, took_ms=ms_since(started))
 
 
-def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTERS) -> dict[str, list[Choice]]:
+def facets(viewer: Viewer, query: str = "") -> dict[str, list[Choice]]:
     """By year, tag, type, colour and owner: how many photos choosing it leaves, of those that the conditions allow.
 
     The words of the query rank and leave nothing out, so they don't count; an empty query counts all photos.
@@ -241,7 +241,7 @@ def facets(viewer: Viewer, query: str = "", *, filters: AssetFilters = NO_FILTER
     counted = {}
     for facet in FACETS:
         others = [one for one in conditions if one.without or one.operator not in facet.replaces]
-        counted[facet.name] = list(facet.choices(allowed(viewer, filters, others)))
+        counted[facet.name] = list(facet.choices(allowed(viewer, NO_FILTERS, others)))
     return counted
 
 

@@ -17,7 +17,7 @@ from core.errors import ModelUnavailable
 from recommender import item_vectors, picture_fetch, webhooks
 from workers import pipeline
 
-TIME_BUDGET_S = 45.0
+_TIME_BUDGET_S = 45.0
 _ITEMS_AT_ONCE = 64
 #: Asked at the same time: most of each is waiting for somebody else's server.
 _REQUESTS_AT_ONCE = 8
@@ -27,9 +27,9 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-def encode_items(budget_s: float = TIME_BUDGET_S) -> int:
+def encode_items() -> int:
     """Encode what is waiting; queues itself again where the budget ended first. Returns how many were encoded."""
-    deadline = time.monotonic() + budget_s
+    deadline = time.monotonic() + _TIME_BUDGET_S
     encoded, failed = 0, set[int]()
     while time.monotonic() < deadline:
         waiting = item_vectors.items_without_vectors().exclude(pk__in=failed).order_by("-pk")
@@ -41,10 +41,9 @@ def encode_items(budget_s: float = TIME_BUDGET_S) -> int:
     return encoded
 
 
-def fetch_pictures(budget_s: float = TIME_BUDGET_S) -> int:
+def fetch_pictures() -> int:
     """Fetch the pictures of items that are due, and set them going like any upload. Returns how many were tried."""
     return _in_rounds(
-        budget_s,
         picture_fetch.claim,
         picture_fetch.fetched,
         lambda found: pipeline.added(picture_fetch.keep(found)),
@@ -52,9 +51,9 @@ def fetch_pictures(budget_s: float = TIME_BUDGET_S) -> int:
     )
 
 
-def call_webhooks(budget_s: float = TIME_BUDGET_S) -> int:
+def call_webhooks() -> int:
     """Send the messages that are due. Returns how many were tried."""
-    return _in_rounds(budget_s, webhooks.claim, webhooks.sent, webhooks.settle, webhooks.failed)
+    return _in_rounds(webhooks.claim, webhooks.sent, webhooks.settle, webhooks.failed)
 
 
 def tell_sites(frame_ids: Iterable[int]) -> None:
@@ -89,7 +88,6 @@ def _encode(item_ids: Sequence[int], failed: set[int]) -> int:
 
 
 def _in_rounds(
-    budget_s: float,
     claim: Callable[[int], Sequence[T]],
     ask: Callable[[T], R],
     settle: Callable[[R], None],
@@ -99,7 +97,7 @@ def _in_rounds(
 
     What nobody foresaw concerns the one that it happened to, which has failed; the others are settled all the same.
     """
-    deadline, tried = time.monotonic() + budget_s, 0
+    deadline, tried = time.monotonic() + _TIME_BUDGET_S, 0
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as threads:
         while time.monotonic() < deadline and (claimed := claim(_REQUESTS_AT_ONCE)):
             answers = [threads.submit(ask, one) for one in claimed]

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -76,9 +76,9 @@ def start_due_learning() -> Job | None:
     return pipeline.start_job(Job.Kind.LEARN_BEHAVIOUR) if due else None
 
 
-def drop_outdated(now: datetime | None = None) -> int:
+def drop_outdated() -> int:
     """Removes the jobs by which visitors are followed, of which a busy site makes a hundred a day; how many."""
-    before = (now or timezone.now()) - _LEARNING_KEPT
+    before = timezone.now() - _LEARNING_KEPT
     return Job.objects.filter(kind=Job.Kind.LEARN_BEHAVIOUR, finished_at__lt=before).delete()[0]
 
 

@@ -56,7 +56,7 @@ def follow(frames: QuerySet[Frame], progress: Progress) -> int:
     return count
 
 
-def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
+def wipe_captions(model_id: str) -> int:
     """Delete what one model wrote, and have search forget it chunk by chunk; returns how many captions.
 
     A frame that is left without a caption waits for the active version; until then its vector is that of nothing
@@ -66,11 +66,9 @@ def wipe_captions(model_id: str, progress: Progress | None = None) -> int:
         raise Conflict(f"{model_id} is the active captioner: promote another one first.")
     frame_ids = list(frames_captioned_by(model_id).order_by("-pk").values_list("pk", flat=True))
     wiped = 0
-    for done, chunk in _chunks(frame_ids):
+    for _, chunk in _chunks(frame_ids):
         wiped += _wipe(chunk, model_id)
         search.services.index_frames(chunk)
-        if progress is not None:
-            progress(done, len(frame_ids))
     return wiped
 
 

@@ -1,7 +1,6 @@
 """What is waiting, running, failed and why: asked of the data first, of the run records second."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -43,9 +42,9 @@ def untried(stage: Stage) -> QuerySet[Any]:
     return todo(stage).filter(~Exists(StageRun.objects.filter(stage=stage.name, subject_id=OuterRef("pk"))))
 
 
-def due(stage: Stage, now: datetime | None = None) -> QuerySet[StageRun]:
+def due(stage: Stage) -> QuerySet[StageRun]:
     """Run records that ask for a try now: wishes, and retries whose time has come."""
-    come = Q(state=State.RETRY) & (Q(not_before=None) | Q(not_before__lte=now or timezone.now()))
+    come = Q(state=State.RETRY) & (Q(not_before=None) | Q(not_before__lte=timezone.now()))
     return StageRun.objects.filter(Q(state=State.ASKED) | come, stage=stage.name)
 
 

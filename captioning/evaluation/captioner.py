@@ -23,6 +23,8 @@ from captioning.training.styles import in_style, is_present_and_active
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import fitted_pixels, square_pixels
 
+_BATCH = 32
+
 
 @dataclass(frozen=True)
 class Captioned:
@@ -33,27 +35,20 @@ class Captioned:
 
 
 def caption_images(
-    images: Sequence[CaptionedImage],
-    backbone: Any,
-    captioner: Captioner,
-    batch: int = 32,
-    style: str = NORMAL,
+    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, style: str = NORMAL
 ) -> Captioned:
     """Caption pictures in batches, decoding ahead of the model. InvalidInput names the styles that it knows."""
     checked_style(style, captioner.styles)
     drafts: list[CaptionDraft] = []
     started = time.perf_counter()
-    for frames in tqdm(
-        frame_batches(images, backbone, captioner, batch),
-        total=-(-len(images) // batch),
-        desc="captions",
-    ):
+    batches = frame_batches(images, backbone, captioner, _BATCH)
+    for frames in tqdm(batches, total=-(-len(images) // _BATCH), desc="captions"):
         drafts += captioner.caption(frames, style)
     return Captioned(tuple(drafts), time.perf_counter() - started)
 
 
 def frame_batches(
-    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, batch: int = 32
+    images: Sequence[CaptionedImage], backbone: Any, captioner: Captioner, batch: int
 ) -> Iterator[FrameBatch]:
     """Decoded pictures with what this captioner reads of them, `batch` at a time; the next are decoded meanwhile."""
     picture_px = getattr(captioner, "picture_px", None)

@@ -10,12 +10,12 @@ INPUT_SIZE_PX = 260
 MAX_ASPECT = 4 / 3
 
 
-def square_pixels(image: Image.Image, size_px: int = INPUT_SIZE_PX) -> NDArray[np.uint8]:
-    """Pixels of one picture, uint8 RGB of shape (size_px, size_px, 3).
+def square_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """Pixels of one picture, uint8 RGB of shape (260, 260, 3).
 
     Transparent pictures are laid on white: a cut-out product shot is a product on white, not on black.
     """
-    return np.asarray(_squeeze(_upright_rgb(image), size_px))
+    return np.asarray(_squeeze(_upright_rgb(image)))
 
 
 def fitted_pixels(image: Image.Image, longer_side_px: int) -> NDArray[np.uint8]:
@@ -42,10 +42,10 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _squeeze(image: Image.Image, size_px: int) -> Image.Image:
+def _squeeze(image: Image.Image) -> Image.Image:
     width, height = image.size
     crop_width = min(width, round(height * MAX_ASPECT))
     crop_height = min(height, round(width * MAX_ASPECT))
     left, top = (width - crop_width) / 2, (height - crop_height) / 2
     box = (left, top, left + crop_width, top + crop_height)
-    return image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return image.resize((INPUT_SIZE_PX, INPUT_SIZE_PX), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)

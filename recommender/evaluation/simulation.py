@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-PARAMETERS = Path(__file__).parent / "simulation.json"
+_PARAMETERS = Path(__file__).parent / "simulation.json"
 DAY_S = 86_400.0
 
 
@@ -75,9 +75,9 @@ class World:
     strangers_from: int
 
 
-def read_parameters(path: Path = PARAMETERS) -> Parameters:
+def read_parameters() -> Parameters:
     """The frozen ones."""
-    return Parameters(**json.loads(path.read_text("utf-8")))
+    return Parameters(**json.loads(_PARAMETERS.read_text("utf-8")))
 
 
 def simulate(parameters: Parameters, *, control: bool = False) -> World:

@@ -18,13 +18,12 @@ def popularity(
     strengths: NDArray[np.float64],
     ages_s: NDArray[np.float64],
     count: int,
-    half_life_s: float = HALF_LIFE_S,
 ) -> NDArray[np.float32]:
     """Of each of `count` items, between 0 and 1: items, strengths, ages_s (R,), one row an action.
 
     The logarithm, since the first ten clicks say more than ten after a thousand, over that of the most popular.
     """
-    weighed = np.bincount(items, strengths * decay(ages_s, half_life_s), minlength=count)
+    weighed = np.bincount(items, strengths * decay(ages_s), minlength=count)
     scores = np.log1p(np.maximum(weighed, 0.0))
     top = scores.max(initial=0.0)
     return (scores / top if top > 0 else scores).astype(np.float32)

@@ -37,7 +37,6 @@ def interests(
     vectors: NDArray[np.float32],
     strengths: NDArray[np.float64],
     ages_s: NDArray[np.float64],
-    same: float = _SAME_INTEREST,
 ) -> Interests:
     """Interests from what a visitor did: vectors (R, D) of things, strengths and ages (R,), in any order.
 
@@ -53,7 +52,7 @@ def interests(
         thing = vectors[row].astype(np.float64)
         cosines = [float(one @ thing / np.linalg.norm(one)) for one in sums]
         nearest = int(np.argmax(cosines)) if cosines else -1
-        if nearest >= 0 and cosines[nearest] >= same:
+        if nearest >= 0 and cosines[nearest] >= _SAME_INTEREST:
             sums[nearest] += weights[row] * thing
             held[nearest] += weights[row]
         else:

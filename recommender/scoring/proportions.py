@@ -18,7 +18,7 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def certainty(one: tuple[int, int], other: tuple[int, int], expected: float = _EXPECTED) -> float:
+def certainty(one: tuple[int, int], other: tuple[int, int]) -> float:
     """How certain it is that two shares (hits, tries) differ, from 0 to 1.
 
     One minus the always-valid p-value of the mixture sequential probability ratio test (Johari, Pekelis and Walsh
@@ -31,7 +31,7 @@ def certainty(one: tuple[int, int], other: tuple[int, int], expected: float = _E
     variance = pooled * (1 - pooled) * (1 / one[1] + 1 / other[1])
     if variance <= 0.0:
         return 0.0
-    prior = expected**2
+    prior = _EXPECTED**2
     exponent = prior * difference**2 / (2 * variance * (variance + prior))
     log_ratio = 0.5 * math.log(variance / (variance + prior)) + exponent
     return max(0.0, 1.0 - math.exp(-max(0.0, log_ratio)))

@@ -25,9 +25,9 @@ class RecallProbe:
     So the truth comes from the database and not from the file that is being judged.
     """
 
-    def __init__(self, sample: Rows, moved: float = OFF_THE_ROWS, seed: int = 0) -> None:
+    def __init__(self, sample: Rows, moved: float = OFF_THE_ROWS) -> None:
         self.sample = sample
-        noise = np.random.default_rng(seed).standard_normal(sample.vectors.shape).astype(np.float32)
+        noise = np.random.default_rng(0).standard_normal(sample.vectors.shape).astype(np.float32)
         noisy = sample.vectors + moved * noise / np.sqrt(max(sample.vectors.shape[1], 1), dtype=np.float32)
         self._queries: Vectors = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
         self._truth: list[Hits] = [NO_HITS] * len(sample)
