@@ -24,8 +24,8 @@ def room(*, visitor: bool = False, door: str = "brown") -> Image.Image:
     return picture
 
 
-def noisy(picture: Image.Image, seed: int, spread: float = 8.0) -> Image.Image:
-    noise = np.random.default_rng(seed).normal(0, spread, (*picture.size[::-1], 3))
+def noisy(picture: Image.Image, seed: int) -> Image.Image:
+    noise = np.random.default_rng(seed).normal(0, 8.0, (*picture.size[::-1], 3))
     return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
 
 

@@ -42,28 +42,26 @@ from tests.library.pictures import picture
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
-def drawn(
-    base: int, reviewed: int, share: float, size: int | None, seed: int = 0
-) -> tuple[int, Counter[int]]:
-    order = mixed(range(base), range(base, base + reviewed), share, size, random.Random(seed))
-    return sum(at < base for at in order), Counter(at for at in order if at >= base)
+def drawn(reviewed: int, share: float, size: int | None, seed: int = 0) -> tuple[int, Counter[int]]:
+    order = mixed(range(100), range(100, 100 + reviewed), share, size, random.Random(seed))
+    return sum(at < 100 for at in order), Counter(at for at in order if at >= 100)
 
 
 def test_reviewed_pictures_get_their_share_of_an_epoch_in_turns() -> None:
-    from_base, shown = drawn(100, 10, 0.5, 40)
+    from_base, shown = drawn(10, 0.5, 40)
     assert (from_base, sum(shown.values())) == (20, 20)
     assert set(shown.values()) == {2}
-    from_base, shown = drawn(100, 400, 0.25, None)
+    from_base, shown = drawn(400, 0.25, None)
     assert from_base == 100
     assert sum(shown.values()) == 33
-    assert drawn(100, 400, 0.25, None, seed=1)[1] != shown, "another epoch draws others"
+    assert drawn(400, 0.25, None, seed=1)[1] != shown, "another epoch draws others"
 
 
 def test_a_handful_of_reviews_is_not_shown_until_it_is_known_by_heart() -> None:
-    from_base, shown = drawn(100, 2, 0.5, 60)
+    from_base, shown = drawn(2, 0.5, 60)
     assert set(shown.values()) == {MOST_SHOWN}
     assert from_base == 60 - 2 * MOST_SHOWN, "the rest of the epoch is the base's"
-    assert drawn(100, 2, 0.0, None) == (100, Counter())
+    assert drawn(2, 0.0, None) == (100, Counter())
 
 
 def test_features_of_two_caches_are_read_as_one() -> None:

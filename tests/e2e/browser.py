@@ -70,9 +70,9 @@ def drop_files(page: Page, selector: str, files: list[tuple[str, str, bytes]]) -
     )
 
 
-def controls_lower_than(page: Page, height_px: int) -> list[tuple[str, float]]:
+def too_low_controls(page: Page) -> list[tuple[str, float]]:
     """What one presses, other than links within text, that is too small to hit (WCAG 2.2, 2.5.8)."""
     controls: list[tuple[str, float]] = page.locator(
         "a.button, button, summary, .pills label, .chips a"
     ).evaluate_all("controls => controls.map(one => [one.innerText, one.getBoundingClientRect().height])")
-    return [control for control in controls if 0 < control[1] < height_px]
+    return [control for control in controls if 0 < control[1] < 24]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in
+from tests.e2e.browser import PHONE, barriers, overflow_px, sign_in, too_low_controls
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -102,6 +102,6 @@ def test_every_page_fits_a_phone_and_a_thumb(open_page: OpenPage, first: int) ->
     for address in every_page(phone, first):
         use(phone, address)
         wider[address] = overflow_px(phone)
-        small += [(address, *control) for control in controls_lower_than(phone, 24)]
+        small += [(address, *control) for control in too_low_controls(phone)]
     assert {address: px for address, px in wider.items() if px > 0} == {}
     assert small == []

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, Route, expect
 
 from captioning.models import Caption, ReviewDecision
 from library.models import Asset
-from tests.e2e.browser import PHONE, barriers, controls_lower_than, overflow_px, sign_in, wait_for
+from tests.e2e.browser import PHONE, barriers, overflow_px, sign_in, too_low_controls, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.pages.conftest import Photo
 from tests.pages.photos import describe_all
@@ -240,7 +240,7 @@ def test_it_fits_a_phone_and_a_thumb(open_page: OpenPage, queue: list[Asset]) ->
     sign_in(phone)
     phone.goto("/review/", wait_until="networkidle")
     assert overflow_px(phone) <= 0
-    assert controls_lower_than(phone, 24) == []
+    assert too_low_controls(phone) == []
     accept = phone.get_by_role("button", name="Accept")
     accept.scroll_into_view_if_needed()
     accept.tap()

@@ -79,7 +79,7 @@ def exif_of(
     return exif
 
 
-def located_picture(seed: int = 0, latitude: float = 68.25, longitude: float = -4.5) -> bytes:
+def located_picture(latitude: float = 68.25) -> bytes:
     """A photograph that says where it was taken, and with which camera; no time of day reads like its latitude."""
     base, gps = ExifTags.Base, ExifTags.GPS
     exif = exif_of(
@@ -88,11 +88,11 @@ def located_picture(seed: int = 0, latitude: float = 68.25, longitude: float = -
         {
             gps.GPSLatitudeRef: "N" if latitude >= 0 else "S",
             gps.GPSLatitude: _degrees(abs(latitude)),
-            gps.GPSLongitudeRef: "E" if longitude >= 0 else "W",
-            gps.GPSLongitude: _degrees(abs(longitude)),
+            gps.GPSLongitudeRef: "W",
+            gps.GPSLongitude: _degrees(4.5),
         },
     )
-    return picture(seed=seed, exif=exif)
+    return picture(exif=exif)
 
 
 def _degrees(value: float) -> tuple[float, float, float]:

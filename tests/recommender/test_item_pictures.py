@@ -62,9 +62,9 @@ def item(of: Site, image_url: str, name: str = "1") -> Item:
     return put_item(of, name, checked_content({"title": "A walk", "image_url": image_url})).item
 
 
-def later(minutes: float) -> None:
-    """Time passes for everything that waits."""
-    back = timezone.now() - timedelta(minutes=minutes)
+def a_minute_later() -> None:
+    """For everything that waits."""
+    back = timezone.now() - timedelta(minutes=1)
     Item.objects.filter(picture_due_at__isnull=False).update(picture_due_at=back)
     WebhookMessage.objects.filter(due_at__isnull=False).update(due_at=back)
 
@@ -131,7 +131,7 @@ def test_a_server_that_is_away_is_asked_again_and_given_up_in_the_end(shop: Site
         assert errands.fetch_pictures() == 0  # not before its time
         made.refresh_from_db()
         assert made.picture_attempts == attempt
-        later(minutes=1)
+        a_minute_later()
     assert made.picture_state == "refused"
     assert "503" in made.picture_error
 
@@ -169,7 +169,7 @@ def test_another_address_meanwhile_wins(shop: Site, serve: Serve) -> None:
 def test_two_workers_do_not_fetch_the_same_picture(shop: Site, serve: Serve) -> None:
     item(shop, serve(said(picture())))
     assert (len(picture_fetch.claim(5)), len(picture_fetch.claim(5))) == (1, 0)
-    later(minutes=1)  # the one who took it died
+    a_minute_later()  # the one who took it died
     assert len(picture_fetch.claim(5)) == 1
 
 
@@ -209,7 +209,7 @@ class TestWebhooks:
         captioned(made.asset, "two dogs on a beach", Caption.Source.HUMAN)
         assert errands.call_webhooks() == 1
         assert errands.call_webhooks() == 0
-        later(minutes=1)
+        a_minute_later()
         assert errands.call_webhooks() == 2
         assert heard == ["caption.ready", "caption.ready", "caption.corrected"]
 
@@ -241,7 +241,7 @@ class TestWebhooks:
         for _ in answers:
             assert errands.call_webhooks() == 1
             assert errands.call_webhooks() == 0
-            later(minutes=1)
+            a_minute_later()
         message = WebhookMessage.objects.get()
         assert (message.state, message.attempts, len(set(keys))) == ("delivered", 3, 1)
 
@@ -252,7 +252,7 @@ class TestWebhooks:
         errands.fetch_pictures()
         for _ in range(webhooks.MAX_ATTEMPTS + 2):
             errands.call_webhooks()
-            later(minutes=1)
+            a_minute_later()
         message = WebhookMessage.objects.get()
         assert (message.state, message.attempts) == ("given_up", webhooks.MAX_ATTEMPTS)
         assert "500" in message.last_error

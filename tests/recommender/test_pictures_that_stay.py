@@ -46,9 +46,9 @@ def shop(alice: User) -> Site:
     return site(alice)
 
 
-def shown_by_an_item(shop: Site, name: str = "1") -> Asset:
+def shown_by_an_item(shop: Site) -> Asset:
     """And described."""
-    Shop(shop).put_form(name, {"title": "A walk"}, FILE)
+    Shop(shop).put_form("1", {"title": "A walk"}, FILE)
     asset = Asset.objects.get()
     (frame,) = make_frames(asset)
     Caption.objects.create(

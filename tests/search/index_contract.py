@@ -45,10 +45,10 @@ class IndexContract(ABC):
         engine.rebuild(name)
         return name
 
-    def assert_right(self, engine: VectorIndex, rows: ListedRows, seed: int = 99, k: int = 10) -> None:
+    def assert_right(self, engine: VectorIndex, rows: ListedRows, k: int = 10) -> None:
         """The nearest of some queries, with the stated recall, in falling order, each with its true score."""
         found = expected = 0
-        for query in unit_vectors(8, seed):
+        for query in unit_vectors(8, 99):
             hits, truth = engine.search(query, k, EVERYTHING), rows.truth(query, k)
             assert (np.diff(hits.scores) <= 0).all()
             assert len(set(hits.frame_ids.tolist())) == len(hits), "a frame came twice"

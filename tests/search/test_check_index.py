@@ -22,8 +22,8 @@ def texts() -> list[str]:
     return [f"{difference.where}: {difference.text}" for difference in check_index()]
 
 
-def folder_of(settings: Any, space: str = "image") -> Path:
-    (pointer,) = (settings.INDEX_DIR / space).rglob("CURRENT")
+def folder_of(settings: Any) -> Path:
+    (pointer,) = (settings.INDEX_DIR / "image").rglob("CURRENT")
     return Path(pointer).parent
 
 

@@ -1,6 +1,5 @@
 """A cross-encoder in the hub's format, tiny and of random weights."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_cross_encoder.write(tmp_path_factory.mktemp("reranker") / "tiny")
 
 
-def candidates(captions: Sequence[str] = CAPTIONS) -> list[Candidate]:
-    return [Candidate(at, caption) for at, caption in enumerate(captions)]
+def candidates() -> list[Candidate]:
+    return [Candidate(at, caption) for at, caption in enumerate(CAPTIONS)]
 
 
 def test_its_scores_are_the_models_outputs_between_floor_and_ceiling(folder: Path) -> None:

@@ -46,10 +46,10 @@ class TestMilvus(IndexContract):
         return lambda rows: MilvusIndex(rows, MilvusServer(uri))
 
 
-def built(rows: ListedRows, uri: str, name: str = "first", **how: Any) -> MilvusIndex:
-    rows.generations.add(name)
+def built(rows: ListedRows, uri: str, **how: Any) -> MilvusIndex:
+    rows.generations.add("first")
     engine = MilvusIndex(rows, MilvusServer(uri, **how))
-    engine.rebuild(name)
+    engine.rebuild("first")
     return engine
 
 

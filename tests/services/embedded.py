@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +41,9 @@ class EmbeddedStack:
         *arguments: str,
         var_dir: Path,
         database_url: str | None = None,
-        env: Mapping[str, str] | None = None,
     ) -> Iterator["EmbeddedStack"]:
         """Runs `manage.py ARGUMENTS --port FREE` and waits until it says where it is."""
-        running = cls.launched(*arguments, var_dir=var_dir, database_url=database_url, env=env)
+        running = cls.launched(*arguments, var_dir=var_dir, database_url=database_url)
         try:
             running.wait_for_output(f"Sightline is at {running.url}")
             yield running
@@ -57,31 +56,30 @@ class EmbeddedStack:
         *arguments: str,
         var_dir: Path,
         database_url: str | None = None,
-        env: Mapping[str, str] | None = None,
     ) -> "EmbeddedStack":
         """Runs the command without waiting; stop() it."""
         port = free_port()
-        full_env = stack_env(var_dir, database_url) | dict(env or {})
+        env = stack_env(var_dir, database_url)
         output = var_dir / f"output-{port}.txt"
         command = [sys.executable, "manage.py", *arguments, "--port", str(port)]
         with output.open("wb") as file:
             process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env=full_env,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 # A shell's background jobs ignore Ctrl-C, and so would everything they start.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
-        return cls(f"http://127.0.0.1:{port}", port, var_dir, full_env, process, output)
+        return cls(f"http://127.0.0.1:{port}", port, var_dir, env, process, output)
 
-    def wait_for_output(self, text: str, timeout_s: float = START_TIMEOUT_S) -> None:
-        deadline = time.monotonic() + timeout_s
+    def wait_for_output(self, text: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
         while text not in self.output:
             assert self.process.poll() is None, f"ended before it said {text!r}:\n{self.output}"
-            assert time.monotonic() < deadline, f"did not say {text!r} in {timeout_s} s:\n{self.output}"
+            assert time.monotonic() < deadline, f"did not say {text!r} in {START_TIMEOUT_S} s:\n{self.output}"
             time.sleep(0.1)
 
     def processes(self) -> list[psutil.Process]:
@@ -99,7 +97,7 @@ class EmbeddedStack:
             self.process.wait()
 
 
-def stack_env(var_dir: Path, database_url: str | None = None) -> dict[str, str]:
+def stack_env(var_dir: Path, database_url: str | None) -> dict[str, str]:
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "VAR_DIR": str(var_dir)}
     env.pop("REDIS_URL", None)
     env.pop("DATABASE_URL", None)

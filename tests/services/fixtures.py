@@ -22,7 +22,6 @@ from config.stack.processes import Child, start, stop
 from config.stack.redis_server import start_redis
 from tests.services.embedded import EmbeddedStack, own_database
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 #: Generous: a part that dies is noticed at once, and a busy machine is no defect.
 READY_TIMEOUT_S = 240.0
 StartWorker = Callable[..., Child]

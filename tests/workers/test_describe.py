@@ -105,7 +105,7 @@ def test_each_owner_s_photos_are_captioned_in_their_style_within_one_claim(
         ("green", "short"),
         ("white", "short"),
     ]
-    assert vector_of(his[0].frames.get(), "caption") == caption_vector(his[0].frames.get(), "green")
+    assert vector_of(his[0].frames.get()) == caption_vector(his[0].frames.get(), "green")
 
 
 def test_another_choice_is_of_photos_to_come_and_a_run_over_all_does_the_rest(

@@ -29,7 +29,7 @@ def test_a_person_s_words_stand_and_are_what_is_embedded(make_assets: MakeAssets
     runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
     assert caption_of(frame).text == "my grandmother's sofa"  # type: ignore[union-attr]
     assert Caption.objects.get(source="model").text == "a red picture"
-    assert vector_of(frame, "caption") == caption_vector(frame, "my grandmother's sofa")
+    assert vector_of(frame) == caption_vector(frame, "my grandmother's sofa")
 
 
 def test_an_accepted_sentence_keeps_its_alternatives_and_described_again_nothing_changes(
@@ -58,11 +58,11 @@ def test_other_alternatives_of_the_same_sentence_are_another_vector(
     def caption(self: Any, frames: FrameBatch, style: str = "normal") -> list[CaptionDraft]:
         return [CaptionDraft("a red picture", 0.9, ("poppies on a hill",)) for _ in range(len(frames))]
 
-    before = vector_of(frame, "caption")
+    before = vector_of(frame)
     monkeypatch.setattr(fakes.FakeCaptioner, "caption", caption)
     pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
     run_stages()
-    assert vector_of(frame, "caption") == caption_vector(frame, "a red picture") != before
+    assert vector_of(frame) == caption_vector(frame, "a red picture") != before
 
 
 @pytest.mark.parametrize("words", ["a sofa", ""])
@@ -82,4 +82,4 @@ def test_words_written_while_models_look_are_embedded_afterwards(
     during_models(monkeypatch, edit)
     runner.drain(stages.lane_of(pipeline.DESCRIBE))
     runner.drain(stages.lane_of(pipeline.DESCRIBE, express=True))
-    assert vector_of(frame, "caption") == caption_vector(frame, words or "a red picture")
+    assert vector_of(frame) == caption_vector(frame, words or "a red picture")

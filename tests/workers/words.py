@@ -78,8 +78,8 @@ def frames_made(make_assets: MakeAssets, *colours: str) -> list[Asset]:
     return assets
 
 
-def vector_of(frame: Frame, space: str) -> bytes:
-    return bytes(Embedding.objects.get(frame=frame, space=space).vector)
+def vector_of(frame: Frame) -> bytes:
+    return bytes(Embedding.objects.get(frame=frame, space="caption").vector)
 
 
 def near(frame: Frame, text: str) -> bool:
