@@ -4,7 +4,6 @@ Files are shared by every asset of the same bytes, so whoever adds or removes th
 lock of these bytes: a file is never removed under a row that is being written.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ from library.media.metadata import Metadata
 from library.media.moments import is_believable
 from library.media.probe import Picture, probe
 from library.models import Asset, AssetTag, Frame
-
-log = logging.getLogger(__name__)
 
 _LOCK_TIMEOUT_S = 60.0
 _NAME_MAX_CHARS = 255

@@ -11,7 +11,6 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captioning.vision.frames import Features
-from captioning.vision.pixels import INPUT_SIZE_PX
 from core.devices import best_device, inference_dtype
 from core.packages import packaged_file, packaged_sha256
 
@@ -33,7 +32,6 @@ class EfficientNetLite2:
     """
 
     model_id = "efficientnet-lite2"
-    input_size_px = INPUT_SIZE_PX
 
     def __init__(self, device: str | None = None) -> None:
         self.device = best_device(device)

@@ -26,7 +26,6 @@ HEIC = Format("image/heic", "heic", "HEIF")
 TIFF = Format("image/tiff", "tif", "TIFF")
 BMP = Format("image/bmp", "bmp", "BMP")
 
-FORMATS = (JPEG, PNG, WEBP, GIF, AVIF, HEIC, TIFF, BMP)
 READABLE = "JPEG, PNG, WebP, GIF, AVIF, HEIC, TIFF or BMP"
 #: Names people give to pictures: only used to tell a damaged picture from a file that never was one.
 PICTURE_SUFFIXES = (
