@@ -25,12 +25,11 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
 from tests.captioning.interrupting import trained_in_pieces
-from tests.captioning.tiny import quick_config, save_tiny_lm
+from tests.captioning.tiny import four_walls, quick_config, save_tiny_lm
 
 pytestmark = pytest.mark.models
 
 STYLES_CONFIG = Path(captioning.training.__file__).with_name("styles.json")
-COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +39,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> CaptionDataset:
-    folder = tmp_path_factory.mktemp("dataset")
-    (folder / "images").mkdir()
-    rows = ["image,split,caption"]
-    for name, colour in COLOURS.items():
-        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
-        rows += [f"{name}.png,{split},A {name} wall ." for split in ("train", "dev")]
-    (folder / "captions.csv").write_text("\n".join(rows))
-    return read_dataset(folder)
+    return read_dataset(four_walls(tmp_path_factory.mktemp("dataset"), "A {} wall ."))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from core.errors import ModelUnavailable
 from tests.captioning.tiny_hub import save_tiny_hub_model
 from tests.workers.conftest import MakeAssets, alice, make_assets, redis  # noqa: F401 - fixtures
 from tests.workers.waiting import QUEUES, until
-from workers import interactive, messages, pipeline, runner, stages
+from tests.workers.words import run_stages
+from workers import interactive, messages, pipeline
 from workers.models import StageRun
 from workers.selectors import stages_of
 
@@ -114,8 +115,7 @@ def test_whole_pictures_in_their_own_shape_go_with_the_squares(
     looking = Looking()
     monkeypatch.setattr(captioning.services, "captioner", lambda: looking)
     make_assets("red", "blue")
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
+    run_stages()
     assert looking.shapes == [[(24, 32, 3), (24, 32, 3)]]
 
 

@@ -36,10 +36,8 @@ from core.packages import file_sha256
 from library.asset_store import store_upload
 from library.frames import make_frames
 from tests.captioning.interrupting import trained_in_pieces
-from tests.captioning.tiny import quick_config, save_tiny_lm
+from tests.captioning.tiny import WALLS, quick_config, save_tiny_lm
 from tests.library.pictures import picture
-
-COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
 def drawn(reviewed: int, share: float, size: int | None, seed: int = 0) -> tuple[int, Counter[int]]:
@@ -131,7 +129,7 @@ def made_dataset(folder: Path, rows: list[tuple[str, str, str, str]]) -> Caption
     (folder / "images").mkdir(parents=True)
     lines = ["image,split,caption,tags"]
     for at, (colour, split, caption, tags) in enumerate(rows):
-        Image.new("RGB", (300, 280 + at), COLOURS[colour]).save(folder / "images" / f"{at}.png")
+        Image.new("RGB", (300, 280 + at), WALLS[colour]).save(folder / "images" / f"{at}.png")
         lines.append(f'{at}.png,{split},{caption},"{tags}"')
     (folder / "captions.csv").write_text("\n".join(lines))
     return read_dataset(folder)

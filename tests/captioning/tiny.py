@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import ByteLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -23,6 +24,19 @@ ARCHITECTURE = Architecture(
     concepts_in_prompt=1,
 )
 DECODING = {"num_beams": 3, "max_new_tokens": 6, "concept_agreement": 0.1}
+
+WALLS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
+
+
+def four_walls(folder: Path, *said: str) -> Path:
+    """A dataset of a picture of each wall, in train and in dev alike. said: captions, with `{}` for the colour."""
+    (folder / "images").mkdir(parents=True)
+    rows = ["image,split,caption"]
+    for name, colour in WALLS.items():
+        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
+        rows += [f"{name}.png,{split},{text.format(name)}" for text in said for split in ("train", "dev")]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    return folder
 
 
 def save_tiny_lm(folder: Path) -> Path:

@@ -1,7 +1,10 @@
-"""The people and the index folder of the search tests, and no broker."""
+"""The people and the index folder of the search tests, a site of alice's, and no broker."""
+
+from typing import Any
 
 import pytest
 
+from tests.recommender.sites import shop  # noqa: F401 - fixture
 from tests.search.conftest import alice, bob, own_index_folder  # noqa: F401 - fixtures
 from workers import pipeline
 
@@ -10,3 +13,8 @@ from workers import pipeline
 def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told what was spent: that would wait for a broker that is not there."""
     monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+
+
+@pytest.fixture
+def nothing_explored(settings: Any) -> None:
+    settings.RECOMMENDATION_EXPLORATION = 0.0

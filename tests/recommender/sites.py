@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 
 from recommender.models import Site
@@ -9,6 +10,11 @@ from recommender.site_keys import create_site_key
 from recommender.sites import create_site
 
 ORIGIN = "https://shop.example"
+
+
+@pytest.fixture
+def shop(alice: User) -> Site:
+    return site(alice)
 
 
 def site(owner: User, slug: str = "shop", **settings: Any) -> Site:

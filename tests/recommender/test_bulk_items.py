@@ -8,14 +8,13 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from core.errors import TooLarge
 from recommender.bulk import received
 from recommender.models import Item, Site
 from tests.recommender.item_server import Shop, lines
-from tests.recommender.sites import secret, site
+from tests.recommender.sites import secret
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,11 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "wake_items", lambda: True)
-
-
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
 
 
 @pytest.fixture

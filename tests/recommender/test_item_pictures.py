@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 
 from captioning.models import Caption
@@ -20,7 +19,6 @@ from recommender.items import delete_item, put_item
 from recommender.models import Item, Site, WebhookMessage
 from recommender.sites import change_site
 from tests.library.pictures import picture
-from tests.recommender.sites import site
 from tests.services.web import HERE, Handle, Serve, said
 from workers import errands, pipeline
 
@@ -37,11 +35,6 @@ def added(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     told: list[Asset] = []
     monkeypatch.setattr(pipeline, "added", told.extend)
     return told
-
-
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
 
 
 @pytest.fixture

@@ -18,11 +18,6 @@ from workers import errands
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
-
-
 def put(of: Site, **titles: str) -> None:
     put_items(of, {name: checked_content({"title": title}) for name, title in titles.items()})
 

@@ -38,11 +38,6 @@ def _media(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
 
 
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
-
-
 def seen(url: str) -> int:
     """The status that a stranger gets for a picture."""
     return int(Client().get(url).status_code)

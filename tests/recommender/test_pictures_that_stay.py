@@ -24,7 +24,6 @@ from recommender.models import Item, Site
 from recommender.sites import delete_site
 from tests.library.pictures import drawing, encoded, exif_of
 from tests.recommender.item_server import Shop
-from tests.recommender.sites import site
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,11 +38,6 @@ def _media(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("wake_items", "added"):
         monkeypatch.setattr(pipeline, name, lambda *_: True)
     monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
-
-
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
 
 
 def shown_by_an_item(shop: Site) -> Asset:

@@ -17,12 +17,7 @@ from tests.recommender.shop import ask, did, furnished, names
 from tests.recommender.sites import site
 from tests.search.photos import photo
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_explored(settings: Any) -> None:
-    settings.RECOMMENDATION_EXPLORATION = 0.0
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis", "nothing_explored")]
 
 
 @pytest.fixture

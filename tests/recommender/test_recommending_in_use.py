@@ -16,12 +16,7 @@ from recommender.recommending import Wanted, recommend
 from tests.recommender.shop import ask, did, furnished
 from tests.recommender.sites import publishable, secret
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_explored(settings: Any) -> None:
-    settings.RECOMMENDATION_EXPLORATION = 0.0
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis", "nothing_explored")]
 
 
 @pytest.fixture

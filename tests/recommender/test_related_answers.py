@@ -14,16 +14,11 @@ from recommender.models import Item, Site
 from search.encoding import embedder
 from tests.library.pictures import picture
 from tests.recommender.asking import ask, beside, names, put
-from tests.recommender.sites import ORIGIN, publishable, secret, site
+from tests.recommender.sites import ORIGIN, publishable, secret
 from tests.search.photos import many, photo, stored
 from workers import pipeline
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
-
-
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
 
 
 class TestQuestions:

@@ -21,11 +21,6 @@ from tests.search.photos import photo
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
 
-@pytest.fixture
-def shop(alice: User) -> Site:
-    return site(alice)
-
-
 class TestItems:
     def test_the_nearest_articles_come_first_with_the_reason(self, shop: Site) -> None:
         put(shop, a="walks in norway", b="hiking in norway", c="a red car", d="walks in norway and sweden")

@@ -19,9 +19,17 @@ from search.services import index, index_frames, search_text
 _serial = count(1)
 
 
-def _fingerprint(serial: int) -> str:
-    """64 bits in hex, far from those of every other photo."""
-    return hashlib.blake2b(str(serial).encode(), digest_size=8).hexdigest()
+def _as_stored(serial: int) -> dict[str, Any]:
+    """What storing says of a file. perceptual_hash: 64 bits in hex, far from those of every other photo."""
+    return {
+        "sha256": f"{serial:064x}",
+        "mime_type": "image/jpeg",
+        "original_key": f"originals/{serial}.jpg",
+        "size_bytes": 1,
+        "width_px": 400,
+        "height_px": 300,
+        "perceptual_hash": hashlib.blake2b(str(serial).encode(), digest_size=8).hexdigest(),
+    }
 
 
 def person(name: str) -> User:
@@ -31,16 +39,7 @@ def person(name: str) -> User:
 def stored(owner: User, *, tags: Sequence[str] = (), visibility: str = "public", **fields: Any) -> Asset:
     """An asset with its frame, not yet described."""
     serial = next(_serial)
-    known = {
-        "sha256": f"{serial:064x}",
-        "mime_type": "image/jpeg",
-        "original_key": f"originals/{serial}.jpg",
-        "size_bytes": 1,
-        "width_px": 400,
-        "height_px": 300,
-        "perceptual_hash": _fingerprint(serial),
-    }
-    asset = Asset.objects.create(owner=owner, visibility=visibility, **{**known, **fields})
+    asset = Asset.objects.create(owner=owner, visibility=visibility, **{**_as_stored(serial), **fields})
     AssetTag.objects.bulk_create(AssetTag(asset=asset, name=name) for name in tags)
     Frame.objects.create(asset=asset)
     return asset
@@ -66,18 +65,7 @@ def many(owner: User, count: int, caption: str, *, visibility: str = "public") -
     """So many photos of one kind, indexed, in a few queries."""
     first = next(_serial) + 1_000_000
     assets = Asset.objects.bulk_create(
-        Asset(
-            owner=owner,
-            visibility=visibility,
-            sha256=f"{first + at:064x}",
-            mime_type="image/jpeg",
-            original_key=f"originals/{first + at}.jpg",
-            size_bytes=1,
-            width_px=400,
-            height_px=300,
-            perceptual_hash=_fingerprint(first + at),
-        )
-        for at in range(count)
+        Asset(owner=owner, visibility=visibility, **_as_stored(first + at)) for at in range(count)
     )
     for _ in range(count):
         next(_serial)
@@ -107,6 +95,11 @@ def photo(
     describe(asset, caption=caption, looks=looks, auto_tags=auto_tags)
     index_frames([asset.frames.get().pk])
     return asset
+
+
+def found(viewer: Viewer, query: str, **asked: Any) -> list[int]:
+    """The photos of the first page, best first."""
+    return [match.asset_id for match in search_text(viewer, query, **asked).matches]
 
 
 def on_all_pages(viewer: Viewer, query: str, *, limit: int) -> list[int]:

@@ -13,26 +13,16 @@ from captioning.evaluation.metrics import cider_of_each, score_captions
 from captioning.training.arms import ARMS, FROM_SCRATCH, arms_named, stages
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
-from tests.captioning.tiny import save_tiny_lm
-
-COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
+from tests.captioning.tiny import WALLS, four_walls, save_tiny_lm
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "walls"
-    (folder / "images").mkdir(parents=True)
-    rows = ["image,split,caption"]
-    for name, colour in COLOURS.items():
-        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
-        rows += [f"{name}.png,{split},A {name} wall ." for split in ("train", "dev")]
-        rows += [f"{name}.png,{split},The <{name}> wall ." for split in ("train", "dev")]
-    (folder / "captions.csv").write_text("\n".join(rows))
-    return folder
+    return four_walls(tmp_path / "walls", "A {} wall .", "The <{}> wall .")
 
 
 def images_of(dataset: Path) -> tuple[CaptionedImage, ...]:
-    return tuple(CaptionedImage(dataset / "images" / f"{name}.png", (f"A {name} wall.",)) for name in COLOURS)
+    return tuple(CaptionedImage(dataset / "images" / f"{name}.png", (f"A {name} wall.",)) for name in WALLS)
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_pictures() -> None:
@@ -59,7 +49,7 @@ def test_small_figures_of_wording_and_match() -> None:
 
 
 def test_the_report_is_written_four_ways_and_shows_nothing_unescaped(dataset: Path, tmp_path: Path) -> None:
-    captions = tuple(f"A <b>{name}</b> wall" for name in COLOURS)
+    captions = tuple(f"A <b>{name}</b> wall" for name in WALLS)
     rows = (
         Row(
             "plain", "as it is", captions, {"cider": 0.5, "cider_low": 0.4, "cider_high": 0.6, "meteor": None}

@@ -12,17 +12,13 @@ from captioning.colours import record_colours
 from captioning.models import Caption
 from core.errors import InvalidInput
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer
+from library.selectors import AssetFilters
 from search.answering import allowed
 from search.services import BY_DATE, rebuild_index, search_text
 from tests.query_plans import plan_of
-from tests.search.photos import many, on_all_pages, photo, stored
+from tests.search.photos import found, many, on_all_pages, photo, stored
 
 pytestmark = pytest.mark.django_db
-
-
-def found(viewer: Viewer, query: str, **asked: Any) -> list[int]:
-    return [match.asset_id for match in search_text(viewer, query, **asked).matches]
 
 
 def test_words_left_out_are_in_no_result_in_any_of_their_forms(alice: User) -> None:

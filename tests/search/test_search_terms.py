@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests.search.answers import ids
 from tests.search.photos import many, photo, stored
 
 pytestmark = pytest.mark.django_db
@@ -13,11 +14,6 @@ pytestmark = pytest.mark.django_db
 
 def ask(client: Client, *terms: dict[str, Any], **asked: Any) -> Any:
     return client.post("/api/v1/search", {"terms": list(terms), **asked}, content_type="application/json")
-
-
-def ids(answer: Any) -> list[int]:
-    assert answer.status_code == 200, answer.content
-    return [result["asset"]["id"] for result in answer.json()["results"]]
 
 
 def text(words: str, weight: float = 1.0) -> dict[str, Any]:

@@ -11,13 +11,9 @@ from library.selectors import AssetFilters
 from search import services
 from search.paging import FIRST_DEPTH
 from search.services import index_frames, rebuild_index, search_text
-from tests.search.photos import describe, many, photo, stored
+from tests.search.photos import describe, found, many, photo, stored
 
 pytestmark = pytest.mark.django_db
-
-
-def found(viewer: Any, query: str, **asked: Any) -> list[int]:
-    return [match.asset_id for match in search_text(viewer, query, **asked).matches]
 
 
 def test_the_photo_that_fits_comes_first(alice: User) -> None:

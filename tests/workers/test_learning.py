@@ -14,7 +14,6 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError
 from django.test import Client
 from django.utils import timezone
-from PIL import Image
 
 from captioning import active, learning, services, versions
 from captioning.captioners.architecture import Architecture
@@ -27,7 +26,7 @@ from core.errors import Conflict, InvalidInput
 from library.frames import make_frames
 from library.models import Asset
 from tests.captioning.checkpoints import save_version
-from tests.captioning.tiny import save_tiny_lm
+from tests.captioning.tiny import four_walls, save_tiny_lm
 from tests.workers.conftest import MakeAssets
 from tests.workers.waiting import until
 from tests.workers.words import captioner
@@ -41,19 +40,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 VERSIONS = "/admin/captioning/captionerversion/"
 #: A worker's process loads torch and two models and then trains: a minute and a half where others want the processors.
 _TRAINS_S = 400
-COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (250, 250, 250)}
 
 
 @pytest.fixture
 def base(tmp_path: Path, settings: Any) -> Path:
     """Four walls as the dataset to learn with."""
-    folder = tmp_path / "walls"
-    (folder / "images").mkdir(parents=True)
-    rows = ["image,split,caption"]
-    for name, colour in COLOURS.items():
-        Image.new("RGB", (300, 280), colour).save(folder / "images" / f"{name}.png")
-        rows += [f"{name}.png,{split},A {name} wall." for split in ("train", "dev")]
-    (folder / "captions.csv").write_text("\n".join(rows))
+    folder = four_walls(tmp_path / "walls", "A {} wall.")
     settings.LEARN_AGAIN_DATASET = str(folder)
     return folder
 

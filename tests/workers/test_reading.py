@@ -18,7 +18,9 @@ from library.models import Asset
 from search.models import KeywordDocument
 from search.services import search_text
 from tests import fakes
+from tests.search.photos import found
 from tests.workers.conftest import MakeAssets
+from tests.workers.words import run_stages
 from workers import pipeline, reading, runner, selectors, stages
 from workers.models import StageRun
 from workers.selectors import stages_of
@@ -26,17 +28,8 @@ from workers.selectors import stages_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def until_searchable() -> None:
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
-
-
 def read() -> int:
     return runner.drain(stages.lane_of(pipeline.TEXT))
-
-
-def found(owner: User, query: str) -> list[int]:
-    return [match.asset_id for match in search_text(owner, query).matches]
 
 
 def test_a_photo_is_read_once_it_can_be_searched_and_then_found_by_what_stands_in_it(
@@ -44,7 +37,7 @@ def test_a_photo_is_read_once_it_can_be_searched_and_then_found_by_what_stands_i
 ) -> None:
     sign, _ = make_assets("white", "red")
     assert read() == 0, "nobody waits for it"
-    until_searchable()
+    run_stages()
     assert stages_of(sign) == {"frames": "done", "describe": "done", "index": "done"}
     assert found(alice, "text:fish") == []
     assert read() == 2
@@ -65,7 +58,7 @@ def test_words_in_the_picture_rank_it_and_say_so(
     make_assets: MakeAssets, alice: User, client: Client
 ) -> None:
     sign, *_ = make_assets("white", "red", "blue")
-    until_searchable()
+    run_stages()
     read()
     best = search_text(alice, "fish").matches[0]
     assert best.asset_id == sign.pk
@@ -86,10 +79,10 @@ def test_what_was_read_stays_findable_when_people_change_their_words(
     make_assets: MakeAssets, alice: User
 ) -> None:
     (sign,) = make_assets("white")
-    until_searchable()
+    run_stages()
     read()
     update_asset(sign, description="By the pier")
-    until_searchable()
+    run_stages()
     assert found(alice, "text:pier") == found(alice, "text:fish") == [sign.pk]
 
 
@@ -100,7 +93,7 @@ def test_a_reader_that_trips_over_a_picture_fails_it_for_reading_alone(
         raise RuntimeError("no such layer")
 
     (sign,) = make_assets("white")
-    until_searchable()
+    run_stages()
     with monkeypatch.context() as broken:
         broken.setattr(fakes.FakeTextReader, "read", trip)
         for _ in range(6):
@@ -115,7 +108,7 @@ def test_a_reader_that_trips_over_a_picture_fails_it_for_reading_alone(
 
 def test_a_file_that_is_gone_is_given_up_and_the_others_are_read(make_assets: MakeAssets) -> None:
     gone, sign = make_assets("white", "white")
-    until_searchable()
+    run_stages()
     storage.remove_content(Asset.objects.get(pk=gone.pk).sha256)
     read()
     assert [row.frame.asset_id for row in FrameText.objects.all()] == [sign.pk]
@@ -124,7 +117,7 @@ def test_a_file_that_is_gone_is_given_up_and_the_others_are_read(make_assets: Ma
 
 def test_a_reader_that_is_not_installed_is_waited_for(make_assets: MakeAssets, settings: Any) -> None:
     make_assets("white")
-    until_searchable()
+    run_stages()
     settings.TEXT_READER = "tests.workers.test_reading.NotInstalled"
     read()
     run = StageRun.objects.get()
@@ -147,7 +140,7 @@ def test_another_reader_reads_everything_anew_and_its_words_take_the_place(
     make_assets: MakeAssets, alice: User, settings: Any
 ) -> None:
     (sign,) = make_assets("white")
-    until_searchable()
+    run_stages()
     read()
     settings.TEXT_READER = "tests.workers.test_reading.OtherReader"
     assert read() == 1
@@ -158,7 +151,7 @@ def test_another_reader_reads_everything_anew_and_its_words_take_the_place(
 def test_without_a_reader_nothing_waits_to_be_read(make_assets: MakeAssets, settings: Any) -> None:
     settings.TEXT_READER = ""
     make_assets("white")
-    until_searchable()
+    run_stages()
     assert not selectors.pending(pipeline.TEXT)
     assert read() == 0
     with pytest.raises(CommandError, match="TEXT_READER is empty"):
@@ -169,7 +162,7 @@ def test_documents_are_written_anew_only_where_something_was_read(
     make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_assets("red", "blue")
-    until_searchable()
+    run_stages()
     monkeypatch.setattr("search.indexing.index_within", lambda frames: pytest.fail("nothing to write"))
     assert read() == 2
     assert FrameText.objects.filter(text="").count() == 2
@@ -179,7 +172,7 @@ def test_a_photo_deleted_while_it_is_read_leaves_nothing(
     make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_assets("white")
-    until_searchable()
+    run_stages()
     truly = picture_text.read_text
 
     def slowly(frame: Any) -> Any:
@@ -196,7 +189,7 @@ def test_a_photo_deleted_while_it_is_read_leaves_nothing(
 
 def test_a_command_reads_what_was_described_before(make_assets: MakeAssets, alice: User) -> None:
     sign, gone, _ = make_assets("white", "white", "red")
-    until_searchable()
+    run_stages()
     storage.remove_content(Asset.objects.get(pk=gone.pk).sha256)
     out = StringIO()
     call_command("read_texts", verbosity=0, stdout=out)
@@ -208,7 +201,7 @@ def test_the_admin_lists_what_was_read_and_nobody_writes_it_by_hand(
     make_assets: MakeAssets, admin_client: Client
 ) -> None:
     make_assets("white", "red")
-    until_searchable()
+    run_stages()
     read()
     page = admin_client.get("/admin/captioning/frametext/", {"q": "fish"}).content.decode()
     assert "FRESH FISH Open 24 hours" in page

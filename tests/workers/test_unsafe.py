@@ -19,14 +19,9 @@ from recommender.site_selectors import assets_shown_by
 from search.services import facets, search_text
 from tests.fakes import FakeUnsafeScorer
 from tests.workers.conftest import MakeAssets
-from workers import pipeline, runner, stages
+from tests.workers.words import run_stages
 
 GLARING = FakeUnsafeScorer.glaring
-
-
-def described() -> None:
-    for stage in pipeline.STAGES:
-        runner.drain(stages.lane_of(stage))
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ class TestScores:
     def test_describing_scores_each_frame_and_its_asset_and_changes_nothing_else(self, public: Any) -> None:
         bad, good = public(GLARING, "red")
         before = Asset.objects.get(pk=bad.pk).updated_at
-        described()
+        run_stages()
         assert dict(UnsafeScore.objects.values_list("frame__asset_id", "score")) == {
             bad.pk: 0.95,
             good.pk: 0.01,
@@ -60,7 +55,7 @@ class TestScores:
 
     def test_another_models_score_takes_the_place(self, public: Any) -> None:
         (asset,) = public(GLARING)
-        described()
+        run_stages()
         frame = asset.frames.get()
         record_unsafe([frame.pk], Scored("other", [0.2]))
         assert list(UnsafeScore.objects.values_list("model_id", "score")) == [("other", 0.2)]
@@ -78,7 +73,7 @@ class TestScores:
     def test_without_a_scorer_photos_are_described_and_not_scored(self, public: Any, settings: Any) -> None:
         settings.UNSAFE_SCORER = ""
         (asset,) = public(GLARING)
-        described()
+        run_stages()
         assert Asset.objects.get().unsafe_score is None
         assert [match.asset_id for match in search_text(None, "picture").matches] == [asset.pk]
         assert not frames_without_unsafe_score().exists()
@@ -87,7 +82,7 @@ class TestScores:
 
     def test_a_command_scores_what_was_described_before(self, public: Any) -> None:
         bad, gone = public(GLARING, "blue")
-        described()
+        run_stages()
         UnsafeScore.objects.all().delete()
         Asset.objects.update(unsafe_score=None)
         storage.remove_content(gone.sha256)
@@ -107,7 +102,7 @@ class TestHiding:
         client: Client,
     ) -> None:
         bad, good = public(GLARING, "red")
-        described()
+        run_stages()
         for stranger in (bob, AnonymousUser(), None):
             assert [one.pk for one in listed_assets(stranger)] == [good.pk]
             assert [match.asset_id for match in search_text(stranger, "picture").matches] == [good.pk]
@@ -123,13 +118,13 @@ class TestHiding:
 
     def test_no_site_shows_it_not_even_its_owners(self, public: Any, alice: User) -> None:
         _, good = public(GLARING, "red")
-        described()
+        run_stages()
         for shows in (Site.Assets.PUBLIC, Site.Assets.OWN):
             assert [one.pk for one in assets_shown_by(Site(owner=alice, shows_assets=shows))] == [good.pk]
 
     def test_its_owner_is_told(self, public: Any, alice: User, client: Client) -> None:
         bad, good = public(GLARING, "red")
-        described()
+        run_stages()
         client.force_login(alice)
         told = client.get(f"/api/v1/assets/{bad.pk}").json()
         assert (told["unsafe_score"], told["hidden"]) == (0.95, True)
@@ -139,7 +134,7 @@ class TestHiding:
 
     def test_settings_show_it_and_move_the_border(self, public: Any, bob: User, settings: Any) -> None:
         bad, _ = public(GLARING, "red")
-        described()
+        run_stages()
         settings.UNSAFE_MIN_SCORE = 0.96
         assert bad in listed_assets(bob)
         settings.UNSAFE_MIN_SCORE = 0.95
