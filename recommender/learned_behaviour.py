@@ -1,7 +1,7 @@
 """Learning from what visitors did, and reading what was learned: by a scheduled job, for each site by itself."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -13,13 +13,13 @@ from django.db.models import Max
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from core.progress import Progress
 from recommender.models import LearnedBehaviour, Site
 from recommender.scoring.covisitation import Neighbours, neighbours
 from recommender.scoring.factors import FACTORS, item_factors
 from recommender.scoring.popularity import popularity
 from recommender.visitor_selectors import STRENGTHS, actions_of
 
-Progress = Callable[[int, int], None]
 #: With fewer persons than factors, factors repeat what each of them did.
 _LEAST_PERSONS = 2 * FACTORS
 _SITES_REMEMBERED = 16

@@ -8,11 +8,12 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from core.locks import named_lock
+from core.progress import Progress
 from library.models import Frame
 from search import columns, keywords
 from search.active import active_model_id, spaces
 from search.engines import engine_of
-from search.index.base import Progress, VectorIndex
+from search.index.base import VectorIndex
 from search.models import Embedding, Generation, IndexPosition, KeywordDocument
 from search.rows import EmbeddingRows
 from search.suggesting import count_words

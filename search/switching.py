@@ -12,10 +12,10 @@ from django.db import transaction
 
 from core import backends
 from core.errors import Conflict, InvalidInput, NeedsForce, NotFound
+from core.progress import Progress
 from search.active import ActiveEmbedder, active_embedders, spaces
 from search.embedders.base import Embedder
 from search.encoding import loaded
-from search.index.base import Progress
 from search.indexing import build_for
 from search.models import Embedding, Generation, SpaceModel, SpaceSwitch
 from search.selectors import frames_without_embedding

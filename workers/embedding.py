@@ -1,6 +1,6 @@
 """A second model of a space: the library and the items of sites embedded by it, beside the vectors that are in use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from django.conf import settings
@@ -12,6 +12,7 @@ import search.services
 from captioning.selectors import said_of
 from captioning.vision.frames import FrameBatch
 from core.errors import Conflict, SightlineError
+from core.progress import Progress
 from library.models import Frame
 from recommender import item_vectors
 from search import switching
@@ -20,7 +21,6 @@ from search.selectors import frames_without_embedding
 from workers import rewording
 from workers.describe import decoded
 
-Progress = Callable[[int, int], None]
 _ITEMS_AT_ONCE = 64
 
 

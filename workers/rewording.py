@@ -27,12 +27,12 @@ from captioning.selectors import (
 from captioning.vision.frames import Features, FrameBatch
 from captioning.vision.pixels import INPUT_SIZE_PX
 from core.errors import Conflict
+from core.progress import Progress
 from library.models import Frame
 from search.embedders.base import Embedder
 from search.models import Embedding
 
 CAPTION_SPACE = "caption"
-Progress = Callable[[int, int], None]
 _CHUNK = 200
 
 

@@ -1,18 +1,18 @@
 """What every vector engine offers, and what it reads its vectors from."""
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress
 from search.index.where import NO_COLUMNS, Columns, Where
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 
 class Everything(enum.Enum):

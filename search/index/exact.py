@@ -6,6 +6,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress
 from search.index.base import (
     EVERYTHING,
     NO_HITS,
@@ -15,7 +16,6 @@ from search.index.base import (
     Hits,
     Ids,
     Position,
-    Progress,
     RebuildReport,
     Rows,
     RowSource,

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress
 from search.index.base import (
     EVERYTHING,
     NO_HITS,
@@ -21,7 +22,6 @@ from search.index.base import (
     Hits,
     Ids,
     Position,
-    Progress,
     RebuildReport,
     Rows,
     RowSource,

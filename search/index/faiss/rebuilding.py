@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from core.errors import EngineUnavailable
-from search.index.base import Budget, Position, Progress, RebuildReport, Rows, RowSource
+from core.progress import Progress
+from search.index.base import Budget, Position, RebuildReport, Rows, RowSource
 from search.index.faiss import planning, recipes
 from search.index.faiss.generations import About, Draft, GenerationStore, Sealed
 from search.index.faiss.lookup import Lookup

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from core.errors import EngineUnavailable
+from core.progress import Progress
 from search.index.base import (
     EVERYTHING,
     NO_HITS,
@@ -19,7 +20,6 @@ from search.index.base import (
     Hits,
     Ids,
     Position,
-    Progress,
     RebuildReport,
     Rows,
     RowSource,

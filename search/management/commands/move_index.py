@@ -4,9 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from core.errors import SightlineError
+from core.progress import progress_bar
 from search.engines import ENGINES
 from search.services import rebuild_index
 
@@ -18,16 +18,11 @@ class Command(BaseCommand):
         parser.add_argument("--to", choices=ENGINES, required=True, help="the engine to fill")
 
     def handle(self, *args: Any, to: str, **options: Any) -> None:
-        with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            try:
+        try:
+            with progress_bar("vectors", verbosity=options["verbosity"]) as progress:
                 generations = rebuild_index(progress=progress, engine=to)
-            except SightlineError as error:
-                raise CommandError(str(error)) from error
+        except SightlineError as error:
+            raise CommandError(str(error)) from error
         for row in generations:
             self.stdout.write(f"{row.space}: {row.count} vectors of {row.model_id} in {to}")
         if to != settings.VECTOR_ENGINE:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from core.errors import SightlineError
+from core.progress import progress_bar
 from search.services import rebuild_index, spaces
 
 
@@ -16,16 +16,11 @@ class Command(BaseCommand):
         parser.add_argument("--space", choices=spaces(), help="only this space (default: all)")
 
     def handle(self, *args: Any, space: str | None = None, **options: Any) -> None:
-        with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            try:
+        try:
+            with progress_bar("vectors", verbosity=options["verbosity"]) as progress:
                 generations = rebuild_index(space, progress)
-            except SightlineError as error:
-                raise CommandError(str(error)) from error
+        except SightlineError as error:
+            raise CommandError(str(error)) from error
         for row in generations:
             self.stdout.write(
                 f"{row.space}: {row.count} vectors of {row.model_id}, recall@10 {row.recall_at_10:.3f}, live; "

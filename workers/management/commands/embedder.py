@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from core.errors import NeedsForce, SightlineError
+from core.progress import progress_bar
 from library.models import Frame
 from search import switching
 from search.active import spaces
-from search.index.base import Progress
 from search.models import SpaceModel, SpaceSwitch
 from workers import rewording
 from workers.embedding import check_items, embed_beside
@@ -61,8 +60,8 @@ def _add(command: Command, options: dict[str, Any]) -> None:
 def _embed(command: Command, options: dict[str, Any]) -> None:
     """embed what has no vector of the model yet; can be stopped and begun again"""
     model = _model(options)
-    with tqdm(unit=" frames", disable=options["verbosity"] == 0) as bar:
-        failed = embed_beside(model, _shown_in(bar))
+    with progress_bar("frames", verbosity=options["verbosity"]) as progress:
+        failed = embed_beside(model, progress)
     for frame_id, why in failed.items():
         command.stdout.write(f"frame {frame_id}: {why}")
     if failed:
@@ -97,9 +96,9 @@ def _evaluate(command: Command, options: dict[str, Any]) -> None:
 def _promote(command: Command, options: dict[str, Any]) -> None:
     """build the model's index and switch all searches to it at one moment"""
     check_items(_model(options))
-    with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
+    with progress_bar("vectors", verbosity=options["verbosity"]) as progress:
         switch = switching.promote(
-            options["space"], options["model_id"], force=options["force"], progress=_shown_in(bar)
+            options["space"], options["model_id"], force=options["force"], progress=progress
         )
     command.stdout.write(
         f"Searches ask {switch.model} from now on; the way back is `manage.py embedder rollback`."
@@ -108,15 +107,15 @@ def _promote(command: Command, options: dict[str, Any]) -> None:
 
 def _rollback(command: Command, options: dict[str, Any]) -> None:
     """switch back to the model that was active before"""
-    with tqdm(unit=" vectors", disable=options["verbosity"] == 0) as bar:
-        switch = switching.roll_back(options["space"], _shown_in(bar))
+    with progress_bar("vectors", verbosity=options["verbosity"]) as progress:
+        switch = switching.roll_back(options["space"], progress)
     command.stdout.write(f"Searches ask {switch.model} again.")
 
 
 def _follow(command: Command, options: dict[str, Any]) -> None:
     """embed anew the frames of which something else is said than their vector of the caption space says"""
-    with tqdm(unit=" frames", disable=options["verbosity"] == 0) as bar:
-        changed = rewording.follow(Frame.objects.all(), _shown_in(bar))
+    with progress_bar("frames", verbosity=options["verbosity"]) as progress:
+        changed = rewording.follow(Frame.objects.all(), progress)
     command.stdout.write(f"{changed:,} frames have another vector of what is said of them.")
 
 
@@ -128,14 +127,6 @@ def _forget(command: Command, options: dict[str, Any]) -> None:
 
 def _model(options: dict[str, Any]) -> SpaceModel:
     return switching.model_named(options["space"], options["model_id"])
-
-
-def _shown_in(bar: Any) -> Progress:
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return progress
 
 
 _ARGUMENTS: dict[str, Callable[[CommandParser], Any]] = {
