@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from core import tokens
-from core.errors import InvalidInput, NotAllowed, NotFound
+from core.errors import InvalidInput, NotAllowed
 from library.details import checked_line
 from library.models import ApiKey
 
@@ -49,15 +48,9 @@ def live_keys(owner: User) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(owner=owner, revoked_at=None)
 
 
-def revoke_key(owner: User, key_id: int) -> ApiKey:
+def revoke_key(owner: User, key_id: int) -> None:
     """Ends a key at once. NotFound for somebody else's; again is harmless."""
-    key = ApiKey.objects.filter(owner=owner, pk=key_id).first()
-    if key is None:
-        raise NotFound("There is no such key.")
-    if key.revoked_at is None:
-        key.revoked_at = timezone.now()
-        key.save(update_fields=["revoked_at"])
-    return key
+    tokens.revoke(ApiKey.objects.filter(owner=owner), key_id)
 
 
 def key_of(token: str) -> ApiKey | None:

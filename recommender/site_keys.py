@@ -7,10 +7,9 @@ import secrets
 from typing import NamedTuple
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from core import tokens
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput
 from library.details import checked_line
 from recommender.models import Site, SiteKey
 
@@ -52,15 +51,9 @@ def live_site_keys(site: Site) -> QuerySet[SiteKey]:
     return SiteKey.objects.filter(site=site, revoked_at=None)
 
 
-def revoke_site_key(site: Site, key_id: int) -> SiteKey:
+def revoke_site_key(site: Site, key_id: int) -> None:
     """Ends a key at once. NotFound for another site's; again is harmless."""
-    key = SiteKey.objects.filter(site=site, pk=key_id).first()
-    if key is None:
-        raise NotFound("There is no such key.")
-    if key.revoked_at is None:
-        key.revoked_at = timezone.now()
-        key.save(update_fields=["revoked_at"])
-    return key
+    tokens.revoke(SiteKey.objects.filter(site=site), key_id)
 
 
 def is_site_token(token: str) -> bool:
