@@ -22,7 +22,7 @@ def put(of: Site, **contents: Any) -> None:
 def with_picture(of: Site, name: str, title: str, **described: Any) -> Item:
     """An item whose picture has gone through every stage."""
     put(of, **{name: title})
-    asset = photo(of.owner, visibility="private", **described)
+    asset = photo(of.owner, visibility="private", in_gallery=False, **described)
     Item.objects.filter(site=of, external_id=name).update(asset=asset, picture_state="ready")
     return Item.objects.get(site=of, external_id=name)
 
