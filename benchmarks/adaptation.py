@@ -162,7 +162,7 @@ def row(
     name: str, figures: Sequence[NDArray[np.float64]], before: Sequence[NDArray[np.float64]]
 ) -> list[str]:
     """CIDEr of each domain with its interval, and by how much it differs from before."""
-    from captioning.evaluation.comparison import interval
+    from captioning.evaluation.bootstrap import interval
 
     cells = [name]
     for after, former in zip(figures, before, strict=True):

@@ -18,7 +18,6 @@ from PIL import Image
 
 from captioning.training.dataset import CaptionedImage
 
-_RESAMPLES = 1000
 _SIDE_BY_SIDE = 24
 _THUMBNAIL_PX = 220
 _COLUMNS = {
@@ -47,14 +46,6 @@ class Comparison:
     conditions: Mapping[str, Any]
     images: tuple[CaptionedImage, ...]
     rows: tuple[Row, ...]
-
-
-def interval(values: NDArray[np.float64], seed: int = 0, share: float = 0.95) -> tuple[float, float]:
-    """Bootstrap percentile interval of the mean over pictures (Efron 1979): values (N,) -> low, high."""
-    choose = np.random.default_rng(seed)
-    means = values[choose.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - share) / 2, (1 + share) / 2])
-    return float(low), float(high)
 
 
 def wording(captions: Sequence[str]) -> dict[str, float]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.evaluation.ranking import best_of, interval, ndcg
+from captioning.evaluation.bootstrap import interval
+from recommender.evaluation.ranking import best_of, ndcg
 from recommender.evaluation.simulation import Log, Parameters, World, simulate
 from recommender.scoring import personal
 from recommender.scoring.covisitation import Neighbours, neighbours

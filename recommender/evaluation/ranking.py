@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.evaluation.bootstrap import interval
+
 #: How long the lists are that people see.
 DEPTH = 10
-_RESAMPLES = 1000
-_SEED = 0
 
 Ranking = NDArray[np.int64]
 Gains = NDArray[np.float32]
@@ -60,13 +60,6 @@ def ndcg(found: Gains, gains: Gains) -> NDArray[np.float64]:
     best = -np.sort(-gains, axis=1)[:, :depth]
     ideal = best @ discounts[: best.shape[1]]
     return np.divide(found @ discounts, ideal, out=np.zeros(len(found)), where=ideal > 0)
-
-
-def interval(values: NDArray[np.float64], seed: int = _SEED) -> tuple[float, float]:
-    """Where the mean lies with 95% confidence: percentiles of means of queries drawn with replacement (Efron 1979)."""
-    draws = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
 
 
 def compared(one: Mapping[str, Judged], better: str, than: str) -> dict[str, float | list[float]]:

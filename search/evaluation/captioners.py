@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from captioning import services as captioning
 from captioning.captioners.base import CaptionDraft
+from captioning.evaluation.bootstrap import interval
 from captioning.evaluation.captioner import frame_batches
-from captioning.evaluation.comparison import Row, clip_score, interval, wording
+from captioning.evaluation.comparison import Row, clip_score, wording
 from captioning.evaluation.metrics import best_tokenizer, cider_of_each, score_captions
 from captioning.training.arms import Arm, checkpoint_of, run_of, stages
 from captioning.training.config import FinetuneConfig

@@ -13,7 +13,7 @@ from PIL import Image
 from core.errors import InvalidInput
 from recommender.evaluation.behaviour import evaluate
 from recommender.evaluation.products import read_products
-from recommender.evaluation.ranking import best_of, interval, judged, ndcg
+from recommender.evaluation.ranking import best_of, judged, ndcg
 from recommender.evaluation.simulation import read_parameters, simulate
 
 COLUMNS = "image,gender,articleType,baseColour,productDisplayName\n"
@@ -34,14 +34,6 @@ def test_figures_of_lists() -> None:
     assert told.coverage == 0.75
     assert told.diversity == pytest.approx(0.5)  # one list of two unlike things, one of two alike
     assert set(told.as_json()) == {"ndcg10", "precision10", "coverage", "diversity", "ci95"}
-
-
-def test_the_interval_holds_the_mean_and_narrows_with_queries() -> None:
-    values = np.random.default_rng(1).random(400)
-    low, high = interval(values)
-    assert low < values.mean() < high
-    few = interval(values[:40])
-    assert high - low < few[1] - few[0]
 
 
 def test_the_best_columns_come_in_order() -> None:

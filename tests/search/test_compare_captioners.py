@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-from captioning.evaluation.comparison import Comparison, Row, clip_score, interval, wording, write_report
+from captioning.evaluation.bootstrap import interval
+from captioning.evaluation.comparison import Comparison, Row, clip_score, wording, write_report
 from captioning.evaluation.metrics import cider_of_each, score_captions
 from captioning.training.arms import ARMS, FROM_SCRATCH, arms_named, stages
 from captioning.training.config import FinetuneConfig
