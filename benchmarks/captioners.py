@@ -12,14 +12,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.embedded import REPOSITORY, photos_of
+from benchmarks.embedded import figures_apart, photos_of
 
 #: Of the CPU goal: at least so many photos per second in batches, and at most so long for one.
 _LEAST_PHOTOS_PER_S, _LONGEST_S = 2.0, 3.0
@@ -70,21 +69,10 @@ def parsed() -> argparse.Namespace:
 
 def apart(arguments: argparse.Namespace, arm: str) -> dict[str, float]:
     """One round in a process of its own: neither has the other's memory, settings or warm caches."""
-    command = [
-        sys.executable,
-        __file__,
-        "--dataset",
-        arguments.dataset,
-        "--split",
-        arguments.split,
-        "--arm",
-        arm,
-    ]
+    command = [__file__, "--dataset", arguments.dataset, "--split", arguments.split, "--arm", arm]
     command += ["--photos", arguments.photos, "--batch", arguments.batch]
     command += ["--device", arguments.device] if arguments.device else []
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return figures_apart(command)
 
 
 def measured(arguments: argparse.Namespace) -> dict[str, float]:

@@ -2,16 +2,20 @@
 
 import argparse
 import csv
+import http.client
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 120.0
 _FILLED = "filled"
 
 
@@ -109,6 +113,30 @@ def searchable(frame_filter: dict[str, object] | None = None) -> int:
             embeddings__number__isnull=False,
         )
     return frames.distinct().count()
+
+
+def figures_apart(
+    command: Sequence[object], environment: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """What a benchmark tells as its last line, run in a process of its own; environment: what differs there."""
+    arguments = [sys.executable, *map(str, command)]
+    env = {**os.environ, **(environment or {})}
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY, env=env)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def wait_until_served(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("The web server did not start; see its messages above.")
 
 
 def shown(figures: Mapping[str, object], *, as_json: bool) -> str:

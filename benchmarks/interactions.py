@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.embedded import REPOSITORY, prepare_environment, scratch_folder
+from benchmarks.embedded import REPOSITORY, prepare_environment, scratch_folder, wait_until_served
 
 SENDERS = 8
 ITEMS = 200
@@ -81,7 +81,7 @@ def measure(rate: float, seconds: float, scratch: Path) -> dict[str, Any]:
     )
     worker = started(["-m", "celery", "-A", "workers", "worker", "-Q", "cpu", "-P", "solo"], environment)
     try:
-        wait_until_up(port)
+        wait_until_served(port, web)
         told = Told()
         killing = [
             threading.Timer(seconds / 3, os.kill, (redis.process.pid, signal.SIGKILL)),
@@ -128,19 +128,6 @@ def processor_s(pid: int) -> float:
     """Processor time that a process and its children have used, in seconds."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return sum(used.user + used.system for used in (each.cpu_times() for each in family))
-
-
-def wait_until_up(port: int, timeout_s: float = 120.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit("The web server did not start.")
 
 
 def sent(told: Told, port: int, key: str, rate: float, seconds: float) -> float:

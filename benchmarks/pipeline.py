@@ -11,7 +11,6 @@ Fails where a photo is missing, or where the stack reaches less than --least (0.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.embedded import (
     REPOSITORY,
     dataset_arguments,
+    figures_apart,
     folder_of,
     photos_of,
     prepare_environment,
@@ -143,21 +143,10 @@ def problems_with(photos: list[Path]) -> list[str]:
 def bare_pace_apart(arguments: argparse.Namespace) -> float:
     """The bare loop in a process of its own, with the threads that the model worker has."""
     threads = {name: str(os.cpu_count() or 1) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    command = [
-        sys.executable,
-        __file__,
-        "--bare-only",
-        "--dataset",
-        str(arguments.dataset),
-        "--split",
-        arguments.split,
-    ]
-    command += ["--bare-limit", str(arguments.bare_limit)]
+    command = [__file__, "--bare-only", "--dataset", arguments.dataset.resolve(), "--split", arguments.split]
+    command += ["--bare-limit", arguments.bare_limit]
     note("The bare loop ...")
-    told = subprocess.run(
-        command, env={**os.environ, **threads}, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return float(json.loads(told.stdout.splitlines()[-1])["photos_per_s"])
+    return figures_apart(command, threads)["photos_per_s"]
 
 
 def bare_pace(photos: list[Path]) -> float:

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 import warnings
@@ -22,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.embedded import REPOSITORY
+from benchmarks.embedded import figures_apart
 
 _PRECISIONS = ("float32", "bfloat16", "int8")
 _ALONE = 10
@@ -57,11 +56,9 @@ def parsed() -> argparse.Namespace:
 
 def apart(arguments: argparse.Namespace, precision: str) -> dict[str, float]:
     """One precision in a process of its own."""
-    command = [sys.executable, __file__, "--dataset", arguments.dataset, "--precision", precision]
+    command = [__file__, "--dataset", arguments.dataset, "--precision", precision]
     command += ["--photos", arguments.photos, "--batch", arguments.batch]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return figures_apart(command)
 
 
 def measured(arguments: argparse.Namespace) -> dict[str, float]:

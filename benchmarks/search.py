@@ -35,11 +35,16 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.embedded import filled, own_database, shown  # noqa: E402 - after the path is set
+from benchmarks.embedded import (  # noqa: E402 - after the path is set
+    START_TIMEOUT_S,
+    filled,
+    own_database,
+    shown,
+    wait_until_served,
+)
 
 WARM_UP = 20
 NARROW_QUERIES = 40
-START_TIMEOUT_S = 120.0
 
 
 def main() -> int:
@@ -200,7 +205,7 @@ def web_server() -> Iterator[tuple[int, psutil.Process]]:
     command += ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--log-level", "warning"]
     server = subprocess.Popen([*command, "--keep-alive", "60"], cwd=REPOSITORY)
     try:
-        _wait_for(port, server)
+        wait_until_served(port, server)
         (worker,) = psutil.Process(server.pid).children()
         yield port, worker
     finally:
@@ -210,19 +215,6 @@ def web_server() -> Iterator[tuple[int, psutil.Process]]:
         except subprocess.TimeoutExpired:  # on a crowded machine; what was measured is not lost for that
             server.kill()
             server.wait()
-
-
-def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("The web server did not start; see its messages above.")
 
 
 if __name__ == "__main__":
