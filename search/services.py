@@ -12,11 +12,10 @@ from core.errors import InvalidInput
 from library.selectors import AssetFilters, Viewer, asset_for
 from library.transient import decode_transient
 from search import cursors, keywords
-from search.active import ActiveEmbedder, active_embedders, active_model_id, active_models, ids_of, spaces
+from search.active import ActiveEmbedder, active_embedders, active_model_id, ids_of, spaces
 from search.answering import (
     DEFAULT_LIMIT,
     NO_FILTERS,
-    Match,
     Part,
     Question,
     SearchPage,
@@ -29,12 +28,11 @@ from search.answering import (
 from search.encoding import embedder, known_words, query_vectors
 from search.facets import FACETS, Choice
 from search.index.base import Vectors
-from search.indexing import index, index_frames, index_within, mark_stale, rebuild_index
+from search.indexing import index, index_frames, index_within, rebuild_index
 from search.language import Query, parse, parse_optional
 from search.query import (
     BY_DATE,
     BY_RELEVANCE,
-    SORTS,
     checked_limit,
     checked_sort,
     checked_weight,
@@ -49,14 +47,11 @@ __all__ = [
     "BY_DATE",
     "BY_RELEVANCE",
     "MOST_TERMS",
-    "SORTS",
-    "Match",
     "Question",
     "SearchPage",
     "Term",
     "Words",
     "active_model_id",
-    "active_models",
     "answer",
     "embedder",
     "facets",
@@ -64,7 +59,6 @@ __all__ = [
     "index",
     "index_frames",
     "index_within",
-    "mark_stale",
     "rebuild_index",
     "search_image",
     "search_picture",

@@ -5,7 +5,7 @@ from search.keywords.holding import holding_all
 from search.keywords.matched import matched_words
 from search.keywords.matching import Question, ask
 from search.keywords.terms import Term
-from search.keywords.words import query_words, words_of
+from search.keywords.words import query_words
 
 __all__ = [
     "Question",
@@ -16,5 +16,4 @@ __all__ = [
     "query_words",
     "refresh",
     "stale_asset_ids",
-    "words_of",
 ]

@@ -9,10 +9,10 @@ from captioning.models import Caption
 from library import asset_store
 from library.models import Asset
 from search import keywords
+from search.indexing import index_frames, mark_stale
 from search.keywords import query_words
 from search.models import KeywordDocument
 from search.selectors import frames_to_index
-from search.services import index_frames, mark_stale
 from tests.search.photos import many, person, photo, stored
 
 pytestmark = pytest.mark.django_db
