@@ -19,7 +19,7 @@ from tests.captioning.checkpoints import MakeVersion
 from tests.workers.conftest import MakeAssets
 from tests.workers.words import frames_made, promoted, run_stages, said, said_text, search_agrees
 from workers import describe, pipeline, recaptions, runner, stages
-from workers.models import StageRun
+from workers.models import RecaptionRun, StageRun
 from workers.tasks import upkeep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("shipped")]
@@ -243,15 +243,20 @@ def test_a_large_run_asks_for_a_chunk_at_a_time(
     assert (run.job.done, run.job.total, by_elm()) == (5, 5, 5)
 
 
-def test_a_run_of_another_version_is_paused_by_a_promotion(
-    registered: MakeVersion,
-    make_assets: MakeAssets,
-) -> None:
+@pytest.fixture
+def run(registered: MakeVersion, make_assets: MakeAssets) -> RecaptionRun:
+    """Of elm over two photos, whose job has asked for them."""
     make_assets("red", "blue")
     run_stages()
     promoted(registered("elm"))
-    run = pipeline.start_recaption(Selection())
+    begun = pipeline.start_recaption(Selection())
     upkeep.run_jobs()
+    return begun
+
+
+def test_a_run_of_another_version_is_paused_by_a_promotion(
+    run: RecaptionRun, registered: MakeVersion
+) -> None:
     promoted(registered("fir", cider=0.9))
     run.job.refresh_from_db()
     assert run.job.state == "paused"
@@ -262,13 +267,8 @@ def test_a_run_of_another_version_is_paused_by_a_promotion(
 
 
 def test_a_run_stops_asking_though_nobody_told_it_of_a_promotion(
-    registered: MakeVersion, make_assets: MakeAssets
+    run: RecaptionRun, registered: MakeVersion
 ) -> None:
-    make_assets("red", "blue")
-    run_stages()
-    promoted(registered("elm"))
-    run = pipeline.start_recaption(Selection())
-    upkeep.run_jobs()
     versions.promote(registered("fir", cider=0.9).model_id)  # its door died before it told the pipeline
     recaptions.follow()
     run.job.refresh_from_db()
@@ -276,14 +276,7 @@ def test_a_run_stops_asking_though_nobody_told_it_of_a_promotion(
     assert not StageRun.objects.exists()
 
 
-def test_an_older_count_does_not_overwrite_a_newer_one(
-    registered: MakeVersion, make_assets: MakeAssets
-) -> None:
-    make_assets("red", "blue")
-    run_stages()
-    promoted(registered("elm"))
-    run = pipeline.start_recaption(Selection())
-    upkeep.run_jobs()
+def test_an_older_count_does_not_overwrite_a_newer_one(run: RecaptionRun) -> None:
     run_stages()
     recaptions.follow()
     run.job.refresh_from_db()
