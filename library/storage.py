@@ -11,6 +11,7 @@ from typing import IO
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 
+from core.durable import sync
 from core.errors import Unavailable
 
 ORIGINALS, THUMBNAILS, CLEAN_COPIES = "originals", "thumbnails", "clean"
@@ -47,7 +48,7 @@ class ContentStorage(FileSystemStorage):
                 Path(scratch).unlink()
             raise
         if lasting:
-            _sync_folder(target.parent)
+            sync(target.parent)
         return name
 
 
@@ -160,12 +161,3 @@ def _folders_in(store: Storage, folder: str) -> list[str]:
         return sorted(store.listdir(folder)[0])
     except FileNotFoundError:
         return []
-
-
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file is safe only once its folder is written, too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

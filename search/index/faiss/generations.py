@@ -12,7 +12,6 @@ rename, and pruned only after a later rename.
 """
 
 import json
-import os
 import shutil
 import zlib
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from typing import Any, Final
 import faiss
 import numpy as np
 
+from core.durable import sync
 from core.errors import EngineUnavailable
 from search.index.base import Rows
 from search.index.faiss.lookup import Lookup
@@ -159,9 +159,9 @@ class GenerationStore:
         """The one moment at which readers pass from the old generation to this one."""
         scratch = self.directory / f".{_POINTER}.{name}"
         scratch.write_text(name, "utf-8")
-        _sync(scratch)
+        sync(scratch)
         scratch.replace(self.directory / _POINTER)
-        _sync(self.directory)
+        sync(self.directory)
 
     def prune(self, *, keep: set[str]) -> None:
         """Drops every other generation and what a killed rebuild left. Open maps outlive their files."""
@@ -224,9 +224,9 @@ class Draft:
         checksums = {file: _crc32(self.folder / file) for file in files}
         (self.folder / _ABOUT).write_text(json.dumps({**asdict(about), "checksums": checksums}), "utf-8")
         for file in (*files, _ABOUT):
-            _sync(self.folder / file)
-        _sync(self.folder)
-        _sync(self.folder.parent)
+            sync(self.folder / file)
+        sync(self.folder)
+        sync(self.folder.parent)
 
     def close(self) -> None:
         """Frees the file of a rebuild that failed; its folder is swept away by the next one."""
@@ -261,12 +261,3 @@ def _crc32(path: Path) -> int:
         while block := file.read(_CRC_BLOCK_BYTES):
             checksum = zlib.crc32(block, checksum)
     return checksum
-
-
-def _sync(path: Path) -> None:
-    """Out of the page cache, so that a power cut after the rename finds the files."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
