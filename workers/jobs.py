@@ -36,12 +36,11 @@ def run_next() -> Job | None:
     try:
         _RUNNERS[Job.Kind(job.kind)](job)
     except Conflict as error:  # somebody rebuilds by command: that was no try, and the sweep asks again
-        _update(job, state=State.WAITING, worker="", deliveries=job.deliveries - 1, error=str(error))
+        job.change(state=State.WAITING, worker="", deliveries=job.deliveries - 1, error=str(error))
         return None
     except Exception as error:
         _log.exception("job %s failed", job.pk)
-        _update(
-            job,
+        job.change(
             state=State.FAILED,
             error=f"{type(error).__name__}: {error}"[:2000],
             finished_at=timezone.now(),
@@ -59,9 +58,9 @@ def release_orphans(dead: Collection[str]) -> int:
         for job in orphans:
             if job.deliveries >= MAX_DELIVERIES:
                 error = f"{job.deliveries} workers died over it."
-                _update(job, state=State.FAILED, worker="", error=error, finished_at=timezone.now())
+                job.change(state=State.FAILED, worker="", error=error, finished_at=timezone.now())
             else:
-                _update(job, state=State.WAITING, worker="")
+                job.change(state=State.WAITING, worker="")
     return len(orphans)
 
 
@@ -98,15 +97,15 @@ def _claim() -> Job | None:
         job = next((job for job in jobs if job.state == State.WAITING), None)
         if job is not None:
             now = timezone.now()
-            _update(job, state=State.RUNNING, worker=liveness.own_name(), heartbeat_at=now, error="")
-            _update(job, deliveries=job.deliveries + 1)
+            job.change(state=State.RUNNING, worker=liveness.own_name(), heartbeat_at=now, error="")
+            job.change(deliveries=job.deliveries + 1)
     return job
 
 
 def _rebuild_index(job: Job) -> None:
     search.services.rebuild_index(progress=_progress_of(job))
     job.refresh_from_db(fields=["total"])
-    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
 
 
 def _follow_captioner(job: Job) -> None:
@@ -114,7 +113,7 @@ def _follow_captioner(job: Job) -> None:
     recaptions.pause_overtaken()
     rewording.follow_standing(_progress_of(job))
     job.refresh_from_db(fields=["total"])
-    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
     pipeline.wake()
 
 
@@ -123,7 +122,7 @@ def _learn_behaviour(job: Job) -> None:
     interactions.drop_outdated()
     learned_behaviour.learn_all(_progress_of(job))
     job.refresh_from_db(fields=["total"])
-    _update(job, state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
 
 
 #: Done by processes of their own, while workers go on with other jobs.
@@ -145,12 +144,6 @@ def _progress_of(job: Job) -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= _PROGRESS_EVERY_S or done >= total:
             last = time.monotonic()
-            _update(job, done=done, total=total, heartbeat_at=timezone.now())
+            job.change(done=done, total=total, heartbeat_at=timezone.now())
 
     return progress
-
-
-def _update(job: Job, **values: object) -> None:
-    for name, value in values.items():
-        setattr(job, name, value)
-    job.save(update_fields=list(values))

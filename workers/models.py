@@ -100,6 +100,12 @@ class Job(models.Model):
     def __str__(self) -> str:
         return f"job {self.pk}: {self.kind} {self.state}"
 
+    def change(self, **values: object) -> None:
+        """Sets these columns, and saves no others."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(values))
+
 
 class RecaptionRun(models.Model):
     """What a job of the kind RECAPTION is about: which frames, by which version, and how far it has asked.

@@ -175,7 +175,7 @@ def pause_recaption(run: RecaptionRun, reason: str = "") -> None:
     with transaction.atomic():
         job = _locked(run, State.WAITING, State.RUNNING)
         _take_back(run)
-        _set(job, state=State.PAUSED, error=reason)
+        job.change(state=State.PAUSED, error=reason)
 
 
 def resume_recaption(run: RecaptionRun) -> None:
@@ -186,7 +186,7 @@ def resume_recaption(run: RecaptionRun) -> None:
             raise Conflict(
                 f"{run.version} is not the active captioner: cancel this run, or promote it again."
             )
-        _set(job, state=State.WAITING, error="", deliveries=0)
+        job.change(state=State.WAITING, error="", deliveries=0)
         transaction.on_commit(wake_jobs)
 
 
@@ -195,7 +195,7 @@ def cancel_recaption(run: RecaptionRun) -> None:
     with transaction.atomic():
         job = _locked(run, State.WAITING, State.RUNNING, State.PAUSED)
         _take_back(run)
-        _set(job, state=State.CANCELLED, finished_at=timezone.now())
+        job.change(state=State.CANCELLED, finished_at=timezone.now())
 
 
 def start_learning(user: AbstractBaseUser | None = None) -> Job:
@@ -215,7 +215,7 @@ def cancel_learning(job: Job) -> None:
             raise Conflict(
                 f"Job {job.pk}, {job.get_kind_display()}, is {job.state}: it can't be cancelled here."
             )
-        _set(job, state=State.CANCELLED, worker="", finished_at=timezone.now())
+        job.change(state=State.CANCELLED, worker="", finished_at=timezone.now())
 
 
 def wake_jobs() -> bool:
@@ -279,9 +279,3 @@ def _take_back(run: RecaptionRun) -> None:
         run.asked -= len(waiting)
         run.next_below = max(waiting.values()) + 1
         run.save(update_fields=["asked", "next_below"])
-
-
-def _set(job: Job, **values: object) -> None:
-    for name, value in values.items():
-        setattr(job, name, value)
-    job.save(update_fields=list(values))
