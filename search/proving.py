@@ -70,12 +70,12 @@ def _proof(at: int, claim: Claim, known: Sequence[int]) -> tuple[str, list[Any]]
     if connection.vendor == "postgresql":
         source, key, position = "search_keyworddocument AS d", "d.asset_id", "strpos"
         holds = "d.words @@ to_tsquery('english', %s)"
-        query = " & ".join(f"'{term.word}'" + (":*" if term.prefix else "") for term in claim.words)
+        query = " & ".join(term.as_tsquery for term in claim.words)
     else:
         # CROSS JOIN: from the words to their photos, and no further than to the first few.
         source, key, position = "search_keyword_fts", "search_keyword_fts.rowid", "instr"
         holds = "search_keyword_fts MATCH %s"
-        query = " AND ".join(f'"{term.word}"' + ("*" if term.prefix else "") for term in claim.words)
+        query = " AND ".join(term.as_fts5 for term in claim.words)
     exactly = f"AND {position}(s.{claim.column}, %s) > 0" if claim.exact else ""
     sql = f"""
         SELECT * FROM (

@@ -36,7 +36,7 @@ def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, 
 
 
 def _marked(ids: Sequence[int], terms: Sequence[Term]) -> dict[int, frozenset[str]]:
-    query = " | ".join(f"'{term.word}'" + (":*" if term.prefix else "") for term in terms)
+    query = " | ".join(term.as_tsquery for term in terms)
     with connection.cursor() as cursor:
         cursor.execute(_POSTGRESQL, [query, query, list(ids)])
         return {asset_id: _words_in(marked) for asset_id, marked in cursor.fetchall()}

@@ -72,21 +72,21 @@ class TextSearch:
         """How many documents hold each word."""
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [_query(term) for term in terms]
+                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [term.as_tsquery for term in terms]
             )
             return list(cursor.fetchone())
 
     @staticmethod
     def holding_any(terms: Sequence[Term], among: Assets | None = None) -> list[int]:
         """Assets of all documents that hold one of these words, which are rare."""
-        return _holding(" | ".join(map(_query, terms)), among)
+        return _holding(" | ".join(term.as_tsquery for term in terms), among)
 
     @staticmethod
     def newest_holding(
         terms: Sequence[Term], limit: int, share: float, among: Assets | None = None
     ) -> list[int]:
         """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
-        return _holding(" & ".join(map(_query, terms)), among, _NEWEST, [1 - share, limit])
+        return _holding(" & ".join(term.as_tsquery for term in terms), among, _NEWEST, [1 - share, limit])
 
     @staticmethod
     def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -98,7 +98,7 @@ class TextSearch:
         terms: Sequence[Weighed], limit: int, among: Among, beside: Collection[int] = ()
     ) -> list[tuple[int, float]]:
         """The best documents among some, and those of `beside`, with their scores, not yet divided."""
-        words, weights = [_query(one.term) for one in terms], [one.weight for one in terms]
+        words, weights = [one.term.as_tsquery for one in terms], [one.weight for one in terms]
         narrowing, narrowed = _narrowing(among, beside)
         with connection.cursor() as cursor:
             cursor.execute(_BEST.replace(_ALL, narrowing), [words, weights, *narrowed, limit, list(beside)])
@@ -120,15 +120,10 @@ def _narrowing(among: Among, beside: Collection[int] = ()) -> tuple[str, list[An
         return _ALL, []
     if isinstance(among, Where):
         return condition(among, "search_keyworddocument.asset_id"), []
-    any_word = [_query(one) for one in among if isinstance(one, Term)]
+    any_word = [one.as_tsquery for one in among if isinstance(one, Term)]
     if any_word:
         return "(words @@ to_tsquery('english', %s) OR asset_id = ANY(%s))", [
             " | ".join(any_word),
             list(beside),
         ]
     return "asset_id = ANY(%s)", [list(among)]
-
-
-def _query(term: Term) -> str:
-    """A word as a tsquery: letters and digits only, so nothing in it can be an operator."""
-    return f"'{term.word}'" + (":*" if term.prefix else "")

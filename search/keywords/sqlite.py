@@ -71,21 +71,21 @@ class Fts5:
         """How many documents hold each word."""
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [_quoted(term) for term in terms]
+                f"SELECT {', '.join([_COUNT_HOLDING] * len(terms))}", [term.as_fts5 for term in terms]
             )
             return list(cursor.fetchone())
 
     @staticmethod
     def holding_any(terms: Sequence[Term], among: Assets | None = None) -> list[int]:
         """Assets of all documents that hold one of these words, which are rare."""
-        return _holding(" OR ".join(map(_quoted, terms)), among)
+        return _holding(" OR ".join(term.as_fts5 for term in terms), among)
 
     @staticmethod
     def newest_holding(
         terms: Sequence[Term], limit: int, share: float, among: Assets | None = None
     ) -> list[int]:
         """The newest assets in whose documents all of these words stand, of the newest share of all documents."""
-        return _holding(" AND ".join(map(_quoted, terms)), among, _NEWEST, [1 - share, limit])
+        return _holding(" AND ".join(term.as_fts5 for term in terms), among, _NEWEST, [1 - share, limit])
 
     @staticmethod
     def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -107,7 +107,7 @@ class Fts5:
             parameters += [
                 one.weight / _fts5_weight(one) / (SATURATION + 1),
                 one.weight,
-                _quoted(one.term),
+                one.term.as_fts5,
             ]
         ranked = " UNION ALL ".join([_RANKED + narrowed] * len(terms))
         with connection.cursor() as cursor:
@@ -133,7 +133,7 @@ def _narrowing(among: Among) -> tuple[str, list[Any], str]:
         return "", [], ""
     if isinstance(among, Where):
         return "", [], f" AND {condition(among, 'search_keyword_fts.rowid')}"
-    words = [_quoted(one) for one in among if isinstance(one, Term)]
+    words = [one.as_fts5 for one in among if isinstance(one, Term)]
     if words:
         allowed, given = _HOLDING_OR_BESIDE, " OR ".join(words)
     else:
@@ -158,8 +158,3 @@ def _fts5_weight(one: Weighed) -> float:
     """The weight that bm25() itself gives the word."""
     weight = math.log((one.total - one.holding + 0.5) / (one.holding + 0.5))
     return weight if weight > 0 else _LEAST_FTS5_WEIGHT
-
-
-def _quoted(term: Term) -> str:
-    """A word as an FTS5 string: letters and digits only, so nothing in it can be an operator."""
-    return f'"{term.word}"' + ("*" if term.prefix else "")

@@ -20,6 +20,16 @@ class Term:
     word: str
     prefix: bool = False
 
+    @property
+    def as_tsquery(self) -> str:
+        """For PostgreSQL: letters and digits only, so nothing in it can be an operator."""
+        return f"'{self.word}'" + (":*" if self.prefix else "")
+
+    @property
+    def as_fts5(self) -> str:
+        """For SQLite, likewise."""
+        return f'"{self.word}"' + ("*" if self.prefix else "")
+
 
 #: Assets whose documents may be found: listed, or those of whose columns this holds.
 Assets = Collection[int] | Where
