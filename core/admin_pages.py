@@ -1,11 +1,15 @@
 """What the admin pages of every app share: records that nobody changes by hand, and what is deleted as a whole."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import CASCADE, Model, QuerySet
 from django.http import HttpRequest
+
+from core.errors import SightlineError
+
+M = TypeVar("M", bound=Model)
 
 
 class Records(admin.ModelAdmin[Any]):
@@ -21,6 +25,17 @@ class Records(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def change_each(
+    page: admin.ModelAdmin[Any], request: HttpRequest, chosen: Iterable[M], change: Callable[[M], object]
+) -> None:
+    """Changes one after the other; of each that can't be changed it is told why."""
+    for one in chosen:
+        try:
+            change(one)
+        except SightlineError as error:
+            page.message_user(request, str(error), messages.ERROR)
 
 
 class DeletedWhole(admin.ModelAdmin[Any]):

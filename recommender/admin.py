@@ -7,8 +7,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core.admin_pages import DeletedWhole, Records
-from core.errors import Conflict, InvalidInput
+from core.admin_pages import DeletedWhole, Records, change_each
+from core.errors import InvalidInput
 from recommender import experiment_chart, experiments, site_keys, sites
 from recommender.models import Experiment, Item, Rule, Site, SiteKey, SiteOrigin, WebhookMessage
 
@@ -137,18 +137,11 @@ class ExperimentAdmin(admin.ModelAdmin[Experiment]):
 
     @admin.action(description="Start", permissions=["change"])
     def start(self, request: HttpRequest, chosen: QuerySet[Experiment]) -> None:
-        self._each(request, chosen, experiments.start)
+        change_each(self, request, chosen, experiments.start)
 
     @admin.action(description="Stop", permissions=["change"])
     def stop(self, request: HttpRequest, chosen: QuerySet[Experiment]) -> None:
-        self._each(request, chosen, experiments.stop)
-
-    def _each(self, request: HttpRequest, chosen: QuerySet[Experiment], change: Any) -> None:
-        for one in chosen:
-            try:
-                change(one)
-            except (Conflict, InvalidInput) as error:
-                self.message_user(request, str(error), messages.ERROR)
+        change_each(self, request, chosen, experiments.stop)
 
     def change_view(
         self,

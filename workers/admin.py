@@ -1,6 +1,5 @@
 """What is waiting, running, failed and why; trying it again; and long jobs with their progress."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,8 +14,8 @@ from django.views.decorators.http import require_POST
 
 from captioning import recaptioning, versions
 from captioning.recaptioning import Selection
-from core.admin_pages import Records
-from core.errors import Conflict, ModelUnavailable, SightlineError
+from core.admin_pages import Records, change_each
+from core.errors import ModelUnavailable, SightlineError
 from library.models import Frame
 from workers import pipeline, selectors, services
 from workers.forms import SelectionForm
@@ -95,11 +94,7 @@ class JobAdmin(_Work):
 
     @admin.action(description="Cancel learning from reviews", permissions=["retry"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        for job in jobs:
-            try:
-                pipeline.cancel_learning(job)
-            except Conflict as error:
-                self.message_user(request, str(error), messages.ERROR)
+        change_each(self, request, jobs, pipeline.cancel_learning)
 
     @admin.display(description="progress")
     def progress(self, job: Job) -> str:
@@ -164,27 +159,15 @@ class RecaptionRunAdmin(_Work):
 
     @admin.action(description="Pause", permissions=["retry"])
     def pause(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
-        self._change(request, runs, pipeline.pause_recaption)
+        change_each(self, request, runs, pipeline.pause_recaption)
 
     @admin.action(description="Resume", permissions=["retry"])
     def resume(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
-        self._change(request, runs, pipeline.resume_recaption)
+        change_each(self, request, runs, pipeline.resume_recaption)
 
     @admin.action(description="Cancel for good", permissions=["retry"])
     def cancel(self, request: HttpRequest, runs: QuerySet[RecaptionRun]) -> None:
-        self._change(request, runs, pipeline.cancel_recaption)
-
-    def _change(
-        self,
-        request: HttpRequest,
-        runs: QuerySet[RecaptionRun],
-        change: Callable[[RecaptionRun], None],
-    ) -> None:
-        for run in runs:
-            try:
-                change(run)
-            except (Conflict, ModelUnavailable) as error:
-                self.message_user(request, str(error), messages.ERROR)
+        change_each(self, request, runs, pipeline.cancel_recaption)
 
     def get_urls(self) -> list[URLPattern]:
         start = self.admin_site.admin_view(self.start)
