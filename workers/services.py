@@ -1,7 +1,9 @@
 """What people and the sweep do to the run records: heal what died, try again what failed, drop what is gone."""
 
 from collections.abc import Iterable
+from functools import partial
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from workers import claims, jobs, liveness, pipeline
@@ -40,7 +42,5 @@ def drop_orphaned_records() -> int:
 
 
 def _wake_on_commit(stages: Iterable[str]) -> None:
-    from django.db import transaction
-
     for stage in stages:
-        transaction.on_commit(lambda stage=stage: pipeline.wake(stage))  # type: ignore[misc]
+        transaction.on_commit(partial(pipeline.wake, stage))
