@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 
 from captioning.active import active_caption_model_id
 from captioning.captioners.base import Captioner
-from captioning.captioners.checkpoint import save_checkpoint
 from captioning.captioners.decoding import Decoding
-from captioning.captioners.language_model import load_base
 from captioning.captioners.visual import VisualCaptioner
-from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.services import captioner as active_captioner
 from captioning.vision.frames import FrameBatch
 from core import backends
 from tests.captioning.captioner_contract import CaptionerContract, batch_of
-from tests.captioning.tiny import ARCHITECTURE, DECODING, save_tiny_lm
+from tests.captioning.tiny import save_tiny_checkpoint
 
 JUDGE = "tests.captioning.test_visual.Contrary"
 
@@ -37,13 +34,7 @@ class Contrary:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("visual")
-    base = str(save_tiny_lm(folder / "lm"))
-    tokenizer, lm = load_base(base, folder)
-    torch.manual_seed(1)
-    model = VisualLanguageModel(lm, tokenizer, ARCHITECTURE)
-    save_checkpoint(folder, model.trained_state(), base=base, architecture=ARCHITECTURE, decoding=DECODING)
-    return folder
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("visual"))
 
 
 class TestVisualCaptioner(CaptionerContract):

@@ -68,12 +68,18 @@ def test_captions_packed_side_by_side_cost_what_they_cost_alone(model: VisualLan
     assert float(together) == pytest.approx(np.average(alone, weights=counts), rel=1e-4)
 
 
-def test_training_and_generation_see_the_same_model(model: VisualLanguageModel) -> None:
-    """Greedy tokens are those whose teacher-forced probability is the highest, also behind left padding."""
+def greedy(model: VisualLanguageModel) -> tuple[Tensor, list[list[str]], list[str], list[float]]:
+    """Two pictures with their tags, and what the model says of them, with its confidence."""
     torch.manual_seed(2)
     grid = torch.randn(2, 81, 1280)
     tags = [["dog"], ["red ball", "beach"]]
     texts, confidences = write(model, grid, tags, max_new_tokens=6, do_sample=False)
+    return grid, tags, texts, confidences
+
+
+def test_training_and_generation_see_the_same_model(model: VisualLanguageModel) -> None:
+    """Greedy tokens are those whose teacher-forced probability is the highest, also behind left padding."""
+    grid, tags, texts, confidences = greedy(model)
     alone = [
         write(model, grid[at : at + 1], tags[at : at + 1], max_new_tokens=6, do_sample=False) for at in (0, 1)
     ]
@@ -86,10 +92,7 @@ def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel
     """With a distribution as sharp as this, every sample is the greedy caption, also behind left padding."""
     with torch.no_grad():
         model.lm.base_model.model.model.norm.weight.mul_(1e6)
-    torch.manual_seed(2)
-    grid = torch.randn(2, 81, 1280)
-    tags = [["dog"], ["red ball", "beach"]]
-    texts, _ = write(model, grid, tags, max_new_tokens=6, do_sample=False)
+    grid, tags, texts, _ = greedy(model)
     samples = sample(model, grid, tags, count=3, max_new_tokens=6)
     assert [len(drawn) for drawn in samples] == [3, 3]
     for text, drawn in zip(texts, samples, strict=True):
@@ -101,20 +104,17 @@ def test_samples_come_from_the_same_model_as_captions(model: VisualLanguageModel
 def test_a_sample_that_ends_leaves_the_others_undisturbed(
     model: VisualLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(2)
-    grid = torch.randn(2, 81, 1280)
-    tags = [["dog"], ["red ball", "beach"]]
-    texts, _ = write(model, grid, tags, max_new_tokens=6, do_sample=False)
+    grid, tags, texts, _ = greedy(model)
     steps: list[int] = []
 
-    def greedy(logits: Tensor) -> Tensor:
+    def likeliest(logits: Tensor) -> Tensor:
         steps.append(len(logits))
         token = logits.argmax(dim=-1, keepdim=True)
         if len(steps) == 2:
             token[0] = model.tokenizer.eos_token_id
         return token
 
-    monkeypatch.setattr(sampling, "_drawn", greedy)
+    monkeypatch.setattr(sampling, "_drawn", likeliest)
     first, second = sample(model, grid, tags, count=2, max_new_tokens=6)
     assert steps == [4, 4, 3, 3, 3, 3]
     assert [(len(sample.ids), sample.ended) for sample in first] == [(1, True), (6, False)]

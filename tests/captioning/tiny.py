@@ -11,6 +11,9 @@ from tokenizers.decoders import ByteLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from captioning.captioners.architecture import Architecture
+from captioning.captioners.checkpoint import save_checkpoint
+from captioning.captioners.language_model import load_base
+from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.config import FinetuneConfig
 
 SENTENCES = ("A dog runs on the beach.", "Two children play with a red ball.", "A man climbs a rock.")
@@ -67,6 +70,16 @@ def save_tiny_lm(folder: Path) -> Path:
     )
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_checkpoint(folder: Path) -> Path:
+    """A captioner over such a model, whose own weights are random, too."""
+    base = str(save_tiny_lm(folder / "lm"))
+    tokenizer, lm = load_base(base, folder)
+    torch.manual_seed(1)
+    model = VisualLanguageModel(lm, tokenizer, ARCHITECTURE)
+    save_checkpoint(folder, model.trained_state(), base=base, architecture=ARCHITECTURE, decoding=DECODING)
     return folder
 
 

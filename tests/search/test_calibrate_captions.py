@@ -6,20 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from django.core.management import CommandError, call_command
 from PIL import Image
 
 from captioning.captioners.base import CaptionDraft
-from captioning.captioners.checkpoint import save_checkpoint
 from captioning.captioners.decoding import Decoding
-from captioning.captioners.language_model import load_base
 from captioning.captioners.visual import VisualCaptioner
-from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.vision.frames import FrameBatch
 from search.evaluation import confidence
 from tests.captioning.captioner_contract import batch_of
-from tests.captioning.tiny import ARCHITECTURE, DECODING, save_tiny_lm
+from tests.captioning.tiny import save_tiny_checkpoint
 from tests.fakes import PALETTE, FakeCaptioner
 
 pytestmark = pytest.mark.django_db
@@ -47,13 +43,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkpoint"
-    base = str(save_tiny_lm(tmp_path / "lm"))
-    tokenizer, lm = load_base(base, tmp_path)
-    torch.manual_seed(1)
-    model = VisualLanguageModel(lm, tokenizer, ARCHITECTURE)
-    save_checkpoint(folder, model.trained_state(), base=base, architecture=ARCHITECTURE, decoding=DECODING)
-    return folder
+    return save_tiny_checkpoint(tmp_path / "checkpoint")
 
 
 def test_the_command_calibrates_a_checkpoint_and_from_then_on_its_captioner_speaks_in_probabilities(
