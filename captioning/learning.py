@@ -1,7 +1,7 @@
 """Learning again: the active captioner goes on from what people reviewed, and is measured; nothing is promoted."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,13 @@ from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import CaptionerVersion
 from core.errors import InvalidInput
 from core.packages import file_sha256
+from core.progress import Progress
 
 if TYPE_CHECKING:
     from captioning.training.config import FinetuneConfig
     from captioning.training.dataset import CaptionDataset, CaptionedImage
 
 REVIEWS = "reviews"
-Told = Callable[[int, int], None]
 _CONFIGURATION = Path(__file__).parent / "training" / "learn_again.json"
 
 
@@ -72,7 +72,7 @@ def read_reviews(folder: Path, base: "CaptionDataset") -> "CaptionDataset":
     return reviews
 
 
-def learn_again(run: Path, dataset: Path, told: Told) -> Learned | None:
+def learn_again(run: Path, dataset: Path, told: Progress) -> Learned | None:
     """Train in `run`, or go on there, measure, and register what came out; None if it was interrupted.
 
     The start, the configuration and the reviews are those of the run's beginning. told: called with steps done and

@@ -13,7 +13,7 @@ from core.errors import NotAllowed
 from library import api_keys
 from library.models import ApiKey
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED = "_sightline_caller"
 
 
@@ -58,7 +58,7 @@ def require_scope(request: HttpRequest, scope: str) -> User:
     if not caller.has(scope):
         lacks = "This key lacks" if caller.key else "Your account lacks"
         raise NotAllowed(f"{lacks} the scope {scope}.")
-    if caller.key is None and request.method not in _SAFE_METHODS and check_csrf(request):
+    if caller.key is None and request.method not in SAFE_METHODS and check_csrf(request):
         raise NotAllowed("The CSRF token is missing or wrong; reload the page and try again.")
     return caller.user
 

@@ -20,10 +20,15 @@ from library import api_keys, asset_store, safety
 from library.details import checked_description, checked_title
 from library.models import ApiKey, Asset, SafetyStatement
 from library.safety_selectors import asked_to_look_again, may_judge, statements_of
-from library.selectors import is_taken_for_unsafe, tag_names, taken_for_unsafe, thumbnail_url
+from library.selectors import (
+    LIST_THUMBNAIL_PX,
+    is_taken_for_unsafe,
+    tag_names,
+    taken_for_unsafe,
+    thumbnail_url,
+)
 from workers import pipeline
 
-_THUMBNAIL_PX = 320
 _SHOWN_PX = 96
 
 
@@ -117,7 +122,7 @@ class AssetAdmin(DeletedWhole):
         """Of public ones, with the way to their page: being staff opens no private photo."""
         if asset.visibility != Asset.Visibility.PUBLIC:
             return ""
-        page, thumbnail = reverse("asset", args=[asset.pk]), thumbnail_url(asset, _THUMBNAIL_PX)
+        page, thumbnail = reverse("asset", args=[asset.pk]), thumbnail_url(asset, LIST_THUMBNAIL_PX)
         link = '<a href="{}"><img src="{}" height="{}" alt="Photo {}" loading="lazy"></a>'
         return format_html(link, page, thumbnail, _SHOWN_PX, asset.pk)
 

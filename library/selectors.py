@@ -26,6 +26,8 @@ NEAR_DUPLICATE_MAX_BITS = 6
 #: A few tenths of a second for one request, whatever the size of the library.
 NEAR_DUPLICATES_COMPARED = 100_000
 NEAR_DUPLICATES_MOST = 100
+#: Of the thumbnail that lists show and answers name.
+LIST_THUMBNAIL_PX = 320
 _NO_SUCH_ASSET = "There is no such asset."
 
 

@@ -18,6 +18,7 @@ from core.errors import InvalidInput
 from core.ids import MAX_ID
 from core.texts import has_control
 from recommender import recommendation_ids
+from recommender.item_content import ID_MAX_CHARS
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
 from recommender.site_selectors import assets_shown_by
@@ -27,7 +28,6 @@ VISITOR_MAX_CHARS, KEY_MAX_CHARS = 64, 64
 #: Clocks of browsers are minutes off; what is further ahead is wrong.
 _AHEAD = timedelta(minutes=10)
 _DWELL_MAX_S = 86_400.0
-_EXTERNAL_ID_MAX_CHARS = 200
 _VISITOR = re.compile(r"[A-Za-z0-9._~:-]+")
 _FIELDS = ("visitor", "kind", "item", "asset", "recommendation", "at", "key", "seconds")
 
@@ -204,7 +204,7 @@ def _subject(line: dict[str, Any], known: _Known) -> tuple[int | None, int | Non
     if (item is None) == (asset is None):
         raise InvalidInput("name either item or asset, and not both.", field="item")
     if item is not None:
-        if not isinstance(item, str) or not 1 <= len(item) <= _EXTERNAL_ID_MAX_CHARS:
+        if not isinstance(item, str) or not 1 <= len(item) <= ID_MAX_CHARS:
             raise InvalidInput("item must be the external_id of an item.", field="item")
         if item not in known.items:
             raise InvalidInput(f"item: this site has no item {item[:80]!r}.", field="item")

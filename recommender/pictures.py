@@ -9,17 +9,17 @@ from captioning.selectors import frames_reviewed
 from core.errors import NotFound
 from library import asset_store
 from library.models import Asset
-from library.selectors import thumbnail_url
+from library.selectors import LIST_THUMBNAIL_PX, thumbnail_url
 
 _SALT = "item.picture"
 _MAX_CHARS = 100
 
 
-def picture_url(asset: Asset, width_px: int) -> str:
+def picture_url(asset: Asset) -> str:
     """Path of a thumbnail: of a public photo its own, of an item's picture a signed one."""
     if asset.visibility == Asset.Visibility.PUBLIC:
-        return thumbnail_url(asset, width_px)
-    return reverse("item-picture", args=[signing.Signer(salt=_SALT).sign(str(asset.pk)), width_px])
+        return thumbnail_url(asset, LIST_THUMBNAIL_PX)
+    return reverse("item-picture", args=[signing.Signer(salt=_SALT).sign(str(asset.pk)), LIST_THUMBNAIL_PX])
 
 
 def picture_for(token: str) -> Asset:

@@ -8,13 +8,12 @@ from ninja.errors import AuthenticationError
 
 from core.errors import NotAllowed, NotFound
 from core.outbound import parts_of_address
-from library.access import Scope, bearer_token, require_scope
+from library.access import SAFE_METHODS, Scope, bearer_token, require_scope
 from library.models import ApiKey
 from recommender import site_keys
 from recommender.models import Site, SiteKey, SiteOrigin
 from recommender.site_selectors import own_site
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED = "_sightline_site_caller"
 _NO_SUCH_SITE = "There is no such site."
 
@@ -101,7 +100,7 @@ class SiteAccess(Scope):
 
 
 def _scope_for(request: HttpRequest) -> str:
-    return ApiKey.Scope.READ if request.method in _SAFE_METHODS else ApiKey.Scope.WRITE
+    return ApiKey.Scope.READ if request.method in SAFE_METHODS else ApiKey.Scope.WRITE
 
 
 def _token_in(request: HttpRequest) -> str | None:

@@ -13,6 +13,7 @@ from core.moments import Moment
 from core.requests import refuse_unknown
 from core.texts import has_control
 from library.access import Anyone, Scope, require_scope, viewer_of
+from library.details import TAG_MAX_CHARS
 from library.models import ApiKey, Asset
 from library.selectors import AssetFilters, asset_for
 from search import saved
@@ -28,8 +29,6 @@ from workers import pipeline
 router = Router(tags=["Search"], auth=Anyone())
 _WRITE = Scope(ApiKey.Scope.WRITE)
 
-_TAG_MAX_CHARS = 64
-
 
 def _as_tag(tag: str) -> str:
     if has_control(tag):
@@ -37,7 +36,7 @@ def _as_tag(tag: str) -> str:
     return tag
 
 
-Tag = Annotated[str, StringConstraints(max_length=_TAG_MAX_CHARS), AfterValidator(_as_tag)]
+Tag = Annotated[str, StringConstraints(max_length=TAG_MAX_CHARS), AfterValidator(_as_tag)]
 
 
 class Narrowing(Paging):

@@ -61,6 +61,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def moment_at(number: int) -> datetime:
+    """So many microseconds after 1970 began."""
+    return _EPOCH + number * _MICROSECOND
+
+
 def _outdated(asset_ids: Sequence[int]) -> dict[int, Numbers]:
     """What should be kept of those of which something else is, or nothing."""
     assets = Asset.objects.filter(pk__in=asset_ids)

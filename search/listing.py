@@ -1,18 +1,16 @@
 """Photos by date instead of by how well they fit: the newest first, page by page."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from django.db.models import DateTimeField, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from core.ids import any_of
 from library.models import Asset
+from search.columns import microseconds, moment_at
 from search.fusion import Fused
 from search.paging import Place
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def newest(assets: QuerySet[Asset], after: Place | None, limit: int) -> tuple[list[int], Place | None]:
@@ -21,7 +19,7 @@ def newest(assets: QuerySet[Asset], after: Place | None, limit: int) -> tuple[li
     dated_at = Coalesce("taken_at", "created_at", output_field=DateTimeField())
     dated = assets.annotate(dated_at=dated_at).order_by("-dated_at", "-pk")
     if after is not None:
-        moment = _EPOCH + int(after.score) * _MICROSECOND
+        moment = moment_at(int(after.score))
         dated = dated.filter(Q(dated_at__lt=moment) | Q(dated_at=moment, pk__lt=after.asset_id))
     found: list[tuple[int, datetime]] = list(dated.values_list("pk", "dated_at")[: limit + 1])
     shown = found[:limit]
@@ -39,4 +37,4 @@ def newest_of(
 
 def _place(asset_id: int, dated_at: datetime) -> Place:
     """Whole microseconds, since a cursor must find the very moment again."""
-    return Place(0, 0, (dated_at - _EPOCH) // _MICROSECOND, asset_id)
+    return Place(0, 0, microseconds(dated_at), asset_id)

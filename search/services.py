@@ -71,7 +71,7 @@ __all__ = [
 #: this process holds no vision model and this room may not know the workers.
 EncodePicture = Callable[[Image.Image], Vectors]
 #: The shorter side that the vision model wants; large photos decode several times faster to it.
-_QUERY_PICTURE_PX = 260
+QUERY_PICTURE_PX = 260
 #: Each term asks every signal by itself.
 MOST_TERMS = 8
 
@@ -218,7 +218,7 @@ def search_picture(
     checked_limit(limit)
     _, identity = _beside_picture(words, filters)
     cursors.read(cursor, identity)
-    picture = decode_transient(file, at_least_px=_QUERY_PICTURE_PX)
+    picture = decode_transient(file, at_least_px=QUERY_PICTURE_PX)
     before, vector = active_model_id("image"), encode(picture)
     if active_model_id("image") != before:  # switched meanwhile: whose vector is it?
         vector = encode(picture)

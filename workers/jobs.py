@@ -12,6 +12,7 @@ from django.utils import timezone
 import search.selectors
 import search.services
 from core.errors import Conflict
+from core.progress import Progress
 from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.models import Job
@@ -136,7 +137,7 @@ _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
 }
 
 
-def _progress_of(job: Job) -> Callable[[int, int], None]:
+def _progress_of(job: Job) -> Progress:
     """Writes progress to the row, not more often than a person can read."""
     last = 0.0
 

@@ -13,6 +13,7 @@ from captioning.picture_text import texts_of
 from captioning.selectors import Sentence, auto_tags_of, behind, sentences_of
 from library.models import Asset
 from library.selectors import (
+    LIST_THUMBNAIL_PX,
     is_hidden,
     is_owner,
     is_taken_for_unsafe,
@@ -23,7 +24,6 @@ from library.selectors import (
 from workers.selectors import stages_of
 
 Viewer = User | AnonymousUser
-_LIST_THUMBNAIL_PX = 320
 
 
 class AutoTagOut(Schema):
@@ -136,7 +136,7 @@ def _brief(viewer: Viewer, asset: Asset, sentence: Sentence | None) -> dict[str,
         "width_px": asset.width_px,
         "height_px": asset.height_px,
         "blurhash": asset.blurhash,
-        "thumbnail": thumbnail_url(asset, _LIST_THUMBNAIL_PX),
+        "thumbnail": thumbnail_url(asset, LIST_THUMBNAIL_PX),
         "tags": [tag.name for tag in asset.tags.all()],
         "created_at": asset.created_at,
         "taken_at": asset.taken_at,

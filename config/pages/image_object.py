@@ -10,9 +10,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from captioning.selectors import caption_of
 from library.models import Asset
-from library.selectors import frames_of, original_url, tag_names, thumbnail_url
+from library.selectors import LIST_THUMBNAIL_PX, frames_of, original_url, tag_names, thumbnail_url
 
-_THUMBNAIL_PX = 320
 #: So that no word of a caption can end the element that holds it.
 _ESCAPES = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
@@ -37,7 +36,7 @@ def _data(request: HttpRequest, asset: Asset) -> dict[str, Any]:
         "@type": "ImageObject",
         "@id": request.build_absolute_uri(reverse("asset", args=[asset.pk])),
         "contentUrl": request.build_absolute_uri(original_url(asset)),
-        "thumbnailUrl": request.build_absolute_uri(thumbnail_url(asset, _THUMBNAIL_PX)),
+        "thumbnailUrl": request.build_absolute_uri(thumbnail_url(asset, LIST_THUMBNAIL_PX)),
         "name": asset.title,
         "caption": caption.text if caption is not None else "",
         "description": asset.description,

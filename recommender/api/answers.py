@@ -18,7 +18,6 @@ from recommender.related_lists import RelatedList
 
 #: How long a list may be old. A page that is read now, and again in a minute, need not ask twice.
 MAX_AGE_S = 60
-_THUMBNAIL_PX = 320
 _DECIMALS = 4
 #: Parts of an answer that say nothing of what is in it.
 _NEVER_THE_SAME = frozenset({"recommendation", "next"})
@@ -126,7 +125,7 @@ def _picture(asset: Asset | None, caption: str) -> dict[str, Any]:
         return {"alt_text": "", "thumbnail": "", "width": None, "height": None, "blurhash": ""}
     return {
         "alt_text": alt_text(caption),
-        "thumbnail": picture_url(asset, _THUMBNAIL_PX),
+        "thumbnail": picture_url(asset),
         "width": asset.width_px,
         "height": asset.height_px,
         "blurhash": asset.blurhash,

@@ -25,7 +25,6 @@ from recommender.site_selectors import item_of, item_page
 from workers import pipeline
 
 router = Router(tags=["Items"], auth=SiteAccess())
-_THUMBNAIL_PX = 320
 _MULTIPART = "multipart/form-data"
 _NDJSON = "application/x-ndjson"
 
@@ -247,7 +246,7 @@ def _picture(item: Item, caption: str) -> dict[str, Any]:
         "state": item.picture_state,
         "error": item.picture_error,
         "asset": asset.pk,
-        "thumbnail": picture_url(asset, _THUMBNAIL_PX),
+        "thumbnail": picture_url(asset),
         "width": asset.width_px,
         "height": asset.height_px,
         "blurhash": asset.blurhash,

@@ -21,7 +21,6 @@ from recommender.site_selectors import assets_shown_by, item_of
 
 router = Router(tags=["Recommendations"], auth=SiteAccess())
 _EXCLUDE_MAX = 200
-_THUMBNAIL_PX = 320
 
 
 class RecommendationQuery(Schema):
@@ -119,7 +118,7 @@ def _shown(one: Recommended, captions: dict[int, str]) -> dict[str, Any]:
         "asset": None if isinstance(row, Item) else row.pk,
         "title": row.title or caption,
         "url": row.url if isinstance(row, Item) else "",
-        "picture": picture_url(asset, _THUMBNAIL_PX) if asset else None,
+        "picture": picture_url(asset) if asset else None,
         "alt": caption,
         "score": one.score,
         "reason": one.reason,

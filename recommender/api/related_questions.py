@@ -17,12 +17,12 @@ from recommender.item_content import LANGUAGE
 from recommender.scoring.relatedness import Vector
 from search.language import OPERATORS, TYPES
 from search.query import MAX_LIMIT
+from search.services import QUERY_PICTURE_PX
 from workers import pipeline
 
 EXCLUDED_MAX = 500
 _MULTIPART = "multipart/form-data"
 _EXAMPLES_MAX = 20
-_QUERY_PICTURE_PX = 260
 
 Kind = Literal["asset", "item", "any"]
 Limit = Annotated[int, Field(12, ge=1, le=MAX_LIMIT)]
@@ -197,7 +197,7 @@ def read_question(request: HttpRequest) -> tuple[RelatedQuestion, Vector | None]
     file = files.get("picture")
     if file is None:
         return question, None
-    picture = decode_transient(cast(IO[bytes], file), at_least_px=_QUERY_PICTURE_PX)
+    picture = decode_transient(cast(IO[bytes], file), at_least_px=QUERY_PICTURE_PX)
     return question, pipeline.encode_query_image(picture)
 
 

@@ -106,9 +106,9 @@ class TestAlternativeTexts:
     def test_of_a_picture_by_our_own_address(self, shop: Site) -> None:
         item = self.described(shop)
         assert item.asset is not None
-        assert self.ask(shop, f"https://service.example{picture_url(item.asset, 320)}").status_code == 200
+        assert self.ask(shop, f"https://service.example{picture_url(item.asset)}").status_code == 200
         public = photo(shop.owner, "a lake")
-        assert self.ask(shop, picture_url(public, 320)).json()["alt"] == "a lake"
+        assert self.ask(shop, picture_url(public)).json()["alt"] == "a lake"
 
     def test_of_a_public_photo_that_the_site_may_show(self, shop: Site, bob: User) -> None:
         theirs = photo(bob, "a lake", sha256="ab" * 32)
@@ -157,7 +157,7 @@ class TestAlternativeTexts:
         item = self.described(shop)
         assert item.asset is not None
         headers = publishable(rival, "https://rival.example")
-        for url in (f"{ORIGIN}/a.jpg", picture_url(item.asset, 320), "/embed/pictures/1:forged/320", "\0"):
+        for url in (f"{ORIGIN}/a.jpg", picture_url(item.asset), "/embed/pictures/1:forged/320", "\0"):
             assert Client(headers=headers).get("/api/v1/alt", {"url": url}).status_code == 404
         self.described(shop, state=Caption.State.REJECTED)
         assert self.ask(shop, f"{ORIGIN}/a.jpg").status_code == 404

@@ -23,6 +23,7 @@ from captioning.training.dataset import read_dataset
 from captioning.training.finetune import finetune_and_export
 from config.stack.processes import Child
 from core.errors import Conflict, InvalidInput
+from core.progress import Progress
 from library.frames import make_frames
 from library.models import Asset
 from tests.captioning.checkpoints import save_version
@@ -168,7 +169,7 @@ def test_a_run_survives_its_worker_and_ends_in_a_version_that_is_offered(
 def test_the_process_tells_how_far_it_is_and_settles_the_job(
     asked: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def learn(run: Path, dataset: Path, told: learning.Told) -> learning.Learned:
+    def learn(run: Path, dataset: Path, told: Progress) -> learning.Learned:
         told(3, 8)
         held = Job.objects.get(pk=asked.pk)
         assert held.worker not in {"", "gone"}, "it holds the job under its own name"
