@@ -25,6 +25,9 @@ _VALUES = {
     "RERANKER": "",
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
+    # What a test starts is forked from a process in which milvus-lite may serve: gRPC's care for forks ends such a
+    # child.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 os.environ.update(_VALUES)
 for name in ("MEDIA_ROOT", "INDEX_DIR", "MODEL_CACHE_DIR", "STATIC_ROOT", "REDIS_URL", "DEBUG", "HTTPS"):

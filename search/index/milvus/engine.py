@@ -127,6 +127,7 @@ class MilvusIndex:
         self._fill_up_to(collection, name, position.number, dimension)
         recall, latency_ms = self._verified(collection, probe, done)
         self._collections.switch(token, collection)
+        self._view = None  # here, at least, nobody waits until it is looked at again
         self._collections.drop_others(token, keep={collection, before} if before else {collection})
         return self._report(dimension, done, position.number, recall, latency_ms)
 
