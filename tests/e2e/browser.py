@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.pages.photos import PASSWORD
 
@@ -30,6 +30,11 @@ def sign_in(page: Page, name: str = "alice") -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="My photos")).to_be_visible()
+
+
+def search_box(page: Page) -> Locator:
+    """By its mark: it is a search box, and a combobox as soon as there are suggestions, which come when they like."""
+    return page.locator("[data-search-box]")
 
 
 def wait_for(page: Page, done: Callable[[], bool]) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import drop_files, sign_in
+from tests.e2e.browser import drop_files, search_box, sign_in
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def search(page: Page, words: str) -> None:
-    page.get_by_role("searchbox").fill(words)
-    page.get_by_role("searchbox").press("Enter")
+    search_box(page).fill(words)
+    search_box(page).press("Enter")
     expect(page.get_by_role("heading", name=f"Photos for “{words}”")).to_be_visible()
 
 
@@ -37,7 +37,7 @@ def test_words_find_a_photo_and_its_page_shows_related_ones(searchable: Photo, p
     expect(related.first).to_have_attribute("data-photo", str(blue.pk))
 
     page.go_back()
-    expect(page.get_by_role("searchbox")).to_have_value("a red picture")
+    expect(search_box(page)).to_have_value("a red picture")
 
 
 def test_back_returns_to_the_search_before(searchable: Photo, page: Page) -> None:
@@ -48,7 +48,7 @@ def test_back_returns_to_the_search_before(searchable: Photo, page: Page) -> Non
     search(page, "blue")
     page.go_back()
     expect(page.get_by_role("heading", name="Photos for “red”")).to_be_visible()
-    expect(page.get_by_role("searchbox")).to_have_value("red")
+    expect(search_box(page)).to_have_value("red")
 
 
 def test_why_a_photo_matched_appears_for_the_mouse_and_for_the_keyboard(
@@ -165,8 +165,8 @@ def test_an_engine_that_is_away_is_said_and_asked_again(
     page.goto("/")
     with monkeypatch.context() as broken:
         broken.setattr("config.pages.home.search_text", away)
-        page.get_by_role("searchbox").fill("red")
-        page.get_by_role("searchbox").press("Enter")
+        search_box(page).fill("red")
+        search_box(page).press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("answer right now")
         expect(page.get_by_role("status")).to_have_text("Search is away for a moment")
     page.get_by_role("link", name="Try again").click()
@@ -188,12 +188,12 @@ def test_keys_alone_reach_a_photo(searchable: Photo, page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(search_box(page)).to_be_focused()
     page.keyboard.type("a/red picture")
-    expect(page.get_by_role("searchbox")).to_have_value("a/red picture")
+    expect(search_box(page)).to_have_value("a/red picture")
     page.keyboard.press("Enter")
     expect(page.locator(".photo")).to_have_count(1)
-    page.get_by_role("searchbox").focus()
+    search_box(page).focus()
     for _ in range(6):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.closest('.photo') !== null"):
@@ -208,8 +208,8 @@ def test_it_works_without_javascript(searchable: Photo, open_page: OpenPage) -> 
     red, second = searchable("red"), searchable("red")
     plain = open_page(java_script_enabled=False)
     plain.goto("/")
-    plain.get_by_role("searchbox").fill("red picture")
-    plain.get_by_role("searchbox").press("Enter")
+    search_box(plain).fill("red picture")
+    search_box(plain).press("Enter")
     expect(plain.locator(".photo")).to_have_count(2)
     plain.locator(f"[data-photo='{red.pk}'] a").click()
     plain.get_by_role("link", name="Show related photos").click()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from search.models import SearchClick
-from tests.e2e.browser import barriers, drop_files, overflow_px, sign_in, wait_for
+from tests.e2e.browser import barriers, drop_files, overflow_px, search_box, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.pages import photos
 from tests.pages.conftest import Photo
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def test_a_mistake_is_marked_under_the_box_and_goes_when_it_is_mended(searchable: Photo, page: Page) -> None:
     searchable("red")
     page.goto("/")
-    box = page.get_by_role("searchbox")
+    box = search_box(page)
     box.fill("red colr:blue")
     box.press("Enter")
     marked = page.locator("#query-problem")
@@ -41,7 +41,7 @@ def test_filters_and_counts_lead_to_the_photos_and_are_barrier_free(searchable: 
     assert barriers(page) == []
     page.get_by_label("Tags").fill("sea")
     page.get_by_role("button", name="Apply filters").click()
-    expect(page.get_by_role("searchbox")).to_have_value("picture tag:sea")
+    expect(search_box(page)).to_have_value("picture tag:sea")
     expect(page.locator(".photo")).to_have_attribute("data-photo", str(red.pk))
     page.set_viewport_size({"width": 360, "height": 700})
     assert overflow_px(page) <= 0
@@ -53,7 +53,7 @@ def test_suggestions_are_chosen_by_keyboard(searchable: Photo, page: Page) -> No
     searchable("purple")
     searchable("red")
     page.goto("/")
-    box = page.locator("[data-search-box]")
+    box = search_box(page)
     box.press_sequentially("a p")
     options = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
     expect(options).to_have_text(["a picture", "a purple"])
