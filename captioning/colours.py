@@ -48,6 +48,6 @@ def find_missing_colours() -> Iterator[Frame]:
         except CorruptMedia:
             colours = []
         with transaction.atomic():
-            if colours and kept_from_deletion(frame):
+            if colours and kept_from_deletion(frame.pk):
                 record_colours([frame.pk], colours)
         yield frame

@@ -11,8 +11,9 @@ from django.utils import timezone
 from captioning.models import Caption, ReviewDecision, ReviewLease
 from captioning.review_queue import reviewable, waiting
 from core.ids import MAX_ID
+from library.frames import kept_from_deletion
 from library.media.hashes import bits_apart
-from library.models import Asset, Frame
+from library.models import Asset
 from library.selectors import NEAR_DUPLICATE_MAX_BITS, asset_for
 
 LEASE = timedelta(minutes=10)
@@ -52,8 +53,7 @@ def take(frame_id: int, reviewer: User) -> bool:
         reviewer=reviewer, leased_until=lease.leased_until
     ):
         return True
-    # Locked, so that it is not deleted between being seen and being named by a foreign key.
-    if Frame.objects.select_for_update(no_key=True).filter(pk=frame_id).first() is None:
+    if not kept_from_deletion(frame_id):
         return False
     ReviewLease.objects.bulk_create([lease], ignore_conflicts=True)
     return ReviewLease.objects.filter(frame_id=frame_id, reviewer=reviewer).exists()

@@ -84,6 +84,6 @@ def score_missing() -> Iterator[Frame]:
         except CorruptMedia:
             scored = None
         with transaction.atomic():
-            if scored is not None and kept_from_deletion(frame):
+            if scored is not None and kept_from_deletion(frame.pk):
                 record_unsafe([frame.pk], scored)
         yield frame

@@ -15,9 +15,9 @@ def make_frames(asset: Asset) -> list[Frame]:
     return [frame]
 
 
-def kept_from_deletion(frame: Frame) -> bool:
+def kept_from_deletion(frame_id: int) -> bool:
     """Whether it is still there, and then it stays until the caller's transaction ends."""
-    return Frame.objects.select_for_update(no_key=True).filter(pk=frame.pk).exists()
+    return Frame.objects.select_for_update(no_key=True).filter(pk=frame_id).first() is not None
 
 
 def one_by_one(frames: QuerySet[Frame]) -> Iterator[Frame]:
