@@ -24,20 +24,21 @@ def ranked(
     words_each: the mean length of all documents of the library. Scores are not yet divided, as those of SQL are not.
     """
     read = [(asset_id, [text.split() for text in texts]) for asset_id, *texts in documents]
-    words = {word for _, texts in read for text in texts for word in text}
+    words = set[str]().union(*(text for _, texts in read for text in texts))
     wanted = meant_by([one.term for one in terms], words)
     weights = [one.weight for one in terms]
     found = []
     for asset_id, texts in read:
         frequencies: dict[int, float] = {}
         for text, counts_for in zip(texts, FIELD_WEIGHTS, strict=True):
-            for word in [word for word in text if word in wanted]:
-                for term in wanted[word]:
-                    frequencies[term] = frequencies.get(term, 0.0) + counts_for
+            for word in text:
+                if word in wanted:
+                    for term in wanted[word]:
+                        frequencies[term] = frequencies.get(term, 0.0) + counts_for
         if frequencies:
             length = sum(map(len, texts)) / words_each if words_each else 0.0
             room = SATURATION * (1 - _LENGTH_SHARE + _LENGTH_SHARE * length)
-            score = sum(weights[term] * often / (often + room) for term, often in frequencies.items())
+            score = sum([weights[term] * often / (often + room) for term, often in frequencies.items()])
             found.append((asset_id, score))
     found.sort(key=lambda one: (one[1], one[0]), reverse=True)
     return found

@@ -18,10 +18,10 @@ _TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 def meant_by(terms: Sequence[Term], words: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Of these words, normalised, those that one of the terms stands for, each with the places of these terms."""
     asked = [(stem(term.word), term.prefix, at) for at, term in enumerate(terms)]
-    # A stemmer changes how words end: most need not be asked about.
-    first_letters = {whole[0] for whole, _, _ in asked}
+    # Porter's rules change how words end, by one letter of what is left at most: few need to be asked about.
+    beginnings = tuple({whole[:-1] or whole for whole, _, _ in asked})
     meant = {}
-    for word in [word for word in words if word[0] in first_letters]:
+    for word in [word for word in words if word.startswith(beginnings)]:
         form = stem(word)
         places = tuple(
             at for whole, prefix, at in asked if form == whole or (prefix and form.startswith(whole))

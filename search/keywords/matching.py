@@ -9,8 +9,9 @@ among a million photos, a bounded number of documents is chosen first, of those 
 and these alone are scored, by the same arithmetic: what a query costs does not grow with the library.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from django.db import connection
@@ -25,7 +26,7 @@ _PLENTY = 2
 _LOOKED_THROUGH = 20_000
 #: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
 _TOGETHER = 10_000
-#: So many words are looked for together at first, the rarest: to look for five that nothing holds takes the longest.
+#: So many words are looked for together, the rarest, before all are: to look for five that nothing holds takes longest.
 _AT_ONCE = 3
 #: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
 _SCORED = 2_000
@@ -82,22 +83,12 @@ class Question:
         """
         plenty, found = _PLENTY * limit, set[int]()
         terms, rarest = self._rarest_first(limit)
-        words = [one.term for one in terms]
         if rarest > 1:
-            found.update(_engine().holding_any(words[: rarest - 1], among))
-        for first in range(rarest - 1, len(words)):
-            # Alone it is found at once; together with others perhaps nowhere, and after a long search. Some assets
-            # alone need not be among the newest of all.
-            share = min(1.0, _TOGETHER / terms[first].holding) if among is None else 1.0
-            together = words[first : first + _AT_ONCE]
-            while together and len(found) < plenty:
-                alone = len(together) == 1
-                newest = _engine().newest_holding(together, plenty, 1.0 if alone else share, among)
-                if len(newest) == plenty and len(together) == _AT_ONCE < len(words) - first:
-                    # There are more of these, and among the older ones may be some that hold all of the words.
-                    found.update(_engine().newest_holding(words[first:], plenty, share, among))
-                found.update(newest)
-                together = together[:-1]
+            found.update(_engine().holding_any([one.term for one in terms[: rarest - 1]], among))
+        for newest in _together(terms[rarest - 1 :], plenty, among):
+            found.update(newest)
+            if len(found) >= plenty:
+                break
         scored = self._scored(found | set(beside))
         # What stands beside is told wherever it would rank.
         return [one for at, one in enumerate(scored) if at < limit or one[0] in beside]
@@ -149,6 +140,29 @@ def ask(words: Sequence[str]) -> Question:
     return Question(
         tuple(Weighed(term, count, max(total, count)) for term, count in zip(terms, holding, strict=True))
     )
+
+
+def _together(terms: Sequence[Weighed], plenty: int, among: Assets | None) -> Iterator[Sequence[int]]:
+    """The newest assets in whose documents the first of these words stands, those that hold more of the others first;
+    then those in whose documents the second one does, and so on.
+    """
+    for first, rarest in enumerate(terms):
+        words = [one.term for one in terms[first:]]
+        # Some assets alone need not be among the newest of all.
+        share = min(1.0, _TOGETHER / rarest.holding) if among is None else 1.0
+        newest = partial(_engine().newest_holding, limit=plenty, share=share, among=among)
+        if len(words) > 1:
+            held = newest(words[:2])
+            # Where there are no more, those that hold a third word are among them.
+            if len(held) == plenty and len(words) > 2:
+                several = newest(words[:_AT_ONCE])
+                if len(several) == plenty and len(words) > _AT_ONCE:
+                    # There are more of these, and among the older ones may be some that hold all of the words.
+                    yield newest(words)
+                yield several
+            yield held
+        # Alone it is found at once; together with others perhaps nowhere, and after a long search.
+        yield newest(words[:1], share=1.0)
 
 
 def _engine() -> type[sqlite.Fts5] | type[postgresql.TextSearch]:
