@@ -32,6 +32,17 @@ def named_lock(name: str, timeout_s: float) -> Iterator[None]:
         yield
 
 
+def take_turn(name: str) -> None:
+    """Within a transaction: whoever takes the same turn waits until it is over, so that looking and writing are one.
+
+    For what is looked for and not there yet, where no row can be locked. On SQLite transactions that may write, as all
+    of ours, take turns anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key(name)])
+
+
 @contextmanager
 def _file_lock(name: str, timeout_s: float) -> Iterator[None]:
     folder = settings.VAR_DIR / "locks"
@@ -54,8 +65,7 @@ def _try_flock(descriptor: int) -> bool:
 
 @contextmanager
 def _advisory_lock(name: str, timeout_s: float) -> Iterator[None]:
-    key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-
+    key = _key(name)
     with closing(connection.copy()) as own:
 
         def ask(function: str) -> bool:
@@ -69,6 +79,11 @@ def _advisory_lock(name: str, timeout_s: float) -> Iterator[None]:
         finally:
             # Closing would free it too, but only some time after we went on.
             ask("pg_advisory_unlock")
+
+
+def _key(name: str) -> int:
+    """PostgreSQL knows advisory locks by 64 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def _wait_for(name: str, timeout_s: float, acquired: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from captioning.learning import check_ready
 from captioning.models import Promotion
 from captioning.recaptioning import Selection
 from core.errors import Conflict
+from core.locks import take_turn
 from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import caption_picture as caption_picture
@@ -30,6 +31,8 @@ from workers.rewording import followed_at_once as followed_at_once
 from workers.rewording import wipe_captions as wipe_captions
 
 State = Job.State
+#: The turn of those that begin a job unless there is one.
+_STARTING = "starting-jobs"
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,9 @@ def start_job(kind: str, user: AbstractBaseUser | None = None) -> Job:
     # What follows a change looks at what is so when it begins: one at work may have begun before this change.
     under_way = [State.WAITING] if kind == Job.Kind.FOLLOW_CAPTIONER else [State.WAITING, State.RUNNING]
     with transaction.atomic():
-        job = Job.objects.filter(kind=kind, state__in=under_way).first()
+        take_turn(_STARTING)
+        # Locked: a worker begins with one that waits only when what this transaction changes can be seen.
+        job = Job.objects.select_for_update().filter(kind=kind, state__in=under_way).first()
         job = job or Job.objects.create(kind=Job.Kind(kind), requested_by_id=user.pk if user else None)
         transaction.on_commit(wake_jobs)
     return job
@@ -158,6 +163,7 @@ def start_recaption(selection: Selection, user: AbstractBaseUser | None = None) 
     """Caption a selection of frames again by the active version. Conflict where another such run is not over."""
     with transaction.atomic():
         version = versions.active_version()
+        take_turn(_STARTING)
         _refuse_second_run()
         job = Job.objects.create(kind=Job.Kind.RECAPTION, requested_by_id=user.pk if user else None)
         run = RecaptionRun.objects.create(job=job, version=version, selection=selection.as_json())

@@ -1,13 +1,17 @@
 """Long jobs: begun once, followed, resumed after a death, and failed with a reason."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.utils import timezone
 
 import search.services
+from captioning import versions
 from captioning.models import Caption
 from captioning.recaptioning import Selection
 from core.errors import Conflict
@@ -22,6 +26,8 @@ from workers.models import Job, StageRun
 from workers.tasks import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
+#: Long enough for somebody else to have gone on, where nothing keeps them.
+_A_MOMENT_S = 0.3
 
 
 def test_the_index_is_rebuilt_with_progress(make_assets: MakeAssets, alice: User) -> None:
@@ -40,6 +46,58 @@ def test_a_job_under_way_is_not_started_twice(db: None) -> None:
     first = pipeline.start_job("rebuild_index")
     assert pipeline.start_job("rebuild_index") == first
     assert pipeline.start_job("follow_captioner") != first
+
+
+class TestAtTheSameMoment:
+    """Somebody begins one while another's beginning is not committed yet."""
+
+    def test_a_job_is_started_once(self) -> None:
+        assert len(set(both(lambda: pipeline.start_job("rebuild_index").pk))) == 1
+        assert Job.objects.count() == 1
+
+    def test_photos_are_captioned_again_once(self, make_assets: MakeAssets) -> None:
+        make_assets("red")
+        run_stages()
+        versions.active_version()  # whose first row nobody waits for
+        first, second = both(lambda: started(lambda: pipeline.start_recaption(Selection()).pk))
+        assert isinstance(first, int)
+        assert "let it end" in second
+        assert Job.objects.count() == 1
+
+    def test_what_waits_does_not_begin_before_what_it_is_to_see(self) -> None:
+        waiting = pipeline.start_job("follow_captioner")
+        with ThreadPoolExecutor(1) as beside:
+            with transaction.atomic():
+                assert pipeline.start_job("follow_captioner") == waiting
+                claimed = beside.submit(with_own_connection, jobs.run_next)
+                wait([claimed], timeout=_A_MOMENT_S)
+                waiting.refresh_from_db()
+                assert waiting.state == "waiting"
+            assert claimed.result() == waiting
+
+
+def both(begin: Callable[[], Any]) -> tuple[Any, Any]:
+    """What this gives in a transaction that is not over, and meanwhile to somebody else."""
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            first = begin()
+            second = beside.submit(with_own_connection, begin)
+            wait([second], timeout=_A_MOMENT_S)
+        return first, second.result()
+
+
+def started(begin: Callable[[], Any]) -> Any:
+    try:
+        return begin()
+    except Conflict as error:
+        return str(error)
+
+
+def with_own_connection(act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    finally:
+        connection.close()
 
 
 def test_each_job_has_a_task_of_its_own(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
