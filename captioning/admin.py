@@ -85,7 +85,7 @@ class UnsafeScoreAdmin(Records):
 class CaptionerVersionAdmin(Records):
     list_display = (
         *("model_id", "is_active", "cider", "bleu4", "meteor", "images_per_s"),
-        *("offered", "note", "created_at", "created_by"),
+        *("offered", "note", "created_at"),
     )
     search_fields = ("model_id", "note")
     actions = ("promote",)

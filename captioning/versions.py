@@ -32,7 +32,6 @@ def register(
     metrics: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     note: str = "",
-    user: AbstractBaseUser | None = None,
 ) -> CaptionerVersion:
     """Check a checkpoint folder, keep a copy of it under VAR_DIR, and list it; promotes nothing.
 
@@ -46,9 +45,7 @@ def register(
     configuration = _json_in(folder / _CONFIGURATION)
     kept = _kept_copy(folder, manifest.model_id, manifest.weights_sha256)  # before anybody has to wait for it
     with transaction.atomic():
-        version, _ = CaptionerVersion.objects.select_for_update().get_or_create(
-            model_id=manifest.model_id, defaults={"created_by_id": user.pk if user else None}
-        )
+        version, _ = CaptionerVersion.objects.select_for_update().get_or_create(model_id=manifest.model_id)
         if version.weights_sha256 not in ("", manifest.weights_sha256):
             raise Conflict(f"{version} is registered with other weights (sha256 {version.weights_sha256}).")
         version.weights_sha256 = manifest.weights_sha256
