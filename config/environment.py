@@ -28,6 +28,11 @@ def text(name: str, default: str) -> str:
     return os.environ.get(name, default).strip() or default
 
 
+def switchable(name: str, default: str) -> str:
+    """A dotted path; set to nothing it stays empty, which says that nothing of the kind is wanted."""
+    return os.environ.get(name, default).strip()
+
+
 def optional_text(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 

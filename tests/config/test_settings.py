@@ -77,6 +77,7 @@ RIGHT: dict[str, tuple[Callable[[], object], str, object]] = {
     "names": (lambda: env.names("X", []), "a.example, b.example,", ["a.example", "b.example"]),
     "mapping": (lambda: env.mapping("X", {}), "image=a.B, caption=c.D", {"image": "a.B", "caption": "c.D"}),
     "parsed": (lambda: env.parsed("X", "", Decoding.parse), "beam5", Decoding(num_beams=5)),
+    "empty switches off": (lambda: env.switchable("X", "a.B"), " ", ""),
     "no text": (lambda: env.optional_text("X"), " ", None),
     "path": (lambda: env.path("X", Path()), "/tmp/../etc", Path("/etc")),
 }
@@ -103,6 +104,12 @@ def test_dotenv_fills_gaps_and_the_environment_wins(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("Y_OF_TEST")
     env.load_dotenv(tmp_path / ".env")
     assert (env.text("X", ""), env.text("Y_OF_TEST", "")) == ("from environment", "from file")
+
+
+@pytest.mark.parametrize("name", ["TEXT_READER", "UNSAFE_SCORER"])
+def test_an_empty_variable_switches_a_model_off(name: str, tmp_path: Path) -> None:
+    assert python(SHOW.format(name), tmp_path, **{name: ""}).stdout.strip() == "''"
+    assert python(SHOW.format(name), tmp_path).stdout.startswith("'captioning.vision.")
 
 
 def test_a_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
