@@ -1,4 +1,4 @@
-"""Every error Sightline raises on purpose, on one page. `config.api` maps each to an HTTP status, once.
+"""Every error Sightline raises on purpose, on one page. `config.errors` maps each to an HTTP status, once.
 
 SightlineError
 ├── InvalidInput              the request or file is wrong; the message says what to do
