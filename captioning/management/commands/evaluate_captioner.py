@@ -20,7 +20,7 @@ class Command(BaseCommand):
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
         parser.add_argument("--captions", type=Path, help="another captions file for the same images")
-        parser.add_argument("--split", default="dev")
+        parser.add_argument("--split", default="dev", help="to measure on; default: dev")
         parser.add_argument(
             "--captioner", help="a checkpoint folder, or a dotted path; default: the active one"
         )

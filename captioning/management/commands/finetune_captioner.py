@@ -11,7 +11,9 @@ from core.errors import SightlineError
 
 
 class Command(BaseCommand):
-    help = "Trains projector and LoRA adapters; Ctrl-C leaves a checkpoint that the same command resumes."
+    help = (
+        "Trains a captioner (docs/finetuning.md); Ctrl-C leaves a checkpoint that the same command resumes."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -28,7 +30,14 @@ class Command(BaseCommand):
             help="train on what people accepted, edited or wrote, too; frozen in RUN/reviews when the run begins",
         )
         parser.add_argument("--config", type=Path, help="JSON file of configuration keys")
-        parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="overrides",
+            help="a configuration key, over the file's; may be repeated",
+        )
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/captioner")
         parser.add_argument(
             "--output", type=Path, help="folder of the finished checkpoint; default: RUN/checkpoint"

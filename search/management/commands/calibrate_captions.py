@@ -19,10 +19,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
-        parser.add_argument("--split", default="calib", help="to fit on; nothing was trained on it")
-        parser.add_argument("--test", default="dev", help="to measure on")
+        parser.add_argument(
+            "--split", default="calib", help="to fit on, where nothing was trained; default: calib"
+        )
+        parser.add_argument("--test", default="dev", help="to measure on; default: dev")
         parser.add_argument("--captioner", help="a checkpoint folder; default: the active captioner")
-        parser.add_argument("--review", type=float, default=0.3, help="wanted share of captions to review")
+        parser.add_argument(
+            "--review", type=float, default=0.3, help="wanted share of captions to review; default: 0.3"
+        )
         parser.add_argument("--limit", type=int, help="only the first N images of each split")
         parser.add_argument("--output", type=Path, help=f"default: {CONFIDENCE} in the checkpoint's folder")
         parser.add_argument("--plot", type=Path, help="a PNG: told against true, of the test split")

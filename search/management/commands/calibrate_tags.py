@@ -20,8 +20,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
-        parser.add_argument("--split", default="calib")
-        parser.add_argument("--agreement", type=float, default=0.8, help="wanted share of tags that agree")
+        parser.add_argument("--split", default="calib", help="to fit on; default: calib")
+        parser.add_argument(
+            "--agreement", type=float, default=0.8, help="wanted share of tags that agree; default: 0.8"
+        )
         parser.add_argument(
             "--output", type=Path, default=CALIBRATION, help="default: what tags are chosen by"
         )

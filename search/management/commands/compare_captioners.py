@@ -17,10 +17,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
-        parser.add_argument("--split", default="dev")
+        parser.add_argument("--split", default="dev", help="to measure on; default: dev")
         parser.add_argument("--limit", type=int, help="only the first N images of the split")
         parser.add_argument(
-            "--samples", type=int, default=4800, help="pictures shown to each arm in training"
+            "--samples", type=int, default=4800, help="pictures shown to each arm in training; default: 4800"
         )
         parser.add_argument(
             "--full-samples", type=int, help="pictures shown to the two best arms once more, anew"
@@ -32,7 +32,14 @@ class Command(BaseCommand):
             default=[],
             help="also this one: a checkpoint folder or a dotted path",
         )
-        parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="overrides",
+            help="a configuration key of every arm; may be repeated",
+        )
         parser.add_argument(
             "--output", type=Path, help="folder of runs and report; default: VAR_DIR/runs/comparison"
         )

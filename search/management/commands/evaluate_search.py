@@ -21,7 +21,7 @@ class Command(BaseCommand):
             "--captions", type=Path, help="another captions file for the same images: the queries"
         )
         parser.add_argument("--source", help="only captions of this source, by the column of that name")
-        parser.add_argument("--split", default="dev")
+        parser.add_argument("--split", default="dev", help="to measure on; default: dev")
         parser.add_argument("--limit", type=int, help="only the first N images")
         parser.add_argument(
             "--misspelt",

@@ -21,9 +21,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
-        parser.add_argument("--split", default="calib")
+        parser.add_argument("--split", default="calib", help="to fit on; default: calib")
         parser.add_argument("--limit", type=int, help="only the first N images")
-        parser.add_argument("--output", type=Path, default=CHECKPOINTS / CUTOFF)
+        parser.add_argument(
+            "--output", type=Path, default=CHECKPOINTS / CUTOFF, help="default: what searches are judged by"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
-        parser.add_argument("--split", default="calib")
+        parser.add_argument("--split", default="calib", help="to fit on; default: calib")
         parser.add_argument("--limit", type=int, help="only the first N images")
         parser.add_argument(
             "--output", type=Path, default=CHECKPOINTS / _FILE, help="default: what searches are fused by"

@@ -11,7 +11,10 @@ from core.errors import SightlineError
 
 
 class Command(BaseCommand):
-    help = "Teaches a small encoder to read Chinese as the English one reads its translation. Ctrl-C can be resumed."
+    help = (
+        "Teaches the network behind the multilingual encoder to make of Chinese what the English encoder makes of its "
+        "translation. The same command resumes after Ctrl-C."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -24,8 +27,8 @@ class Command(BaseCommand):
             "captions.csv; default: captions_zh.csv in the folder",
         )
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/chinese")
-        parser.add_argument("--epochs", type=int)
-        parser.add_argument("--seed", type=int)
+        parser.add_argument("--epochs", type=int, help="default: 8")
+        parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset

@@ -11,7 +11,9 @@ from core.errors import SightlineError
 
 
 class Command(BaseCommand):
-    help = "Trains the image space: two towers over backbone and sentence encoder. Ctrl-C can be resumed."
+    help = (
+        "Trains the image space: two towers over backbone and sentence encoder. The same command resumes it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -24,8 +26,8 @@ class Command(BaseCommand):
             metavar="FOLDER",
             help="go on from these towers, with last layers of backbone and sentence encoder of their own",
         )
-        parser.add_argument("--epochs", type=int)
-        parser.add_argument("--seed", type=int)
+        parser.add_argument("--epochs", type=int, help="default: 12, with --start-from 8")
+        parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.training.dataset import read_dataset

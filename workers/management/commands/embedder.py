@@ -139,9 +139,11 @@ _ARGUMENTS: dict[str, Callable[[CommandParser], Any]] = {
     "dataset": lambda parser: parser.add_argument(
         "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
     ),
-    "split": lambda parser: parser.add_argument("--split", default="dev"),
+    "split": lambda parser: parser.add_argument("--split", default="dev", help="to measure on; default: dev"),
     "limit": lambda parser: parser.add_argument("--limit", type=int, help="only the first N images"),
-    "force": lambda parser: parser.add_argument("--force", action="store_true"),
+    "force": lambda parser: parser.add_argument(
+        "--force", action="store_true", help="in spite of worse figures, or of none"
+    ),
 }
 _ACTIONS: dict[str, tuple[Callable[[Command, dict[str, Any]], None], tuple[str, ...]]] = {
     "list": (_list, ()),
