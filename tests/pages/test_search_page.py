@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from core.errors import EngineUnavailable, QueueUnavailable
 from library.models import Asset
+from search.language import MAX_CHARS
 from tests.pages import photos
 from tests.pages.conftest import Photo
 from tests.pages.markup import ids_in, shown
@@ -240,6 +241,11 @@ def test_what_can_not_be_understood_is_marked_under_the_box(client: Client) -> N
     assert "dog <mark>colr:&quot;&lt;b&gt;red&quot;</mark> cat" in html
     assert "Did you mean colour:?" in html
     assert "There is no operator “colr:”" in html
+
+
+def test_every_box_takes_as_long_a_query_as_is_understood(client: Client) -> None:
+    for page, boxes in (("/", 2), ("/account/login/", 1)):
+        assert client.get(page).content.decode().count(f'maxlength="{MAX_CHARS}"') == boxes
 
 
 def test_nothing_is_marked_where_nothing_is_wrong(searchable: Photo, client: Client) -> None:
