@@ -4,8 +4,8 @@
  *
  * data-site     the site's publishable key
  * data-item     the external id of the item that the page shows; or data-asset, a photo's id
- * data-target   where the list goes (a selector); else behind the script. The list is one row, 16rem high: reserve it,
- *               and nothing moves
+ * data-target   where the list goes (a selector); else behind the script. The list is one row: reserve 17rem, and nothing
+ *               moves
  * data-kind, data-limit, data-scenario, data-heading, data-visitor
  * data-alt      also describe pictures of the page that have no alt attribute; the value is said after each description
  *
