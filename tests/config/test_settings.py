@@ -16,6 +16,13 @@ from config import environment as env
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHOW = "from config import settings; print(repr(getattr(settings, '{}')))"
+SHOW_ALL = """
+from config import settings
+for name, value in vars(settings).items():
+    if name.isupper():
+        print(name, value)
+"""
+PLACES = ("VAR_DIR", "MEDIA_ROOT", "INDEX_DIR", "MODEL_CACHE_DIR", "STATIC_ROOT", "DATABASE_URL")
 
 
 def python(code: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -134,6 +141,17 @@ def test_every_setting_is_documented_in_the_example() -> None:
     documented = set(re.findall(r"^#?([A-Z_]+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
     assert read == documented
     assert len(read) > 20
+
+
+def test_every_default_in_the_example_is_the_one_that_holds(tmp_path: Path) -> None:
+    example = (REPOSITORY / ".env.example").read_text()
+    told = dict(re.findall(r"^#?([A-Z_]+)=(\S.*)$", example, re.MULTILINE))
+    for name in PLACES:  # told by the folder that they lie in, where the code says VAR_DIR
+        told.pop(name)
+    assert len(told) > 50
+    unset = python(SHOW_ALL, tmp_path)
+    assert unset.returncode == 0, unset.stderr
+    assert python(SHOW_ALL, tmp_path, **told).stdout == unset.stdout
 
 
 def test_the_deployment_checks_would_notice(tmp_path: Path) -> None:
