@@ -10,6 +10,7 @@ from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.captioners.writing import write
 from captioning.evaluation.metrics import score_captions
+from captioning.training.alone import alone_in
 from captioning.training.checkpoint import load_training_state
 from captioning.training.concepts import concept_vocabulary
 from captioning.training.config import FinetuneConfig
@@ -47,6 +48,7 @@ def finetune_and_export(
     """Train (or go on training) in `run_dir` and write the best weights to `output`; None if it was interrupted.
 
     reviews: captions that people reviewed, to be trained on with the rest. told: called with steps done and in all.
+    Conflict where another process trains in `run_dir`.
     """
     keep_large_blocks()
     reviewed = train_images(reviews)
@@ -54,7 +56,7 @@ def finetune_and_export(
     evaluate = dev_cider(dataset.split("dev"), config, cache_dir) if "dev" in dataset.splits else None
     if evaluate and reviews and "dev" in reviews.splits:
         evaluate = of_both(evaluate, reviews.split("dev"), config, cache_dir)
-    with flushed_denormals():
+    with alone_in(run_dir), flushed_denormals():
         progress = finetune(dataset, config, run_dir, cache_dir, evaluate, reviewed, told)
     if not progress.finished:
         return None

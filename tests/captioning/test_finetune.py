@@ -14,6 +14,7 @@ from captioning.captioners.checkpoint import load_checkpoint, read_manifest, sav
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training import adversarial
+from captioning.training.alone import alone_in
 from captioning.training.checkpoint import load_training_state
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionDataset, read_dataset
@@ -24,6 +25,7 @@ from captioning.training.model import build_model
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
+from core.errors import Conflict
 from tests.captioning.interrupting import trained_in_pieces
 from tests.captioning.tiny import four_walls, quick_config, save_tiny_lm
 
@@ -45,6 +47,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> CaptionDataset:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> FinetuneConfig:
     return quick_config(save_tiny_lm(tmp_path_factory.mktemp("lm")), epochs=40)
+
+
+def test_no_two_processes_train_in_one_folder(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with alone_in(run), pytest.raises(Conflict, match="Another process trains"):
+        finetune_and_export(dataset, config, run, cache, tmp_path / "out")
+    with alone_in(run):
+        assert [file.name for file in run.iterdir()] == ["lock"], "nothing was begun"
 
 
 def test_it_learns_to_tell_four_walls_apart(

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from captioning.training.alone import alone_in
         from captioning.training.dataset import read_dataset
         from core.devices import flushed_denormals, keep_large_blocks
         from search.training.chinese import ChineseConfig, train
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         chosen = {name: options[name] for name in ("epochs", "seed") if options[name] is not None}
         config = ChineseConfig(device=settings.DEVICE)
         try:
-            with flushed_denormals():
+            with alone_in(run), flushed_denormals():
                 corpus = Corpus(
                     english=read_dataset(folder),
                     translated=read_dataset(folder, table, source="machine"),

@@ -30,6 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from captioning.training.alone import alone_in
         from captioning.training.dataset import read_dataset
         from core.devices import flushed_denormals, keep_large_blocks
         from search.training.dual import DualConfig, train
@@ -41,7 +42,7 @@ class Command(BaseCommand):
             start = options["start_from"]
             config = DualConfig.with_last_stage(start) if start else DualConfig()
             config = replace(config, device=settings.DEVICE, **chosen)
-            with flushed_denormals():
+            with alone_in(run), flushed_denormals():
                 best = train(read_dataset(options["dataset"]), config, run, settings.MODEL_CACHE_DIR)
         except SightlineError as error:
             raise CommandError(str(error)) from error
