@@ -7,6 +7,7 @@ from pathlib import Path
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from captioning.training.scratch import save_scratch_base
+from core.errors import InvalidInput
 
 #: Its language model is made on the spot, with random weights.
 FROM_SCRATCH = "from scratch"
@@ -17,12 +18,13 @@ _EPOCHS = 4
 
 @dataclass(frozen=True)
 class Arm:
-    """One way. overrides: of the default configuration, as `--set` takes them."""
+    """One way. overrides: of the default configuration, as `--set` takes them. samples: a budget of its own, if any."""
 
     name: str
     what: str
     overrides: tuple[str, ...] = ()
     self_critical: bool = False
+    samples: int | None = None
 
 
 ARMS = (
@@ -48,9 +50,23 @@ ARMS = (
 
 
 def arms_named(names: Sequence[str]) -> tuple[Arm, ...]:
-    """The arms of these names, in order; all of them for none. KeyError names one that there isn't."""
-    known = {arm.name: arm for arm in ARMS}
-    return tuple(known[name] for name in names) if names else ARMS
+    """The arms of these names, in order; all of them for none. `NAME=SAMPLES` gives one a budget of its own.
+
+    InvalidInput names one that there isn't, and a budget that is none.
+    """
+    return tuple(_arm_named(*name.split("=", 1)) for name in names) if names else ARMS
+
+
+def _arm_named(name: str, samples: str = "") -> Arm:
+    arm = next((arm for arm in ARMS if arm.name == name), None)
+    if arm is None:
+        known = ", ".join(arm.name for arm in ARMS)
+        raise InvalidInput(f"There is no arm {name!r}; there are {known}.", field="arm")
+    if not samples:
+        return arm
+    if not samples.isdecimal() or not int(samples):
+        raise InvalidInput(f"{name} can't be shown {samples!r} pictures: give a whole number.", field="arm")
+    return replace(arm, samples=int(samples))
 
 
 def stages(

@@ -56,15 +56,17 @@ class Bench:
     output: Path
 
     def rows(self, arms: Sequence[Arm], samples: int, full_samples: int | None = None) -> list[Row]:
-        """A row for each arm with `samples` pictures shown, then for the two best anew with `full_samples`.
+        """A row for each arm with `samples` pictures shown, then for the two best of these anew with `full_samples`.
 
-        Arms that were finished and measured before are not run again.
+        An arm with a budget of its own has that, and does not compete. Arms that were finished and measured before are
+        not run again.
         """
-        rows = [self._row(arm, samples) for arm in arms]
+        rows = [(self._row(arm, arm.samples or samples), arm) for arm in arms]
+        best: list[Arm] = []
         if full_samples and full_samples != samples:
-            ranked = sorted(zip(rows, arms, strict=True), key=lambda pair: -(pair[0].figures["cider"] or 0.0))
-            rows += [self._row(arm, full_samples) for _, arm in ranked[:_BEST]]
-        return rows
+            competing = [(row.figures["cider"] or 0.0, arm) for row, arm in rows if arm.samples is None]
+            best = [arm for _, arm in sorted(competing, key=lambda pair: -pair[0])[:_BEST]]
+        return [row for row, _ in rows] + [self._row(arm, full_samples or samples) for arm in best]
 
     def _row(self, arm: Arm, samples: int) -> Row:
         folder = self.output / f"{arm.name.replace(' ', '-').replace(',', '')}-{samples}"

@@ -14,6 +14,7 @@ from captioning.evaluation.metrics import cider_of_each, score_captions
 from captioning.training.arms import ARMS, FROM_SCRATCH, arms_named, stages
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
+from core.errors import InvalidInput
 from tests.captioning.tiny import WALLS, four_walls, save_tiny_lm
 
 
@@ -78,8 +79,8 @@ def test_every_arm_stays_within_its_budget(dataset: Path, tmp_path: Path) -> Non
         runs = stages(arm, 400, images, tmp_path / arm.name, base)
         assert sum(run.epochs * (run.images_per_epoch or 0) for run in runs) == pytest.approx(400, abs=4)
         assert len(runs) == (2 if arm.self_critical else 1)
-    with pytest.raises(KeyError):
-        arms_named(["magic"])
+    with pytest.raises(InvalidInput, match="can't be shown 'many' pictures"):
+        arms_named(["LoRA=many"])
 
 
 @pytest.mark.models
@@ -95,11 +96,11 @@ def test_the_command_trains_measures_and_goes_on_where_it_was(
         "--set",
         "tracker=none",
     ]
-    options += ["--arm", FROM_SCRATCH, "--arm", "LoRA, then self-critical"]
+    options += ["--arm", f"{FROM_SCRATCH}=32", "--arm", "LoRA, then self-critical"]
     call_command("compare_captioners", *options)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["name"] for row in report["rows"]] == [
-        "from scratch, 16 samples",
+        "from scratch, 32 samples",
         "LoRA, then self-critical, 16 samples",
     ]
     for row in report["rows"]:
@@ -112,7 +113,7 @@ def test_the_command_trains_measures_and_goes_on_where_it_was(
     assert len(before) == 3
     call_command("compare_captioners", *options)
     assert {file: file.stat().st_mtime_ns for file in before} == before
-    assert "from scratch, 16 samples" in capsys.readouterr().out
+    assert "from scratch, 32 samples" in capsys.readouterr().out
     with pytest.raises(CommandError, match="another configuration"):
         call_command("compare_captioners", *options, "--set", "learning_rate=1e-5")
     with pytest.raises(CommandError, match="no arm 'magic'; there are from scratch"):

@@ -25,7 +25,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--full-samples", type=int, help="pictures shown to the two best arms once more, anew"
         )
-        parser.add_argument("--arm", action="append", default=[], help="only this arm; may be repeated")
+        parser.add_argument(
+            "--arm",
+            action="append",
+            default=[],
+            metavar="NAME[=SAMPLES]",
+            help="only this arm, perhaps with a budget of its own; may be repeated",
+        )
         parser.add_argument(
             "--captioner",
             action="append",
@@ -47,7 +53,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from captioning.evaluation.comparison import Comparison, write_report
         from captioning.evaluation.metrics import best_tokenizer
-        from captioning.training.arms import ARMS, arms_named
+        from captioning.training.arms import arms_named
         from captioning.training.config import FinetuneConfig
         from captioning.training.dataset import read_dataset
         from search.evaluation.captioners import Bench, measured
@@ -56,11 +62,6 @@ class Command(BaseCommand):
         folder: Path = options["dataset"].resolve()
         try:
             arms = arms_named(options["arm"])
-        except KeyError as error:
-            raise CommandError(
-                f"There is no arm {error}; there are {', '.join(a.name for a in ARMS)}."
-            ) from error
-        try:
             config = FinetuneConfig().with_overrides([f"device={settings.DEVICE}", *options["overrides"]])
             dataset = read_dataset(folder, needed_splits=("train", options["split"]))
             shown = dataset.split("train")
