@@ -57,6 +57,8 @@ def proved(viewer: Viewer, claims: Sequence[Claim]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(selects), parameters)
         proofs: list[tuple[int, int]] = cursor.fetchall()
+    if not proofs:
+        return set()
     visible = set(
         listed_assets(viewer)
         .filter(pk__in=any_of({asset_id for _, asset_id in proofs}))

@@ -71,17 +71,24 @@ def _readings(viewer: Viewer, asked: Sequence[str], words: set[str], knows: Know
     terms = [Term(word) for word in asked if word in words]
     if not terms:
         return {}
-    if terms[-1].word == asked[-1] and len(asked[-1]) >= PREFIX_MIN_CHARS:
-        # It may be one that is still being typed, and a beginning is no mistake.
-        terms[-1] = Term(asked[-1], prefix=True)
     held = proved(viewer, [Claim((term,)) for term in terms])
     unknown = [term.word for at, term in enumerate(terms) if at not in held]
+    if unknown[-1:] == [asked[-1]] and _begins_a_word(viewer, asked[-1]):
+        unknown.pop()
     known = knows(unknown) if unknown else set()
     unknown = [word for word in unknown if word not in known]
     if len(unknown) > _MOST:
         return {}
     nearest = ((word, _nearest(viewer, word)) for word in unknown)
     return {word: found for word, found in nearest if found}
+
+
+def _begins_a_word(viewer: Viewer, last: str) -> bool:
+    """Whether the last word may be one that is still being typed: a beginning is no mistake.
+
+    Asked only of what is no whole word, since FTS5 puts together all documents of all words that begin so.
+    """
+    return len(last) >= PREFIX_MIN_CHARS and bool(proved(viewer, [Claim((Term(last, prefix=True),))]))
 
 
 def _nearest(viewer: Viewer, word: str) -> str:
