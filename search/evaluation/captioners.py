@@ -61,12 +61,12 @@ class Bench:
         An arm with a budget of its own has that, and does not compete. Arms that were finished and measured before are
         not run again.
         """
-        rows = [(self._row(arm, arm.samples or samples), arm) for arm in arms]
-        best: list[Arm] = []
+        rows = [self._row(arm, arm.samples or samples) for arm in arms]
         if full_samples and full_samples != samples:
-            competing = [(row.figures["cider"] or 0.0, arm) for row, arm in rows if arm.samples is None]
-            best = [arm for _, arm in sorted(competing, key=lambda pair: -pair[0])[:_BEST]]
-        return [row for row, _ in rows] + [self._row(arm, full_samples or samples) for arm in best]
+            competing = [pair for pair in zip(rows, arms, strict=True) if pair[1].samples is None]
+            ranked = sorted(competing, key=lambda pair: -(pair[0].figures["cider"] or 0.0))
+            rows += [self._row(arm, full_samples) for _, arm in ranked[:_BEST]]
+        return rows
 
     def _row(self, arm: Arm, samples: int) -> Row:
         folder = self.output / f"{arm.name.replace(' ', '-').replace(',', '')}-{samples}"

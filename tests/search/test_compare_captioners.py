@@ -15,6 +15,7 @@ from captioning.training.arms import ARMS, FROM_SCRATCH, arms_named, stages
 from captioning.training.config import FinetuneConfig
 from captioning.training.dataset import CaptionedImage
 from core.errors import InvalidInput
+from search.evaluation.captioners import Bench
 from tests.captioning.tiny import WALLS, four_walls, save_tiny_lm
 
 
@@ -70,6 +71,22 @@ def test_the_report_is_written_four_ways_and_shows_nothing_unescaped(dataset: Pa
     assert len(json.loads((tmp_path / "report" / "report.json").read_text())["rows"]) == 2
     with Image.open(tmp_path / "report" / "report.png") as plot:
         assert plot.width > 500
+
+
+def test_the_two_best_of_one_budget_get_the_full_one(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ciders = {"LoRA": 0.4, "top layers": 0.3, "prefix tuning": 0.5, FROM_SCRATCH: 0.9}
+    monkeypatch.setattr(
+        Bench,
+        "_row",
+        lambda _, arm, samples: Row(f"{arm.name} {samples}", "", (), {"cider": ciders[arm.name]}),
+    )
+    bench = Bench(dataset, (), (), "dev", FinetuneConfig(), tmp_path)
+    arms = arms_named([f"{FROM_SCRATCH}=900", "LoRA", "top layers", "prefix tuning"])
+    alone = [f"{FROM_SCRATCH} 900", "LoRA 16", "top layers 16", "prefix tuning 16"]
+    assert [row.name for row in bench.rows(arms, 16)] == alone
+    assert [row.name for row in bench.rows(arms, 16, 64)] == [*alone, "prefix tuning 64", "LoRA 64"]
 
 
 @pytest.mark.models
