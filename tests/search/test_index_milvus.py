@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from pymilvus import MilvusException
 
 from core import backends
 from core.errors import EngineUnavailable
@@ -235,3 +236,16 @@ class TestOverTheDatabase:
         settings.MILVUS = {**settings.MILVUS, "uri": "http://127.0.0.1:9"}
         with pytest.raises(CommandError, match="can't answer"):
             call_command("move_index", to="milvus", verbosity=0)
+
+
+def test_a_collection_that_is_dropped_while_all_are_listed_is_no_error() -> None:
+    class Stumbling:
+        asked = 0
+
+        def list_collections(self) -> list[str]:
+            self.asked += 1
+            if self.asked < 3:
+                raise MilvusException(code=1, message="collection 'gone' does not exist")
+            return ["there"]
+
+    assert collections._listed(Stumbling()) == ["there"]

@@ -34,6 +34,8 @@ _WRITTEN_AT_A_TIME = 1000
 _GOT_AT_A_TIME = 1000
 #: milvus-lite opens its file once for each process; two threads that ask it to at once would be refused.
 _CONNECTING = threading.Lock()
+_LISTING_ATTEMPTS = 5
+_NO_COLLECTION = "does not exist"
 _INDEX_ATTEMPTS = 5
 _NO_INDEX = 700
 _INDEX_PAUSE_S = 0.2
@@ -65,7 +67,7 @@ class Collections:
         """The collection that the alias names, None where there is none."""
         with self._asked() as client:
             alias = self.alias(token)
-            for collection in client.list_collections():
+            for collection in _listed(client):
                 if collection.startswith(f"{alias}_") and alias in client.list_aliases(collection)["aliases"]:
                     return str(collection)
         return None
@@ -139,7 +141,7 @@ class Collections:
     def names(self, token: str) -> set[str]:
         """Of all collections behind or beside the alias."""
         with self._asked() as client:
-            return {name for name in client.list_collections() if name.startswith(f"{self.alias(token)}_")}
+            return {name for name in _listed(client) if name.startswith(f"{self.alias(token)}_")}
 
     def search(self, collection: str, query: Vectors, k: int, among: Ids | Where | None) -> Hits:
         """The k nearest; `among` is pushed down to the server as a filter on the primary key, or on the columns."""
@@ -249,6 +251,17 @@ def _expression(among: Ids | Where | None) -> str:
     if among is None:
         return "id >= 0"
     return f"id >= 0 and {among.written('==')}" if isinstance(among, Where) else f"id in {among.tolist()}"
+
+
+def _listed(client: Any) -> list[str]:
+    """All collections; again where milvus-lite stumbles over one that was dropped while it listed them."""
+    for attempts_left in reversed(range(_LISTING_ATTEMPTS)):
+        try:
+            return list(client.list_collections())
+        except MilvusException as error:
+            if _NO_COLLECTION not in str(error) or not attempts_left:
+                raise
+    return []
 
 
 def _create_index(client: Any, collection: str, index: Any) -> None:
