@@ -107,11 +107,12 @@ def _narrow() -> list[Asking]:
     member = User.objects.get(username=synthetic.MEMBER)
     token = create_key(member, name="benchmark", scopes=["read"]).token
     tags = Suggestion.objects.filter(kind=Suggestion.Kind.TAG, audience=0).order_by("-count")
-    tag = tags.values_list("text", flat=True)[9]
+    names = list(tags.values_list("text", flat=True)[:10])
     return [
         Asking("a member's and public ones", token),
         Asking("a member's own", token, {"mine": "true"}),
-        Asking("a tag", "", {"tag": tag}),
+        Asking("a tag", "", {"tag": names[9]}),
+        Asking("a common tag", "", {"tag": names[2]}),
         Asking("a month", "", {"taken_after": "2020-01-01", "taken_before": "2020-02-01"}),
         Asking("a year", "", {"taken_after": "2020-01-01", "taken_before": "2021-01-01"}),
     ]

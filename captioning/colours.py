@@ -9,6 +9,7 @@ from captioning.models import FrameColour
 from captioning.vision.colours import MODEL_ID, dominant_colours
 from captioning.vision.pixels import INPUT_SIZE_PX, square_pixels
 from core.errors import CorruptMedia
+from library.asset_store import mark_changed
 from library.frames import kept_from_deletion, one_by_one
 from library.models import Frame
 from library.selectors import open_frame
@@ -36,6 +37,12 @@ def frames_of_colour(name: str) -> QuerySet[FrameColour]:
     return FrameColour.objects.filter(model_id=MODEL_ID, name=name)
 
 
+def colours_of(asset_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """(asset id, a colour that one of its frames has much of), in no order."""
+    rows = FrameColour.objects.filter(model_id=MODEL_ID, frame__asset_id__in=asset_ids).order_by()
+    return rows.values_list("frame__asset_id", "name").iterator()
+
+
 def find_missing_colours() -> Iterator[Frame]:
     """Looks at each frame without colours and yields it when it is done, or can't be: its file is gone or damaged.
 
@@ -50,4 +57,5 @@ def find_missing_colours() -> Iterator[Frame]:
         with transaction.atomic():
             if colours and kept_from_deletion(frame.pk):
                 record_colours([frame.pk], colours)
+                mark_changed(frame.asset_id)
         yield frame

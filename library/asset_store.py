@@ -143,6 +143,11 @@ def update_asset(asset: Asset, **changes: Unpack[Changes]) -> Asset:
     return current
 
 
+def mark_changed(asset_id: int) -> None:
+    """Has whoever keeps a copy of what is known of an asset read it again."""
+    Asset.objects.filter(pk=asset_id).update(updated_at=timezone.now())
+
+
 def delete_asset(asset: Asset) -> None:
     """Removes the rows, and after the commit the files, unless another asset is made of the same bytes."""
     with transaction.atomic():

@@ -1,6 +1,6 @@
 """Reading the library. Every reader says who is looking; nobody sees more than public assets and their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nsmallest
@@ -125,6 +125,12 @@ def tagged(name: str) -> Q:
     """
     tags = AssetTag.objects.filter(Exact(Upper("name"), Upper(Value(name)))).order_by()
     return Q(pk__in=tags.values("asset"))
+
+
+def tags_of(asset_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """(asset id, tag), in no order."""
+    tags = AssetTag.objects.filter(asset_id__in=asset_ids).order_by()
+    return tags.values_list("asset_id", "name").iterator()
 
 
 def frames_of(asset: Asset) -> QuerySet[Frame]:

@@ -1,12 +1,16 @@
 """What filters ask of an asset, kept as every index has it beside its frames' vectors: `index.where.COLUMNS`."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
+from captioning.colours import colours_of
 from library.models import Asset
-from search.index.where import COLUMNS, Where
+from library.selectors import tags_of
+from search import labels
+from search.index.where import COLUMNS, Comparison, Where
 from search.models import AssetColumns
 
 _BATCH_SIZE = 500
@@ -16,7 +20,7 @@ _TABLE = AssetColumns._meta.db_table
 _FIELDS = ("pk", "owner_id", "visibility", "taken_at", "created_at")
 
 #: In the order of COLUMNS.
-Numbers = tuple[int, int, int]
+Numbers = tuple[int, ...]
 
 
 def refresh(asset_ids: Iterable[int]) -> list[int]:
@@ -68,9 +72,12 @@ def moment_at(number: int) -> datetime:
 
 def _outdated(asset_ids: Sequence[int]) -> dict[int, Numbers]:
     """What should be kept of those of which something else is, or nothing."""
-    assets = Asset.objects.filter(pk__in=asset_ids)
+    assets, called = Asset.objects.filter(pk__in=asset_ids), _labels_of(asset_ids)
     told = {
-        asset_id: (owner_id, int(visibility == Asset.Visibility.PUBLIC), microseconds(taken_at or created_at))
+        asset_id: (
+            *(owner_id, int(visibility == Asset.Visibility.PUBLIC), microseconds(taken_at or created_at)),
+            *labels.bits_of(called[asset_id]),
+        )
         for asset_id, owner_id, visibility, taken_at, created_at in assets.values_list(*_FIELDS)
     }
     known = AssetColumns.objects.filter(asset_id__in=asset_ids).values_list("asset_id", *COLUMNS)
@@ -78,6 +85,21 @@ def _outdated(asset_ids: Sequence[int]) -> dict[int, Numbers]:
     return {asset_id: numbers for asset_id, numbers in told.items() if kept.get(asset_id) != numbers}
 
 
+def _labels_of(asset_ids: Sequence[int]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    for asset_id, name in tags_of(asset_ids):
+        found[asset_id].add(labels.of_tag(name))
+    for asset_id, name in colours_of(asset_ids):
+        found[asset_id].add(labels.of_colour(name))
+    return found
+
+
 def _sql(where: Where) -> str:
     """There are only numbers in it, and names of our own."""
-    return where.written("=")
+    return where.written(_comparison)
+
+
+def _comparison(one: Comparison) -> str:
+    if one.operator == "has":
+        return f"({one.column} & {one.value}) = {one.value}"
+    return f"{one.column} {'=' if one.operator == '==' else one.operator} {one.value}"

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from library.models import Asset, Frame
+from search.index.where import UNKNOWN_LABELS
 
 
 class Embedding(models.Model):
@@ -57,9 +58,13 @@ class AssetColumns(models.Model):
     owner = models.BigIntegerField(help_text="Id of the user")
     public = models.BigIntegerField(help_text="1 where everybody may see it, else 0")
     moment = models.BigIntegerField(help_text="Taken, else uploaded: microseconds since 1970")
+    labels_a = models.BigIntegerField(default=UNKNOWN_LABELS, help_text="Bits of its tags and colours")
+    labels_b = models.BigIntegerField(default=UNKNOWN_LABELS)
+    labels_c = models.BigIntegerField(default=UNKNOWN_LABELS)
+    labels_d = models.BigIntegerField(default=UNKNOWN_LABELS)
 
     class Meta:
-        # All of them in each: those of whose columns something holds are listed without a look at any row.
+        # Those of whose columns something holds, but for labels, are listed without a look at any row.
         indexes = [
             models.Index(fields=["owner", "public", "moment", "asset"], name="columns_by_owner"),
             models.Index(fields=["moment", "public", "owner", "asset"], name="columns_by_moment"),

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 
 from library.models import Asset
 from library.selectors import AssetFilters, Viewer
+from search import labels
 from search.columns import microseconds
 from search.index.where import Comparison, Where
 from search.language import OPERATORS, Condition, beginning_of
@@ -17,6 +18,8 @@ from search.language import OPERATORS, Condition, beginning_of
 #: Nobody's id.
 _NOBODY = -1
 _OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<"}
+#: Operators of the query language that ask for a label.
+_LABELS = {"tag": labels.of_tag, "colour": labels.of_colour}
 
 AnyOf = tuple[Comparison, ...]
 
@@ -26,11 +29,13 @@ def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]
 
     Which photos are hidden for what they are taken for stands in no column: they are few.
     """
-    if filters.tag is not None:
-        return None
     all_of = [(_visibility(Asset.Visibility.PUBLIC), _owner(viewer)), *_of_filters(viewer, filters)]
     alternatives: dict[str, AnyOf] = {}
     for one in conditions:
+        # That a photo lacks a label is told by no bits.
+        if one.operator in _LABELS and not one.without:
+            all_of += _having(_LABELS[one.operator](one.value))
+            continue
         if (any_of := _of_condition(viewer, one)) is None:
             return None
         if one.without:
@@ -52,6 +57,8 @@ def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:
         all_of.append(Comparison("moment", ">=", microseconds(filters.taken_after)))
     if filters.taken_before is not None:
         all_of.append(Comparison("moment", "<", microseconds(filters.taken_before)))
+    if filters.tag is not None:
+        all_of += labels.having(labels.of_tag(filters.tag))
     return [(one,) for one in all_of]
 
 
@@ -73,6 +80,10 @@ def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:
         case "is" if one.value in (Asset.Visibility.PUBLIC, Asset.Visibility.PRIVATE):
             return (_visibility(one.value),)
     return None
+
+
+def _having(label: str) -> list[AnyOf]:
+    return [(one,) for one in labels.having(label)]
 
 
 def _owner(viewer: Viewer) -> Comparison:

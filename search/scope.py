@@ -131,7 +131,11 @@ class Scope:
     def _few(self) -> list[int] | None:
         """What columns let through, None where that is more than is listed."""
         assert self._where is not None
-        some = assets_where(self._where, _LISTED_UP_TO + 1)
+        most = _LISTED_UP_TO + 1
+        if self._where.asks_labels:  # no index of the database finds bits: it would go through all photos
+            some = [asset_id for (asset_id,) in rows_of(self._assets.values_list("pk")[:most])]
+        else:
+            some = assets_where(self._where, most)
         return some if len(some) <= _LISTED_UP_TO else None
 
     @cached_property

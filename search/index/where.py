@@ -9,9 +9,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+#: What a frame's asset is called and shows, 63 bits in each.
+LABELS: Final = ("labels_a", "labels_b", "labels_c", "labels_d")
+LABEL_BITS: Final = 63
 #: Of the asset of a frame: its owner's id; 1 where everybody may see it, else 0; when it was taken, else uploaded, in
-#: microseconds since 1970.
-COLUMNS: Final = ("owner", "public", "moment")
+#: microseconds since 1970; its labels.
+COLUMNS: Final = ("owner", "public", "moment", *LABELS)
+#: Every bit is set: a photo of which no label is known may have any.
+UNKNOWN_LABELS: Final = -1
 #: Of N frames: (len(COLUMNS), N).
 Columns = NDArray[np.int64]
 
@@ -22,20 +27,17 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "!=": operator.ne,
     "<": operator.lt,
     ">=": operator.ge,
+    "has": lambda column, bits: (column & bits) == bits,
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column against a number; `operator` is ==, !=, < or >=."""
+    """A column against a number; `operator` is ==, !=, < or >=, or has: all bits of the number are set."""
 
     column: str
     operator: str
     value: int
-
-    def written(self, equals: str) -> str:
-        """As in `Where.written`."""
-        return f"{self.column} {equals if self.operator == '==' else self.operator} {self.value}"
 
     def holds(self, columns: Columns) -> NDArray[np.bool_]:
         """(N,)"""
@@ -53,11 +55,13 @@ class Where:
         if not self.all_of or not all(self.all_of):
             raise ValueError("A filter of no comparisons: what lets everything through is EVERYTHING.")
 
-    def written(self, equals: str) -> str:
-        """As SQL (`=`) and Milvus (`==`) write it, who agree in all else."""
-        return " and ".join(
-            f"({' or '.join(one.written(equals) for one in any_of)})" for any_of in self.all_of
-        )
+    @property
+    def asks_labels(self) -> bool:
+        return any(one.operator == "has" for any_of in self.all_of for one in any_of)
+
+    def written(self, write: Callable[[Comparison], str]) -> str:
+        """As SQL and Milvus write it, who agree in all but single comparisons."""
+        return " and ".join(f"({' or '.join(map(write, any_of))})" for any_of in self.all_of)
 
     def holds(self, columns: Columns) -> NDArray[np.bool_]:
         """(N,): of which frames it holds."""

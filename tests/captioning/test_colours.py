@@ -85,11 +85,14 @@ def test_photos_that_were_described_before_get_their_colours_by_a_command(photo:
     for asset in (red, gone):
         make_frames(asset)
     storage.remove_content(Asset.objects.get(pk=gone.pk).sha256)
+    changed = dict(Asset.objects.values_list("pk", "updated_at"))
     out = StringIO()
     call_command("find_colours", verbosity=0, stdout=out)
     assert "1 photos done, 1 could not be read." in out.getvalue()
     assert [(one.frame.asset_id, one.model_id) for one in frames_of_colour("red")] == [(red.pk, MODEL_ID)]
     assert [frame.asset_id for frame in frames_without_colours()] == [gone.pk]
+    assert Asset.objects.get(pk=red.pk).updated_at > changed[red.pk]  # the index stage reads it again
+    assert Asset.objects.get(pk=gone.pk).updated_at == changed[gone.pk]
     record_colours([red.frames.get().pk], [{"green": 1.0}])
     assert [one.name for one in FrameColour.objects.all()] == ["green"]
 

@@ -142,7 +142,8 @@ class IndexContract(ABC):
         vectors, private = unit_vectors(30, 1), np.zeros((len(COLUMNS), 30), dtype=np.int64)
         rows.put(range(1, 31), vectors, private)
         self.rebuild(engine, rows)
-        public = np.array([[0], [1], [0]], dtype=np.int64)
+        public = private[:, :1].copy()
+        public[COLUMNS.index("public")] = 1
         rows.put([7], vectors[6:7], public)
         found = engine.search(vectors[0], 10, Where(((PUBLIC,),)))
         assert found.frame_ids.tolist() == [7]

@@ -189,19 +189,23 @@ def test_a_generation_of_another_format_is_passed_over_until_the_next_rebuild(
     assert reader.describe().generation == "second"
 
 
+@pytest.mark.parametrize("columns_then", [0, 3])
 def test_a_generation_from_before_there_were_columns_lets_all_through_until_the_next_rebuild(
-    rows: ListedRows, tmp_path: Path
+    rows: ListedRows, tmp_path: Path, columns_then: int
 ) -> None:
     sealed(rows, tmp_path)
     file, about = tmp_path / "first" / "columns.npy", tmp_path / "first" / "about.json"
+    columns = np.load(file)
     file.unlink()
+    if columns_then:
+        np.save(file, columns[:columns_then])
     told = json.loads(about.read_text())
     del told["checksums"]["columns.npy"]
     about.write_text(json.dumps(told))
     reader = FaissIndex(rows, tmp_path)
     query, nobodys = unit_vectors(1, 3)[0], Where(((Comparison("owner", "==", -1),),))
     assert reader.search(query, 10, nobodys).frame_ids.tolist() == rows.truth(query, 10)
-    assert reader.differences() == ["generation first has no columns to filter by"]
+    assert reader.differences() == ["generation first lacks columns to filter by"]
     sealed(rows, tmp_path, "second")
     assert not len(reader.search(query, 10, nobodys))
     assert reader.differences() == []

@@ -21,7 +21,7 @@ from search.index.milvus.collections import Collections
 from search.index.milvus.engine import MilvusIndex
 from search.index.milvus.server import MilvusServer
 from search.index.recall import FAR_OFF_THE_ROWS, OFF_THE_ROWS, RecallProbe
-from search.index.where import Comparison, Where
+from search.index.where import COLUMNS, Comparison, Where
 from search.services import rebuild_index, search_text
 from tests.search.index_contract import IndexContract
 from tests.search.listed_rows import ListedRows, unit_vectors
@@ -100,7 +100,7 @@ def test_a_collection_from_before_there_were_columns_lets_all_through_until_the_
     rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Collections, "has_columns", lambda self, collection: False)
-    monkeypatch.setattr(collections, "COLUMNS", ())
+    monkeypatch.setattr(collections, "_add_columns", lambda schema: None)
     built(rows, uri)
     monkeypatch.undo()
     engine = MilvusIndex(rows, MilvusServer(uri))
@@ -109,7 +109,7 @@ def test_a_collection_from_before_there_were_columns_lets_all_through_until_the_
     rows.put([201], unit_vectors(1, 9))
     engine.apply()
     assert engine.search(unit_vectors(1, 9)[0], 1, EVERYTHING).frame_ids.tolist() == [201]
-    assert engine.differences()[0].endswith("has no columns to filter by")
+    assert engine.differences()[0].endswith("lacks columns to filter by")
     rows.generations.add("second")
     engine.rebuild("second")
     assert not len(engine.search(query, 10, nobodys))
@@ -147,7 +147,7 @@ def test_what_differs_from_the_rows_is_named_and_gone_after_a_rebuild(rows: List
     assert current is not None
     stored.delete(current, np.array([7, 8]))
     rows.stored[9] = (rows.stored[9][0], -rows.stored[9][1])
-    rows.told[10] = [1, 1, 1]
+    rows.told[10] = [1] * len(COLUMNS)
     texts = engine.differences()
     assert len(texts) == 3
     assert "lacks 2 frames" in texts[0]

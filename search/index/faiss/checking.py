@@ -69,7 +69,7 @@ def _against_rows(source: RowSource, sealed: Sealed) -> list[str]:
     if told:
         found.append(f"generation {sealed.name} holds other columns than the row of {_counted(told)}")
     if lookup.columns is None:
-        found.append(f"generation {sealed.name} has no columns to filter by")
+        found.append(f"generation {sealed.name} lacks columns to filter by")
     return found
 
 

@@ -250,9 +250,9 @@ def _columns(folder: Path, count: int) -> Columns | None:
     if not (folder / _COLUMNS).exists():
         return None
     columns: Columns = np.load(folder / _COLUMNS, mmap_mode="r")
-    if columns.shape != (len(COLUMNS), count) or columns.dtype != np.int64:
+    if columns.shape[1:] != (count,) or columns.dtype != np.int64:
         raise ValueError(f"{_COLUMNS} holds no columns of {count} frames")
-    return columns
+    return columns if len(columns) == len(COLUMNS) else None
 
 
 def _crc32(path: Path) -> int:

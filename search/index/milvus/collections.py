@@ -25,7 +25,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 from core.errors import EngineUnavailable
 from search.index.base import NO_ROWS, Hits, Ids, Rows, RowSource, Vectors
 from search.index.milvus.server import MilvusServer
-from search.index.where import COLUMNS, Where
+from search.index.where import COLUMNS, LABEL_BITS, LABELS, Comparison, Where
 
 _STATE_ID: Final = -1
 _NOTE_MAX_CHARS = 1000
@@ -39,6 +39,8 @@ _NO_COLLECTION = "does not exist"
 _INDEX_ATTEMPTS = 5
 _NO_INDEX = 700
 _INDEX_PAUSE_S = 0.2
+#: The bits of all columns of labels by their places, for Milvus compares no bits.
+_BITS, _MOST_BITS = "bits", LABEL_BITS * len(LABELS)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,7 @@ class Collections:
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("note", DataType.VARCHAR, max_length=_NOTE_MAX_CHARS)
-            for column in COLUMNS:
-                schema.add_field(column, DataType.INT64)
+            _add_columns(schema)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
             index = client.prepare_index_params()
             index.add_index("vector", index_type=self._server.index, metric_type="IP", params=self._build())
@@ -203,7 +204,7 @@ class Collections:
         if collection not in self._with_columns:
             with self._asked() as client:
                 fields = {field["name"] for field in client.describe_collection(collection)["fields"]}
-            self._with_columns[collection] = fields.issuperset(COLUMNS)
+            self._with_columns[collection] = fields.issuperset((*COLUMNS, _BITS))
         return self._with_columns[collection]
 
     def _upsert(self, collection: str, rows: Rows, note: str = "") -> None:
@@ -214,6 +215,7 @@ class Collections:
         if self.has_columns(collection):
             for row, numbers in zip(written, rows.columns.T.tolist(), strict=True):
                 row.update(zip(COLUMNS, numbers, strict=True))
+                row[_BITS] = [place for label in LABELS for place in _places(label, row[label])]
         with self._asked() as client:
             client.upsert(collection, written)
 
@@ -250,7 +252,26 @@ def mark_of(source: RowSource, number: int) -> int:
 def _expression(among: Ids | Where | None) -> str:
     if among is None:
         return "id >= 0"
-    return f"id >= 0 and {among.written('==')}" if isinstance(among, Where) else f"id in {among.tolist()}"
+    if isinstance(among, Where):
+        return f"id >= 0 and {among.written(_comparison)}"
+    return f"id in {among.tolist()}"
+
+
+def _add_columns(schema: Any) -> None:
+    for column in COLUMNS:
+        schema.add_field(column, DataType.INT64)
+    schema.add_field(_BITS, DataType.ARRAY, element_type=DataType.INT16, max_capacity=_MOST_BITS)
+
+
+def _comparison(one: Comparison) -> str:
+    if one.operator != "has":
+        return f"{one.column} {one.operator} {one.value}"
+    return f"array_contains_all({_BITS}, {_places(one.column, one.value)})"
+
+
+def _places(column: str, bits: int) -> list[int]:
+    first = LABELS.index(column) * LABEL_BITS
+    return [first + bit for bit in range(LABEL_BITS) if bits >> bit & 1]
 
 
 def _listed(client: Any) -> list[str]:

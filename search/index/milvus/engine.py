@@ -190,7 +190,7 @@ class MilvusIndex:
         if told:
             found.append(f"collection {collection} holds other columns than the row of {told:,} frames")
         if not columned:
-            found.append(f"collection {collection} has no columns to filter by")
+            found.append(f"collection {collection} lacks columns to filter by")
         return found
 
     def _search_stored(self, view: _View, query: Vectors, k: int, allowed: Allowed) -> Hits:
