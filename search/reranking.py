@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+import numpy as np
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -117,7 +118,9 @@ def _scores(model: Reranker, text: str, frames: Mapping[int, int]) -> dict[int, 
     ]
     best: dict[int, float] = {}
     if candidates:
-        for one, score in zip(candidates, model.score(text, candidates).tolist(), strict=True):
+        # A weight bounds what is added, whatever a model may say.
+        scores = np.clip(model.score(text, candidates), 0.0, 1.0).tolist()
+        for one, score in zip(candidates, scores, strict=True):
             asset_id = frames[one.frame_id]
             best[asset_id] = max(score, best.get(asset_id, 0.0))
     return best

@@ -27,7 +27,7 @@ class Reranker(Protocol):
         """Names the model."""
 
     def score(self, query: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
-        """(N,): about 0 for what does not fit or is not known, about 1 for what fits perfectly.
+        """(N,): 0 for what does not fit or is not known, 1 for what fits perfectly; what lies beyond counts as these.
 
         A candidate's score must not depend on which others came along: pages are ranked one by one.
         """

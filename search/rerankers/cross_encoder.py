@@ -45,7 +45,7 @@ class CaptionCrossEncoder:
 
     @torch.inference_mode()
     def score(self, query: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
-        """(N,): the outputs between floor and ceiling as 0 to 1, and 0 for candidates without a caption."""
+        """(N,): the outputs, floor as 0 and ceiling as 1, and 0 for candidates without a caption."""
         scores = np.zeros(len(candidates), dtype=np.float32)
         told = [at for at, one in enumerate(candidates) if one.caption]
         if told:
@@ -55,7 +55,7 @@ class CaptionCrossEncoder:
                 show_progress_bar=False,
                 activation_fn=torch.nn.Identity(),
             )
-            scores[told] = np.clip((np.asarray(raw, dtype=np.float32) - self._floor) / self._range, 0.0, None)
+            scores[told] = (np.asarray(raw, dtype=np.float32) - self._floor) / self._range
         return scores
 
 

@@ -87,6 +87,21 @@ class TestOrder:
             assert match.why == before[match.asset_id].why
             assert match.score == pytest.approx(before[match.asset_id].score + added, abs=1e-6)
 
+    def test_it_adds_no_more_than_its_weight_and_takes_nothing_away(
+        self, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.RERANKER_WEIGHT = 0.3
+        scores = {"red": -2.0, "a red picture": 0.5, "a red picture that fits too well": 7.0}
+        for caption in scores:
+            photo(alice, caption, looks="red")
+
+        def beyond(_: Any, __: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
+            return np.array([scores[one.caption] for one in candidates], dtype=np.float32)
+
+        monkeypatch.setattr(LongestFirst, "score", beyond)
+        added = [match.why.get(RERANKER, 0.0) for match in search_text(None, "red").matches]
+        assert sorted(added) == [0.0, 0.15, 0.3]
+
     def test_only_so_many_are_read_and_the_rest_stay_behind(self, alice: User, settings: Any) -> None:
         settings.RERANKED = 3
         photos = [photo(alice, "red", looks="red") for _ in range(3)]
