@@ -129,6 +129,34 @@ def test_a_rebuild_switches_the_alias_and_keeps_one_former_collection(rows: List
     assert MilvusIndex(rows, MilvusServer(uri)).describe().generation == "third"
 
 
+def test_rebuilds_while_it_is_asked_which_collection_is_live_hide_none(
+    rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = built(rows, uri)
+    stored = Collections(MilvusServer(uri), rows)
+    assert stored.current(rows.token)
+
+    class RebuiltMeanwhile:
+        """A client after whose first answer the alias has passed on and the collection that it named is gone."""
+
+        def __init__(self, client: Any) -> None:
+            self.client, self.names = client, ["second", "third"]
+
+        def __getattr__(self, asked: str) -> Any:
+            def ask(*told: Any) -> Any:
+                answer = getattr(self.client, asked)(*told)
+                while self.names:
+                    engine.rebuild(self.names.pop(0))
+                return answer
+
+            return ask
+
+    monkeypatch.setattr(stored, "_client", RebuiltMeanwhile(stored._client))
+    current = stored.current(rows.token)
+    assert current is not None
+    assert current.endswith("_third")
+
+
 def test_two_spaces_and_two_models_keep_apart(uri: str) -> None:
     engines = []
     for seed, (space, model_id) in enumerate([("image", "a"), ("caption", "a"), ("image", "b")]):
