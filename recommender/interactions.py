@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound, Unavailable
 from core.ids import MAX_ID
 from core.texts import has_control
 from recommender import recommendation_ids
@@ -24,6 +24,7 @@ from recommender.recommendation_ids import Recommendation
 from recommender.site_selectors import assets_shown_by
 
 BATCH_MAX = 1000
+_ATTEMPTS = 5
 VISITOR_MAX_CHARS, KEY_MAX_CHARS = 64, 64
 #: Clocks of browsers are minutes off; what is further ahead is wrong.
 _AHEAD = timedelta(minutes=10)
@@ -62,14 +63,19 @@ class _Known:
 def receive(site: Site, lines: Sequence[Any]) -> Received:
     """Keeps the lines that are right, however often and in whatever order they come. InvalidInput for too many.
 
-    Committed when this returns, unless the caller holds a transaction open.
+    Committed when this returns, unless the caller holds a transaction open. NotFound where the site is deleted
+    meanwhile, Unavailable where what is named goes on being deleted.
     """
     if not 1 <= len(lines) <= BATCH_MAX:
         raise InvalidInput(f"interactions: from 1 to {BATCH_MAX} at once.", field="interactions")
-    try:
-        return _received(site, lines)
-    except IntegrityError:  # an item or a photo was deleted since it was looked up: now its lines are refused
-        return _received(site, lines)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _received(site, lines)
+        except IntegrityError as error:
+            # An item or a photo was deleted since it was looked up, and now its lines are refused; or the site was.
+            if not Site.objects.filter(pk=site.pk).exists():
+                raise NotFound("There is no such site.") from error
+    raise Unavailable("What these interactions name is being deleted. Send them again in a moment.")
 
 
 def _received(site: Site, lines: Sequence[Any]) -> Received:

@@ -1,6 +1,7 @@
 """What sites tell of their visitors."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from core.errors import NotFound, Unavailable
 from recommender import interactions, recommendation_ids
 from recommender.api import doors
 from recommender.interactions import drop_outdated, receive
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
+from recommender.sites import delete_site
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
 from tests.recommender.shop import did, put
 from tests.recommender.sites import ORIGIN, publishable, secret, site
@@ -193,6 +196,27 @@ class TestLines:
         received = receive(shop, [line(), *[line(item="lamp")] * others])
         assert (received.accepted, [refused.line for refused in received.refused]) == (others, [0])
         assert Interaction.objects.count() == others
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_is_deleted_again_and_again_is_to_be_sent_again(
+        self, shop: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        look_up, of_no_item = interactions._look_up, Item.objects.latest("pk").pk + 1
+        monkeypatch.setattr(
+            interactions, "_look_up", lambda *told: replace(look_up(*told), items={"sofa": of_no_item})
+        )
+        with pytest.raises(Unavailable, match="Send them again"):
+            receive(shop, [line()])
+        assert not Interaction.objects.exists()
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_a_site_that_is_deleted_meanwhile_is_not_there(self, shop: Site, bob: User, count: int) -> None:
+        told = [line(item=None, asset=stored(bob).pk) for _ in range(count)]
+        deleted = Site.objects.get()
+        delete_site(shop)
+        with pytest.raises(NotFound):
+            receive(deleted, told)
 
     def test_items_of_another_site_are_unknown(self, shop: Site, bob: User) -> None:
         rival = site(bob, "rival")
