@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -55,7 +56,8 @@ def note_captions(asset_ids: Iterable[int]) -> int:
 
     Safe to repeat. A caption that was rejected is told as a correction to no words.
     """
-    items = list(_with_webhook().filter(asset_id__in=list(asset_ids)))
+    asset_ids = list(asset_ids)
+    items = list(_with_webhook().filter(asset_id__in=asset_ids))
     if not items:
         return 0
     captions = captions_of_assets([item.asset_id for item in items if item.asset_id])
@@ -66,7 +68,13 @@ def note_captions(asset_ids: Iterable[int]) -> int:
         if caption != (before or ""):
             event = Event.READY if before is None else Event.CORRECTED
             messages.append(_message(item, event, {"caption": caption, "alt_text": alt_text(caption)}))
-    WebhookMessage.objects.bulk_create(messages)
+    try:
+        if messages:
+            _write(messages)
+    except IntegrityError:
+        if _with_webhook().filter(pk__in=[item.pk for item in items]).count() == len(items):
+            raise
+        return note_captions(asset_ids)  # of those that were not deleted meanwhile
     return len(messages)
 
 
@@ -178,6 +186,17 @@ def _last_told(items: Sequence[Item]) -> dict[int, str]:
         if item_id is not None and body.get("asset") == asset_of[item_id]:
             told[item_id] = body["caption"]
     return told
+
+
+def _write(messages: Sequence[WebhookMessage]) -> None:
+    """IntegrityError where an item or a site was deleted since it was read; the caller's transaction goes on.
+
+    PostgreSQL would look only when that transaction is committed, which would then fail as a whole.
+    """
+    with transaction.atomic():
+        WebhookMessage.objects.bulk_create(messages)
+        if connection.vendor == "postgresql":
+            connection.check_constraints()
 
 
 def _message(item: Item, event: str, more: dict[str, Any]) -> WebhookMessage:

@@ -1,13 +1,16 @@
 """What the pipeline tells sites of, and what the sweep finds of theirs."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from captioning import review
@@ -199,6 +202,34 @@ class TestDeletedInFlight:
         shop.delete()
         webhooks.settle(webhooks.Sent(message))
         assert not WebhookMessage.objects.exists()
+
+    def test_an_item_of_several_with_a_picture_whose_caption_is_told(
+        self, shop: Site, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept, gone = (item(shop, serve, name) for name in "12")
+        errands.fetch_pictures()
+        run_stages()
+        kept.refresh_from_db()
+        assert kept.asset_id is not None
+        WebhookMessage.objects.all().delete()
+        last_told = webhooks._last_told
+
+        def told_before_one_goes(items: Sequence[Item]) -> dict[int, str]:
+            def delete() -> None:
+                gone.delete()
+                connection.close()
+
+            if gone.pk:
+                beside = Thread(target=delete)
+                beside.start()
+                beside.join()
+            return last_told(items)
+
+        monkeypatch.setattr(webhooks, "_last_told", told_before_one_goes)
+        # In SQLite nobody deletes beside a transaction that writes.
+        with transaction.atomic() if connection.vendor == "postgresql" else nullcontext():
+            assert webhooks.note_captions([kept.asset_id]) == 1
+        assert WebhookMessage.objects.get().item == kept
 
     def test_an_item_whose_picture_was_sent_with_it(self, shop: Site, serve: Serve) -> None:
         gone = item(shop, serve, "1")
