@@ -289,6 +289,10 @@ def test_figures_are_those_of_both_models_on_the_same_queries(
     monkeypatch.setattr("search.evaluation.ingest.ingest", lambda images: [])
     monkeypatch.setattr("search.evaluation.sandbox.sandbox", _sandbox)
     monkeypatch.setattr("captioning.training.dataset.read_dataset", lambda folder: _Dataset())
+    SpaceModel.objects.create(space="image", model_id="retrained-since", embedder=OTHER)
+    with pytest.raises(CommandError, match="'mirrored', but 'retrained-since' is configured"):
+        call_command("embedder", "evaluate", "image", "retrained-since", dataset=tmp_path)
+    assert not asked, "what can't be loaded costs no evaluation"
     call_command("embedder", "evaluate", "image", "mirrored", dataset=tmp_path)
     assert asked == ["fake-image", "mirrored"]
     embed_beside(switching.model_named("image", "mirrored"))

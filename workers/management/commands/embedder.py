@@ -77,6 +77,7 @@ def _evaluate(command: Command, options: dict[str, Any]) -> None:
     from search.evaluation.sandbox import sandbox
 
     model = _model(options)
+    switching.embedder_of(model)  # fails here and not when the active model was asked everything
     images = read_dataset(options["dataset"]).split(options["split"])[: options["limit"]]
     with sandbox():
         of_active = evaluate_modes(ingest(images))
