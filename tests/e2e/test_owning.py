@@ -1,6 +1,7 @@
 """What an owner does in a browser: upload, watch it being described, edit, delete, keys, account."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -69,6 +70,30 @@ def test_files_chosen_before_the_script_has_come_are_stored_too(page: Page, alic
     page.goto("/upload/", wait_until="commit")
     page.get_by_label("Choose photos").set_input_files([picture("red", 1)])
     expect(page.locator(".file")).to_have_count(0)
+    wait_for(page, lambda: bool(held))
+    held[0].continue_()
+    expect(page.locator(".file.added")).to_have_count(1)
+
+
+def test_files_dropped_before_the_script_has_come_are_stored_too(
+    page: Page, alice: User, tmp_path: Path
+) -> None:
+    held: list[Route] = []
+    page.route("**/upload*.js", lambda route: held.append(route))
+    sign_in(page)
+    page.goto("/upload/", wait_until="commit")
+    area = page.locator("[data-drop]").bounding_box()
+    assert area is not None
+    file = tmp_path / "red.png"
+    file.write_bytes(photos.png("red").getvalue())
+    dropped = {
+        "x": area["x"] + area["width"] / 2,
+        "y": area["y"] + area["height"] / 3,
+        "data": {"items": [], "files": [str(file)], "dragOperationsMask": 1},
+    }
+    browser = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):  # as the browser itself takes them, whatever a script does
+        browser.send("Input.dispatchDragEvent", {"type": kind, **dropped})
     wait_for(page, lambda: bool(held))
     held[0].continue_()
     expect(page.locator(".file.added")).to_have_count(1)
