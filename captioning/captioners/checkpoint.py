@@ -5,6 +5,7 @@ captions, and that they do not change: a checkpoint that gains styles keeps its 
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ BESIDE = "./"
 WEIGHTS = "weights.safetensors"
 STYLES = "styles.safetensors"
 MANIFEST = "model.json"
+_NAME_MAX_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Manifest:
     decoding: dict[str, Any] = field(default_factory=dict)
     styles_sha256: str = ""
 
+    @property
+    def name(self) -> str:
+        """What the model id begins with, before hash and decoding."""
+        return self.model_id.partition(f"-{self.weights_sha256[:8]}-")[0]
+
 
 def save_checkpoint(
     folder: Path,
@@ -48,10 +55,12 @@ def save_checkpoint(
     base: str,
     architecture: Architecture,
     decoding: dict[str, Any],
+    name: str = "",
 ) -> Manifest:
     """Write weights (8 bits each, a scale for each row; styles in bfloat16) and manifest.
 
-    The model id is made of the weights' hash and the decoding.
+    The model id is made of the name, which is the language model's and the backbone's where none is given, the weights'
+    hash and the decoding.
     """
     folder.mkdir(parents=True, exist_ok=True)
     styles = {
@@ -67,7 +76,7 @@ def save_checkpoint(
     if styles:
         save_file(styles, folder / STYLES)
     manifest = Manifest(
-        model_id=f"smollm2-lite2-{weights_sha256[:8]}-{name_of(decoding)}",
+        model_id=f"{name or _name_over(base)}-{weights_sha256[:8]}-{name_of(decoding)}",
         base=base,
         base_sha256=base_sha256() if base == PACKAGED else "",
         backbone_sha256=backbone.weights_sha256(),
@@ -78,6 +87,11 @@ def save_checkpoint(
     )
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def _name_over(base: str) -> str:
+    called = re.sub(r"[^a-z0-9.]+", "-", Path(base).name.lower())[:_NAME_MAX_CHARS]
+    return f"{'smollm2' if base == PACKAGED else called}-lite2"
 
 
 def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:

@@ -43,4 +43,5 @@ def export(checkpoint: Path, output: Path, cache_dir: Path) -> Manifest:
         base=f"{BESIDE}{LANGUAGE_MODEL}",
         architecture=replace(manifest.architecture, method="projector_only"),
         decoding=manifest.decoding,
+        name=manifest.name,
     )

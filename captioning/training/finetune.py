@@ -62,10 +62,15 @@ def finetune_and_export(
         return None
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
     assert state is not None
-    # What gains styles stays the captioner that it was, in its id too.
-    decoding = read_manifest(Path(config.start_from)).decoding if config.trains == "styles" else DECODING
+    start = read_manifest(Path(config.start_from)) if config.start_from else None
     return save_checkpoint(
-        output, state.weights, base=config.base, architecture=config.architecture, decoding=decoding
+        output,
+        state.weights,
+        base=config.base,
+        architecture=config.architecture,
+        # What gains styles stays the captioner that it was, in its id too.
+        decoding=start.decoding if start and config.trains == "styles" else DECODING,
+        name=start.name if start else "",
     )
 
 

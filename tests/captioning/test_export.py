@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from captioning import versions
 from captioning.captioners.architecture import Architecture
-from captioning.captioners.checkpoint import save_checkpoint
+from captioning.captioners.checkpoint import read_manifest, save_checkpoint
 from captioning.captioners.export import LANGUAGE_MODEL, export
+from captioning.captioners.language_model import PACKAGED
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training.config import FinetuneConfig
 from captioning.training.model import build_model
@@ -59,6 +60,25 @@ def test_the_exported_captioner_writes_the_same(method: str, tmp_path: Path) -> 
     tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "elsewhere" / LANGUAGE_MODEL)
     assert plain.generate(**tokenizer("A dog", return_tensors="pt"), max_new_tokens=3).shape[1] > 2
     assert not any("lora" in name for name in plain.state_dict())
+
+
+def test_a_captioner_is_named_after_its_language_model_also_once_it_is_exported(tmp_path: Path) -> None:
+    trained = checkpoint_of(tmp_path, "lora")
+    assert read_manifest(trained).name == "lm-lite2"
+    assert export(trained, tmp_path / "out", tmp_path / "cache").model_id.startswith("lm-lite2-")
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [(PACKAGED, "smollm2-lite2"), ("Qwen/Qwen2.5-0.5B_Instruct", "qwen2.5-0.5b-instruct-lite2")],
+)
+def test_a_name_is_short_and_plain(base: str, name: str, tmp_path: Path) -> None:
+    weights = {"projector.place": torch.zeros(2, 2)}
+    made = save_checkpoint(
+        tmp_path, weights, base=base, architecture=Architecture(), decoding={"num_beams": 2}
+    )
+    assert made.model_id == f"{name}-{made.weights_sha256[:8]}-beam2"
+    assert read_manifest(tmp_path).name == name
 
 
 def test_what_transformers_does_not_know_is_refused_by_name(tmp_path: Path) -> None:
