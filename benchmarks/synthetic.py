@@ -159,12 +159,12 @@ def _photos(library: _Library, numbers: range) -> None:
     days = random.integers(_DAYS, size=len(numbers)).tolist()
     at, model_id = library.written_at, active_caption_model_id()
     insert(Asset, (_asset(library, number, day) for number, day in zip(numbers, days, strict=True)))
-    columns.refresh(numbers)
     insert(AssetTag, (
         {"asset_id": number, "name": name}
         for number, names in zip(numbers, tags, strict=True) for name in names
     ))  # fmt: skip
     insert(Frame, ({"id": number, "asset_id": number, "number": 0} for number in numbers))
+    columns.refresh(numbers)
     insert(Caption, (
         {"frame_id": number, "source": Caption.Source.MODEL.value, "model_id": model_id, "text": text,
          "created_at": at, "updated_at": at}
