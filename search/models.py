@@ -58,10 +58,10 @@ class AssetColumns(models.Model):
     owner = models.BigIntegerField(help_text="Id of the user")
     public = models.BigIntegerField(help_text="1 where everybody may see it, else 0")
     moment = models.BigIntegerField(help_text="Taken, else uploaded: microseconds since 1970")
-    labels_a = models.BigIntegerField(default=UNKNOWN_LABELS, help_text="Bits of its tags and colours")
-    labels_b = models.BigIntegerField(default=UNKNOWN_LABELS)
-    labels_c = models.BigIntegerField(default=UNKNOWN_LABELS)
-    labels_d = models.BigIntegerField(default=UNKNOWN_LABELS)
+    labels_a = models.BigIntegerField(db_default=UNKNOWN_LABELS, help_text="Bits of its tags and colours")
+    labels_b = models.BigIntegerField(db_default=UNKNOWN_LABELS)
+    labels_c = models.BigIntegerField(db_default=UNKNOWN_LABELS)
+    labels_d = models.BigIntegerField(db_default=UNKNOWN_LABELS)
 
     class Meta:
         # Those of whose columns something holds, but for labels, are listed without a look at any row.

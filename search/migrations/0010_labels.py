@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 "assetcolumns",
                 name,
                 models.BigIntegerField(
-                    default=-1,
+                    db_default=-1,
                     **({"help_text": "Bits of its tags and colours"} if name == "labels_a" else {}),
                 ),
             )
