@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from pymilvus import MilvusException
+from pymilvus import DataType, MilvusException
 
 from core import backends
 from core.errors import EngineUnavailable
@@ -96,11 +96,20 @@ def test_wide_filters_are_pushed_down_to_the_server(
         assert engine.search(query, 10, allowed).frame_ids.tolist() == rows.truth(query, 10, allowed)
 
 
+def no_columns(schema: Any) -> None:
+    pass
+
+
+def columns_but_for_labels(schema: Any) -> None:
+    for column in ("owner", "public", "moment"):
+        schema.add_field(column, DataType.INT64)
+
+
+@pytest.mark.parametrize("added", [no_columns, columns_but_for_labels])
 def test_a_collection_from_before_there_were_columns_lets_all_through_until_the_next_rebuild(
-    rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch
+    rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch, added: Callable[[Any], None]
 ) -> None:
-    monkeypatch.setattr(Collections, "has_columns", lambda self, collection: False)
-    monkeypatch.setattr(collections, "_add_columns", lambda schema: None)
+    monkeypatch.setattr(collections, "_add_columns", added)
     built(rows, uri)
     monkeypatch.undo()
     engine = MilvusIndex(rows, MilvusServer(uri))

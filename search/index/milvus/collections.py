@@ -58,7 +58,7 @@ class Collections:
     def __init__(self, server: MilvusServer, source: RowSource) -> None:
         self._server, self._source = server, source
         self._client: Any = None
-        self._with_columns: dict[str, bool] = {}
+        self._fields_of: dict[str, frozenset[str]] = {}
 
     def alias(self, token: str) -> str:
         """Another database's rows have another alias: ids and numbers of two never meet."""
@@ -171,8 +171,8 @@ class Collections:
         return np.array([row["id"] for row in rows], dtype=np.int64)
 
     def rows(self, collection: str, frame_ids: Ids) -> Rows:
-        """What is stored of those frames that are there; columns of zeros where it was filled before there were any."""
-        columns = COLUMNS if self.has_columns(collection) else ()
+        """What is stored of those frames that are there; zeros for columns from before which it was filled."""
+        columns = self._fields(collection).intersection(COLUMNS)
         found: list[dict[str, Any]] = []
         with self._asked() as client:
             for start in range(0, len(frame_ids), _GOT_AT_A_TIME):
@@ -200,22 +200,22 @@ class Collections:
         return int(next(field["params"]["dim"] for field in fields if field["name"] == "vector"))
 
     def has_columns(self, collection: str) -> bool:
-        """False where it was filled before there were any."""
-        if collection not in self._with_columns:
+        """False where it was filled before there were all of them."""
+        return self._fields(collection).issuperset((*COLUMNS, _BITS))
+
+    def _fields(self, collection: str) -> frozenset[str]:
+        if collection not in self._fields_of:
             with self._asked() as client:
-                fields = {field["name"] for field in client.describe_collection(collection)["fields"]}
-            self._with_columns[collection] = fields.issuperset((*COLUMNS, _BITS))
-        return self._with_columns[collection]
+                fields = client.describe_collection(collection)["fields"]
+            self._fields_of[collection] = frozenset(field["name"] for field in fields)
+        return self._fields_of[collection]
 
     def _upsert(self, collection: str, rows: Rows, note: str = "") -> None:
+        # Milvus refuses a row that lacks a field, and one that has more.
+        fields = self._fields(collection)
         written = [
-            {"id": frame_id, "note": note, "vector": vector}
-            for frame_id, vector in zip(rows.frame_ids.tolist(), rows.vectors, strict=True)
+            {name: told for name, told in row.items() if name in fields} for row in _written(rows, note)
         ]
-        if self.has_columns(collection):
-            for row, numbers in zip(written, rows.columns.T.tolist(), strict=True):
-                row.update(zip(COLUMNS, numbers, strict=True))
-                row[_BITS] = [place for label in LABELS for place in _places(label, row[label])]
         with self._asked() as client:
             client.upsert(collection, written)
 
@@ -255,6 +255,14 @@ def _expression(among: Ids | Where | None) -> str:
     if isinstance(among, Where):
         return f"id >= 0 and {among.written(_comparison)}"
     return f"id in {among.tolist()}"
+
+
+def _written(rows: Rows, note: str) -> Iterator[dict[str, Any]]:
+    numbered = zip(rows.frame_ids.tolist(), rows.vectors, rows.columns.T.tolist(), strict=True)
+    for frame_id, vector, numbers in numbered:
+        columns = dict(zip(COLUMNS, numbers, strict=True))
+        bits = [place for label in LABELS for place in _places(label, columns[label])]
+        yield {"id": frame_id, "note": note, "vector": vector, **columns, _BITS: bits}
 
 
 def _add_columns(schema: Any) -> None:
