@@ -5,14 +5,16 @@ through, one without it seldom: where photos have twelve labels, one in a thousa
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 
 from search.index.where import LABEL_BITS, LABELS, Comparison
 
 
 def of_tag(name: str) -> str:
-    """Tags that a database takes for the same, whatever their case, are the same."""
-    return f"tag:{name.upper()}"
+    """Without case and marks: what a database takes for the same is the same, also in Turkish (i, İ), Greek (ά, Α)."""
+    letters = unicodedata.normalize("NFD", name.upper())
+    return f"tag:{''.join(letter for letter in letters if not unicodedata.combining(letter))}"
 
 
 def of_colour(name: str) -> str:

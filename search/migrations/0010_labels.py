@@ -1,4 +1,5 @@
 import hashlib
+import unicodedata
 from typing import Any
 
 from django.db import migrations, models
@@ -28,10 +29,15 @@ def _labels(apps: Any, after: int, last: int) -> dict[int, set[str]]:
     )
     found: dict[int, set[str]] = {}
     for asset_id, name in tags.values_list("asset_id", "name"):
-        found.setdefault(asset_id, set()).add(f"tag:{name.upper()}")
+        found.setdefault(asset_id, set()).add(f"tag:{_capitals(name)}")
     for asset_id, name in colours.values_list("frame__asset_id", "name"):
         found.setdefault(asset_id, set()).add(f"colour:{name}")
     return found
+
+
+def _capitals(name: str) -> str:
+    letters = unicodedata.normalize("NFD", name.upper())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _numbers(labels: set[str]) -> list[int]:

@@ -77,7 +77,7 @@ def numbers_of(asset: Asset) -> set[int]:
 @pytest.fixture
 def library(alice: User, bob: User) -> None:
     """Every kind of photo of three people, two of whose names differ in case only."""
-    tags = cycle([["Sea"], ["sea", "Straße"], [], ["STRASSE", "dog"]])
+    tags = cycle([["Sea"], ["sea", "Straße", "İzmir"], [], ["STRASSE", "dog"]])
     for owner in (alice, bob, person("ALICE")):
         for visibility in ("public", "private"):
             for taken in (None, moment(1960), moment(2019), moment(2020, 6), moment(2021)):
