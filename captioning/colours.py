@@ -39,7 +39,9 @@ def frames_of_colour(name: str) -> QuerySet[FrameColour]:
 
 def colours_of(asset_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
     """(asset id, a colour that one of its frames has much of), in no order."""
-    rows = FrameColour.objects.filter(model_id=MODEL_ID, frame__asset_id__in=asset_ids).order_by()
+    # A list of frames: joined to them, SQLite may go through the colours of the whole library.
+    frames = Frame.objects.filter(asset_id__in=asset_ids)
+    rows = FrameColour.objects.filter(model_id=MODEL_ID, frame__in=frames).order_by()
     return rows.values_list("frame__asset_id", "name").iterator()
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from numpy.typing import NDArray
 
 from captioning import colours, unsafe
-from captioning.colours import frames_of_colour, frames_without_colours, record_colours
+from captioning.colours import colours_of, frames_of_colour, frames_without_colours, record_colours
 from captioning.models import FrameColour
 from captioning.vision.colours import COLOURS, MODEL_ID, dominant_colours
 from library import storage
@@ -21,6 +22,7 @@ from library.asset_store import delete_asset
 from library.models import Asset, Frame
 from tests.fakes import PALETTE
 from tests.pages.conftest import Photo, alice, photo  # noqa: F401 - fixtures
+from tests.query_plans import plan_of
 
 
 def plain(*rgb: int) -> NDArray[np.uint8]:
@@ -75,6 +77,14 @@ def test_a_picture_of_many_colours_has_one_all_the_same() -> None:
     (shares,) = dominant_colours(picture[None])
     assert shares
     assert set(shares) <= set(COLOURS)
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="plans of other databases need rows")
+def test_colours_of_a_few_photos_are_looked_up_by_their_frames() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        list(colours_of([1, 2]))
+    assert "frame_id=? AND model_id=?" in plan_of(asked.captured_queries[0]["sql"])
 
 
 @pytest.mark.django_db(transaction=True)
