@@ -15,15 +15,24 @@ from library.models import Frame
 from library.selectors import open_frame
 
 
-def record_colours(frame_ids: Sequence[int], colours: Sequence[Mapping[str, float]]) -> None:
-    """Colours with their shares of each of these frames, in place of those that were there."""
+def record_colours(frame_ids: Sequence[int], colours: Sequence[Mapping[str, float]]) -> list[int]:
+    """Colours with their shares of each of these frames, in place of those that were there; which had others before."""
+    before: dict[int, set[str]] = {frame_id: set() for frame_id in frame_ids}
     with transaction.atomic():
-        FrameColour.objects.filter(frame_id__in=frame_ids, model_id=MODEL_ID).delete()
+        kept = FrameColour.objects.filter(frame_id__in=frame_ids, model_id=MODEL_ID)
+        for frame_id, name in kept.values_list("frame_id", "name"):
+            before[frame_id].add(name)
+        kept.delete()
         FrameColour.objects.bulk_create(
             FrameColour(frame_id=frame_id, model_id=MODEL_ID, name=name, share=share)
             for frame_id, shares in zip(frame_ids, colours, strict=True)
             for name, share in shares.items()
         )
+    return [
+        frame_id
+        for frame_id, shares in zip(frame_ids, colours, strict=True)
+        if shares.keys() != before[frame_id]
+    ]
 
 
 def frames_without_colours() -> QuerySet[Frame]:

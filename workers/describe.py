@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import captioning.services
 import library.selectors
 import search.embeddings
+import search.indexing
 import search.services
 from captioning.active import active_caption_model_id, decoding_px, picture_px
 from captioning.captioners.base import CaptionDraft, caption_in_styles
@@ -152,13 +153,16 @@ def record(frame_ids: Sequence[int], made: Description) -> None:
         captioning.services.record_match_scores(scores, made.model_id)
         captioning.services.screen(ids, made.model_id)
         captioning.services.record_auto_tags(ids, made.logits[rows])
-        record_colours(ids, [made.colours[row] for row in rows])
+        recoloured = record_colours(ids, [made.colours[row] for row in rows])
         for space, vectors in made.vectors.items():
             search.embeddings.record(space, made.embedders[space], ids, vectors[rows])
         search.embeddings.record(TEXTURES, made.backbone_id, ids, made.textures[rows])
         # Assets after vectors: the index stage locks them in this order, too.
         if made.unsafe is not None:
             record_unsafe(ids, replace(made.unsafe, scores=[made.unsafe.scores[row] for row in rows]))
+        # Of a photo that was indexed before: its vectors, where they are the same again, wait for nothing.
+        assets = Frame.objects.filter(pk__in=recoloured).values_list("asset_id", flat=True)
+        search.indexing.mark_stale(assets)
         _ask_again_where_others_stand({frame_ids[row]: made.said[row] for row in rows})
 
 

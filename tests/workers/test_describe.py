@@ -10,13 +10,14 @@ from PIL import Image
 import captioning.services
 from captioning import preferences
 from captioning.captioners.base import CaptionDraft
-from captioning.models import AutoTag, Caption
+from captioning.models import AutoTag, Caption, FrameColour
 from captioning.recaptioning import Selection, frames_to_caption
 from captioning.selectors import caption_of
 from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from library.asset_store import delete_asset, update_asset
 from library.models import Asset, Frame
+from search import columns
 from search.active import TEXTURES
 from search.models import Embedding
 from search.services import search_text
@@ -232,3 +233,18 @@ def test_a_transparent_or_tiny_picture_is_described_too(make_assets: MakeAssets,
     asset = store_upload(alice, file, name="clear.png").asset
     run_stages()
     assert caption_of(asset.frames.get()).text == "a white picture"  # type: ignore[union-attr]
+
+
+def test_a_photo_is_searched_within_colours_that_it_has_since_it_was_described_anew(
+    make_assets: MakeAssets, alice: User
+) -> None:
+    (red,) = make_assets("red")
+    run_stages()
+    frame = red.frames.get()
+    Caption.objects.filter(frame=frame).update(state=Caption.State.ACCEPTED)
+    FrameColour.objects.all().delete()
+    assert columns.refresh([red.pk]) == [red.pk]
+    pipeline.ask_for(pipeline.DESCRIBE, [frame.pk])
+    run_stages()
+    assert FrameColour.objects.filter(frame=frame, name="red").exists()
+    assert columns.outdated([red.pk]) == []
