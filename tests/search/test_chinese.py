@@ -8,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.nn import functional
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertLayer
 
 from captioning.training.dataset import CaptionDataset, CaptionedImage, read_dataset
 from captioning.training.stopping import StopOnSignal
@@ -18,7 +21,8 @@ from search.embedders import chinese, e5, minilm, multilingual
 from search.embedders.chinese import ChineseShape, Translator
 from search.embedders.scripts import beyond_latin
 from search.embedders.towers import DualTowers, TowerShape
-from search.training.chinese import STATE, ChineseConfig, train, truth_of
+from search.embedders.tuned_reader import TunedReader
+from search.training.chinese import STATE, ChineseConfig, network_to_train, train, truth_of
 from search.training.chinese_lessons import (
     Corpus,
     Lesson,
@@ -77,6 +81,56 @@ def test_a_network_comes_back_within_a_few_thousandths(tmp_path: Path) -> None:
     assert manifest["model_id"] == model_id
     read = torch.randn(1, 3, e5.DIMENSION), torch.ones(1, 3, dtype=torch.bool)
     torch.testing.assert_close(again.eval()(*read), network(*read), atol=0.02, rtol=0.02)
+
+
+@pytest.fixture
+def small_reader(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+    """Three layers in place of E5's."""
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=e5.DIMENSION, num_attention_heads=2, intermediate_size=8)
+    config._attn_implementation = "eager"
+    layers: list[nn.Module] = [BertLayer(config).eval() for _ in range(3)]
+    monkeypatch.setattr(e5, "shared", lambda: SimpleNamespace(layers=layers))
+    return layers
+
+
+class TestTheTunedReader:
+    shape = replace(SHAPE, tuned_layers=2, rank=2)
+
+    def states(self) -> tuple[Tensor, Tensor]:
+        return torch.randn(2, 3, e5.DIMENSION), torch.tensor([[True, True, True], [True, False, False]])
+
+    @torch.no_grad()
+    def test_it_begins_as_the_layers_that_it_changes(self, small_reader: list[nn.Module]) -> None:
+        read, plain = TunedReader(2, rank=2), self.states()
+        torch.testing.assert_close(read(*plain), minilm.through(small_reader[1:], *plain))
+
+    def test_only_the_changes_learn(self, small_reader: list[nn.Module], tmp_path: Path) -> None:
+        chinese.save_network(tmp_path / "start", Translator(SHAPE), SHAPE)
+        config = ChineseConfig(shape=self.shape, start_from=str(tmp_path / "start"))
+        network = network_to_train(config)
+        network(*self.states()).sum().backward()
+        still = {name for name, weight in network.named_parameters() if weight.grad is None}
+        assert still == {name for name, _ in network.named_parameters() if name.startswith("reader.layers")}
+        started = chinese.load_network(tmp_path / "start")[1].state_dict()
+        assert all(torch.equal(network.state_dict()[name], weight) for name, weight in started.items())
+
+    @torch.no_grad()
+    def test_its_changes_alone_are_kept(self, small_reader: list[nn.Module], tmp_path: Path) -> None:
+        network, plain = Translator(self.shape).eval(), self.states()
+        assert network.reader is not None
+        for change in network.reader.changes.parameters():
+            change.normal_(std=0.1)
+        chinese.save_network(tmp_path, network, self.shape)
+        kept = load_file(tmp_path / chinese.WEIGHTS)
+        assert any(name.startswith("reader.changes.1.5.widen") for name in kept)
+        assert not any(name.startswith("reader.layers") for name in kept)
+        _, again = chinese.load_network(tmp_path)
+        told = again.eval()(*plain)
+        torch.testing.assert_close(told, network(*plain), atol=0.05, rtol=0.05)
+        assert again.reader is not None
+        again.reader.settle()
+        torch.testing.assert_close(again(*plain), told)
 
 
 def test_a_damaged_encoder_is_refused(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class Command(BaseCommand):
             "captions.csv; default: captions_zh.csv in the folder",
         )
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/chinese")
-        parser.add_argument("--epochs", type=int, help="default: 8")
+        parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="go on from this encoder")
+        parser.add_argument("--epochs", type=int, help="default: 8, with --start-from 6")
         parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +42,8 @@ class Command(BaseCommand):
         folder, run = options["dataset"], options["run"] or settings.VAR_DIR / "runs" / "chinese"
         table = options["captions"] or folder / "captions_zh.csv"
         chosen = {name: options[name] for name in ("epochs", "seed") if options[name] is not None}
-        config = ChineseConfig(device=settings.DEVICE)
+        start = options["start_from"]
+        config = ChineseConfig.going_on(start) if start else ChineseConfig()
         try:
             with alone_in(run), flushed_denormals():
                 corpus = Corpus(
@@ -50,7 +52,7 @@ class Command(BaseCommand):
                     written=read_dataset(folder, table, source="human"),
                     entries=_dictionary(),
                 )
-                best = train(corpus, replace(config, **chosen), run)
+                best = train(corpus, replace(config, device=settings.DEVICE, **chosen), run)
         except SightlineError as error:
             raise CommandError(str(error)) from error
         figures = ", ".join(f"{name} {value:.3f}" for name, value in best.items())
