@@ -109,7 +109,7 @@ def columns_but_for_labels(schema: Any) -> None:
 def test_a_collection_from_before_there_were_columns_lets_all_through_until_the_next_rebuild(
     rows: ListedRows, uri: str, monkeypatch: pytest.MonkeyPatch, added: Callable[[Any], None]
 ) -> None:
-    monkeypatch.setattr(collections, "_add_columns", added)
+    monkeypatch.setattr(collections, "add_to", added)
     built(rows, uri)
     monkeypatch.undo()
     engine = MilvusIndex(rows, MilvusServer(uri))

@@ -24,8 +24,9 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from core.errors import EngineUnavailable
 from search.index.base import NO_ROWS, Hits, Ids, Rows, RowSource, Vectors
+from search.index.milvus.columns import FIELDS, add_to, expression, written
 from search.index.milvus.server import MilvusServer
-from search.index.where import COLUMNS, LABEL_BITS, LABELS, Comparison, Where
+from search.index.where import COLUMNS, Where
 
 _STATE_ID: Final = -1
 _NOTE_MAX_CHARS = 1000
@@ -39,8 +40,6 @@ _NO_COLLECTION = "does not exist"
 _INDEX_ATTEMPTS = 5
 _NO_INDEX = 700
 _INDEX_PAUSE_S = 0.2
-#: The bits of all columns of labels by their places, for Milvus compares no bits.
-_BITS, _MOST_BITS = "bits", LABEL_BITS * len(LABELS)
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Collections:
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("note", DataType.VARCHAR, max_length=_NOTE_MAX_CHARS)
-            _add_columns(schema)
+            add_to(schema)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
             index = client.prepare_index_params()
             index.add_index("vector", index_type=self._server.index, metric_type="IP", params=self._build())
@@ -151,7 +150,7 @@ class Collections:
                 collection,
                 data=[query],
                 limit=k,
-                filter=_expression(among),
+                filter=expression(among),
                 search_params={"params": self._effort(k)},
                 consistency_level=self._server.consistency,
             )
@@ -163,7 +162,7 @@ class Collections:
         with self._asked() as client:
             rows = client.query(
                 collection,
-                filter=_expression(where),
+                filter=expression(where),
                 output_fields=["id"],
                 limit=at_most,
                 consistency_level=self._server.consistency,
@@ -201,7 +200,7 @@ class Collections:
 
     def has_columns(self, collection: str) -> bool:
         """False where it was filled before there were all of them."""
-        return self._fields(collection).issuperset((*COLUMNS, _BITS))
+        return self._fields(collection).issuperset(FIELDS)
 
     def _fields(self, collection: str) -> frozenset[str]:
         if collection not in self._fields_of:
@@ -213,11 +212,9 @@ class Collections:
     def _upsert(self, collection: str, rows: Rows, note: str = "") -> None:
         # Milvus refuses a row that lacks a field, and one that has more.
         fields = self._fields(collection)
-        written = [
-            {name: told for name, told in row.items() if name in fields} for row in _written(rows, note)
-        ]
+        told = [{name: row[name] for name in row.keys() & fields} for row in written(rows, note)]
         with self._asked() as client:
-            client.upsert(collection, written)
+            client.upsert(collection, told)
 
     def _build(self) -> dict[str, int]:
         if self._server.index == "HNSW":
@@ -247,39 +244,6 @@ def mark_of(source: RowSource, number: int) -> int:
     for rows in source.rows(number - 1, number):
         return zlib.crc32(rows.vectors.tobytes(), int(rows.frame_ids[0]) & 0xFFFFFFFF)
     return 0
-
-
-def _expression(among: Ids | Where | None) -> str:
-    if among is None:
-        return "id >= 0"
-    if isinstance(among, Where):
-        return f"id >= 0 and {among.written(_comparison)}"
-    return f"id in {among.tolist()}"
-
-
-def _written(rows: Rows, note: str) -> Iterator[dict[str, Any]]:
-    numbered = zip(rows.frame_ids.tolist(), rows.vectors, rows.columns.T.tolist(), strict=True)
-    for frame_id, vector, numbers in numbered:
-        columns = dict(zip(COLUMNS, numbers, strict=True))
-        bits = [place for label in LABELS for place in _places(label, columns[label])]
-        yield {"id": frame_id, "note": note, "vector": vector, **columns, _BITS: bits}
-
-
-def _add_columns(schema: Any) -> None:
-    for column in COLUMNS:
-        schema.add_field(column, DataType.INT64)
-    schema.add_field(_BITS, DataType.ARRAY, element_type=DataType.INT16, max_capacity=_MOST_BITS)
-
-
-def _comparison(one: Comparison) -> str:
-    if one.operator != "has":
-        return f"{one.column} {one.operator} {one.value}"
-    return f"array_contains_all({_BITS}, {_places(one.column, one.value)})"
-
-
-def _places(column: str, bits: int) -> list[int]:
-    first = LABELS.index(column) * LABEL_BITS
-    return [first + bit for bit in range(LABEL_BITS) if bits >> bit & 1]
 
 
 def _listed(client: Any) -> list[str]:
