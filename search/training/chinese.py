@@ -155,7 +155,7 @@ class _Run:
         """What the text towers, and the mean over the tokens, make of N sentences: both of unit length."""
         order = read.lengths[list(chosen)].argsort()
         joint, sentence = [], []
-        # Those of like length together, which saves more than half of the work.
+        # Those of like length together: padded to the longest of all, a third of a batch would be padding.
         for part in order.split(_AT_ONCE):
             states, mask = self._translated(
                 self.learning.network, read, [chosen[at] for at in part.tolist()], dropout
