@@ -82,6 +82,10 @@ def test_files_dropped_before_the_script_has_come_are_stored_too(
     page.route("**/upload*.js", lambda route: held.append(route))
     sign_in(page)
     page.goto("/upload/", wait_until="commit")
+    wait_for(page, lambda: bool(held))
+    # With its style sheet, for by that the input covers the area.
+    chooser = page.locator("[data-drop] [type=file]")
+    wait_for(page, lambda: chooser.evaluate("one => getComputedStyle(one).opacity === '0'"))
     area = page.locator("[data-drop]").bounding_box()
     assert area is not None
     file = tmp_path / "red.png"
@@ -94,7 +98,7 @@ def test_files_dropped_before_the_script_has_come_are_stored_too(
     browser = page.context.new_cdp_session(page)
     for kind in ("dragEnter", "dragOver", "drop"):  # as the browser itself takes them, whatever a script does
         browser.send("Input.dispatchDragEvent", {"type": kind, **dropped})
-    wait_for(page, lambda: bool(held))
+    wait_for(page, lambda: chooser.evaluate("one => one.files.length === 1"))
     held[0].continue_()
     expect(page.locator(".file.added")).to_have_count(1)
 
