@@ -6,12 +6,16 @@ the few hundred candidates of a search that costs more than finding them.
 
 import json
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models.expressions import Col, RawSQL
+from django.db.models.lookups import Exact, In
+from django.db.models.sql import AND, Query
+from django.db.models.sql.where import WhereNode
 
 #: Beyond it no database of ours compares.
 MAX_ID = 2**63 - 1
@@ -64,11 +68,12 @@ class Prepared:
 class KeysOf:
     """Which of some ids are keys of these rows: put together once, asked as often as it takes.
 
-    Asked whether each is one of them: told to look for keys in a list, SQLite may walk through all that fit.
+    Asked whether each is one of them: told to look for keys in a list, a database may walk through all rows that fit.
     """
 
     def __init__(self, rows: QuerySet[Any]) -> None:
-        keyed = rows.order_by().filter(pk=RawSQL("asked.id", ())).values("pk")
+        keyed = rows.order_by().filter(pk=_ASKED).values("pk")
+        keyed.query.where = _of_the_asked(keyed.query.where)
         try:
             self._known: tuple[str, tuple[Any, ...]] | None = keyed.query.sql_with_params()
         except EmptyResultSet:  # a condition that Django itself knows to be false
@@ -80,12 +85,37 @@ class KeysOf:
             return []
         known, given = self._known
         asked, these = listed(ids)
+        if connection.vendor == "postgresql":  # which else joins the two after all
+            known = f"{known} OFFSET 0"
         sql = f"WITH asked (id) AS ({asked}) SELECT id FROM asked WHERE EXISTS ({known})"  # noqa: S608 - Django's own
         return [key for (key,) in _fetched(sql, (these, *given))]
 
 
 #: Stands in a prepared query where ids will be.
 _IDS = object()
+#: The id that is asked about.
+_ASKED = RawSQL("asked.id", ())
+
+
+def _of_the_asked(where: WhereNode) -> WhereNode:
+    """The same condition, with lists of keys in it narrowed to the one that is asked about.
+
+    SQLite makes a list whole, and anew for each statement, however few are then looked for in it.
+    """
+    return where.create([_narrowed(one) for one in where.children], where.connector, where.negated)
+
+
+def _narrowed(one: Any) -> Any:
+    if isinstance(one, WhereNode):
+        return _of_the_asked(one)
+    is_list = isinstance(one, In) and isinstance(one.rhs, Query) and not one.rhs.combinator
+    if not is_list or not isinstance(one.lhs, Col) or not one.lhs.target.primary_key or one.rhs.is_sliced:
+        return one
+    narrowed = copy(one)
+    narrowed.rhs = one.rhs.clone()
+    (key,) = narrowed.rhs.select
+    narrowed.rhs.where.add(Exact(key, _ASKED), AND)
+    return narrowed
 
 
 def _fetched(sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

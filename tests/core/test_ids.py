@@ -1,9 +1,11 @@
 """Many ids into a query and out of it."""
 
 import pytest
-from django.contrib.auth.models import User
-from django.db.models import F, QuerySet
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.test.utils import CaptureQueriesContext
 
 from core.ids import KeysOf, Prepared, any_of, rows_of
 
@@ -32,6 +34,30 @@ def test_those_of_some_ids_that_are_keys_of_rows() -> None:
     assert sorted(KeysOf(named.exclude(is_active=False)).among([one.pk, two.pk])) == [one.pk]
     assert KeysOf(named).among([]) == []
     assert KeysOf(User.objects.none()).among([one.pk]) == []
+
+
+def test_lists_of_keys_within_a_condition_are_asked_for_each_key() -> None:
+    one, two, other = people("ann", "ben", "cem")
+    group = Group.objects.create(name="editors")
+    group.user_set.add(one, two)
+    members = Group.user_set.through.objects.filter(group=group).values("user")
+    for q, right in (
+        (Q(pk__in=members), {one.pk, two.pk}),
+        (~Q(pk__in=members), {other.pk}),
+        (
+            Q(pk__in=members, username="ann") | Q(pk__in=User.objects.filter(username="cem")),
+            {one.pk, other.pk},
+        ),
+        (Q(groups__in=Group.objects.filter(name="editors")), {one.pk, two.pk}),
+        (Q(pk__in=members.order_by("user")[:1]), {one.pk}),
+        (Q(pk__in=members.filter(user=one).union(members.filter(user=two))), {one.pk, two.pk}),
+    ):
+        keys = KeysOf(User.objects.filter(q))
+        assert set(keys.among([one.pk, two.pk, other.pk])) == right
+        assert set(keys.among([other.pk])) == right & {other.pk}
+    with CaptureQueriesContext(connection) as queries:
+        KeysOf(User.objects.filter(pk__in=members)).among([one.pk])
+    assert queries[0]["sql"].count("asked.id") == 2
 
 
 class TestPrepared:
