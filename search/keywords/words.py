@@ -43,7 +43,8 @@ def words_of(text: str) -> list[str]:
     if text.isascii():  # most are, and nothing below but the apostrophe is found in them
         return _WORD.findall(_APOSTROPHE_S.sub("", text).lower())
     text = _APOSTROPHE_S.sub("", unicodedata.normalize("NFKC", text))
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # A dotless i is one that lost an accent: so a tag is the same words in capitals, of which there is one I for both.
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("\u0131", "i"))
     # Only accents over Latin, Greek and Cyrillic letters go: elsewhere a mark is part of the spelling.
     bare = _ACCENTS.sub("", decomposed)
     return _WORD.findall(_UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", bare)))

@@ -1,8 +1,10 @@
 """Search by words: the same answers on both databases."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 
 from captioning.models import Caption
@@ -268,3 +270,14 @@ def test_a_long_query_over_many_documents_is_one_statement_with_many_words(alice
     many(person("carol"), 30, "red blue green picture")
     query = " ".join(f"word{number}" for number in range(31)) + " green"
     assert len(found(query)) == 30
+
+
+def test_documents_from_when_a_dotless_i_stayed_one_are_read_anew(alice: User) -> None:
+    photo(alice)
+    old = photo(alice, tags=["K\u0131z"])
+    KeywordDocument.objects.filter(asset=old).update(names="k\u0131z")
+    assert not keywords.stale_asset_ids()
+    import_module("search.migrations.0011_dotless_i").forwards(apps, None)
+    assert list(keywords.stale_asset_ids()) == [old.pk]
+    index_frames(frames_to_index().values_list("pk", flat=True))
+    assert found("KIZ") == [old.pk]

@@ -12,6 +12,7 @@ from search.keywords.words import MAX_QUERY_WORDS, STOP_WORDS, normalised, query
         ("Caf\u00e9 \u00c5ngstr\u00f6m na\u00efve", ["cafe", "angstrom", "naive"]),
         ("the dog's bowl, the dogs' bowls", ["the", "dog", "bowl", "the", "dogs", "bowls"]),
         ("man-eating_shark/2024", ["man", "eating", "shark", "2024"]),
+        ("D\u0131yarbak\u0131r \u0130zmir", ["diyarbakir", "izmir"]),
         ("Stra\u00dfe \uff21\uff22\uff23 \ufb01sh", ["strasse", "abc", "fish"]),
         ("\u732b\u3068\u72ac cat", ["\u732b", "\u3068", "\u72ac", "cat"]),
         (
