@@ -44,6 +44,13 @@ def own_sequences(*inserted: type[models.Model]) -> None:
             cursor.execute(statement)
 
 
+def settle() -> None:
+    """What PostgreSQL does by itself some minutes after so many rows came: until then it plans without knowing them."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE)")
+
+
 def _adapted(row: Mapping[str, Any], moments: Iterable[str]) -> Mapping[str, Any]:
     """As the database keeps it: of what is given here only moments differ."""
     return {**row, **{column: connection.ops.adapt_datetimefield_value(row[column]) for column in moments}}

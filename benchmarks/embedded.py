@@ -19,10 +19,15 @@ START_TIMEOUT_S = 120.0
 _FILLED = "filled"
 
 
-def prepare_environment(var_dir: Path) -> None:
-    """Settings for a stack of its own with the real models; call it before anything imports Django's."""
+def prepare_environment(var_dir: Path, database: str | None = None) -> None:
+    """Settings for a stack of its own with the real models; call it before anything imports Django's.
+
+    database: the URL of one that is there for this; default: a SQLite file in var_dir.
+    """
     for name in ("REDIS_URL", "DATABASE_URL", "MEDIA_ROOT", "INDEX_DIR"):
         os.environ.pop(name, None)
+    if database is not None:
+        os.environ["DATABASE_URL"] = database
     os.environ["VAR_DIR"] = str(var_dir)
     # Converted base weights are kept between runs.
     os.environ.setdefault("MODEL_CACHE_DIR", str(REPOSITORY / "var" / "models"))
@@ -33,17 +38,18 @@ def prepare_environment(var_dir: Path) -> None:
 
 
 @contextmanager
-def own_database(host: str, keep: Path | None = None) -> Iterator[bool]:
+def own_database(host: str, keep: Path | None = None, database: str | None = None) -> Iterator[bool]:
     """A database and collected static files in a folder of their own, asked as `host`; whether it was kept from before.
 
-    keep: a folder that stays, so that what is slow to fill is filled once; `filled` says when it is.
+    keep: a folder that stays, so that what is slow to fill is filled once; `filled` says when it is. database: the URL
+    of an empty one, or of the one that was filled with what lies in that folder.
     """
     for name in ("STATIC_ROOT", "HTTPS", "DEBUG"):
         os.environ.pop(name, None)
     os.environ["ALLOWED_HOSTS"] = host
     place: AbstractContextManager[Path] = scratch_folder() if keep is None else nullcontext(keep)
     with place as folder:
-        prepare_environment(folder)
+        prepare_environment(folder, database)
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)

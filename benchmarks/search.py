@@ -1,6 +1,7 @@
 """Text search over HTTP: what it costs beside the models and the engine.
 
-    python benchmarks/search.py [--assets 10000] [--queries 200] [--limit-ms 15] [--keep FOLDER] [--narrow] [--json]
+    python benchmarks/search.py [--assets 10000] [--queries 200] [--limit-ms 15] [--keep FOLDER [--database URL]]
+        [--narrow] [--json]
 
 Fills a database of its own with synthetic photos (captions and auto-tags from a vocabulary with the usual few
 common and many rare words, unit vectors around the nouns), seals most of the vectors and leaves some as the tail,
@@ -53,7 +54,7 @@ def main() -> int:
         from benchmarks import narrowed
 
         narrowed.use()
-    with own_database("127.0.0.1", asked.keep) as there:
+    with own_database("127.0.0.1", asked.keep, asked.database) as there:
         from benchmarks import synthetic
 
         words = synthetic.known_nouns() if there else synthetic.fill(asked.assets)
@@ -79,6 +80,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--limit-ms", type=float, default=15.0)
     parser.add_argument("--keep", type=Path, help="a folder for the library, filled once and used again")
+    parser.add_argument(
+        "--database", metavar="URL", help="an empty PostgreSQL for it; default: a SQLite file"
+    )
     parser.add_argument("--narrow", action="store_true", help="vectors of 64 numbers; see narrowed.py")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

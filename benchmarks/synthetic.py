@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks import drawing
-from benchmarks.bulk import insert, own_sequences
+from benchmarks.bulk import insert, own_sequences, settle
 from captioning.models import AutoTag, Caption
 from captioning.services import active_caption_model_id
 from captioning.vision.tags import class_names
@@ -71,6 +71,7 @@ def fill(assets: int) -> list[str]:
     _numbered_up_to(library)
     _count(library)
     own_sequences(Asset, AssetTag, Frame, Caption, AutoTag, Embedding, Suggestion)
+    settle()
     return library.nouns
 
 

@@ -13,6 +13,7 @@ from library.selectors import AssetFilters, Viewer
 from search import labels
 from search.columns import microseconds
 from search.index.where import Comparison, Where
+from search.keywords import query_words
 from search.language import OPERATORS, Condition, beginning_of
 
 #: Nobody's id.
@@ -44,7 +45,7 @@ def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]
             alternatives[one.operator] = (*alternatives.get(one.operator, ()), *any_of)
         else:
             all_of.append(any_of)
-    return Where((*all_of, *alternatives.values()))
+    return Where((*all_of, *alternatives.values()), _named(filters, conditions))
 
 
 def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:
@@ -60,6 +61,11 @@ def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:
     if filters.tag is not None:
         all_of += labels.having(labels.of_tag(filters.tag))
     return [(one,) for one in all_of]
+
+
+def _named(filters: AssetFilters, conditions: Sequence[Condition]) -> tuple[str, ...]:
+    tags = [one.value for one in conditions if one.operator == "tag" and not one.without]
+    return tuple(query_words(" ".join([*tags, filters.tag or ""])))
 
 
 def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:

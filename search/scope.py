@@ -6,6 +6,7 @@ after the commit.
 
 from collections.abc import Callable, Collection, Container, Iterable, Set
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -19,8 +20,9 @@ from search.columns import assets_where
 from search.index.base import Ids
 from search.index.where import Where
 
-#: So many assets are sooner listed than asked about one by one as words find them.
-_LISTED_UP_TO = 5_000
+#: So many assets are sooner listed than asked about one by one as words find them; by their tags, each by itself.
+_LISTED_UP_TO = {"sqlite": 5_000, "postgresql": 20_000}
+_TAGGED_UP_TO = 5_000
 
 
 class Scope:
@@ -131,12 +133,13 @@ class Scope:
     def _few(self) -> list[int] | None:
         """What columns let through, None where that is more than is listed."""
         assert self._where is not None
-        most = _LISTED_UP_TO + 1
-        if self._where.asks_labels:  # no index of the database finds bits: it would go through all photos
-            some = [asset_id for (asset_id,) in rows_of(self._assets.values_list("pk")[:most])]
-        else:
-            some = assets_where(self._where, most)
-        return some if len(some) <= _LISTED_UP_TO else None
+        if self._where.named and connection.vendor == "postgresql":
+            return None  # whose index of words finds names and other words in one go
+        if not self._where.asks_labels:
+            return assets_where(self._where, _LISTED_UP_TO[connection.vendor])
+        # No index of the database finds bits: it would go through all photos.
+        some = [asset_id for (asset_id,) in rows_of(self._assets.values_list("pk")[: _TAGGED_UP_TO + 1])]
+        return some if len(some) <= _TAGGED_UP_TO else None
 
     @cached_property
     def _listed(self) -> frozenset[int]:
@@ -151,13 +154,15 @@ class Scope:
 
 def _frames_and_siblings(frame_ids: Iterable[int], asset_ids: Iterable[int]) -> list[tuple[int, int]]:
     """(frame id, asset id) of all frames of these assets and of the assets of these frames."""
-    (frames_sql, frames), (assets_sql, assets) = listed(frame_ids), listed(asset_ids)
     table = Frame._meta.db_table
+    if connection.vendor == "postgresql":  # which reads all frames where it has to join lists
+        asked = f"= ANY(ARRAY(SELECT asset_id FROM {table} WHERE id = ANY(%s::bigint[])) || %s::bigint[])"  # noqa: S608
+        ids: list[Any] = [list(frame_ids), list(asset_ids)]
+    else:
+        (frames_sql, frames), (assets_sql, assets) = listed(frame_ids), listed(asset_ids)
+        asked = f"IN (SELECT asset_id FROM {table} WHERE id IN ({frames_sql}) UNION {assets_sql})"  # noqa: S608
+        ids = [frames, assets]
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, asset_id FROM {table} WHERE asset_id IN "  # noqa: S608 - names of our own
-            f"(SELECT asset_id FROM {table} WHERE id IN ({frames_sql}) UNION {assets_sql})",
-            [frames, assets],
-        )
+        cursor.execute(f"SELECT id, asset_id FROM {table} WHERE asset_id {asked}", ids)  # noqa: S608 - names of our own
         found: list[tuple[int, int]] = cursor.fetchall()
     return found

@@ -47,9 +47,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Where:
-    """All of these hold, and of each at least one comparison. ValueError where there is none."""
+    """All of these hold, and of each at least one comparison. ValueError where there is none.
+
+    named: words, normalised, that people gave to every asset of which this holds: for who has an index of words.
+    """
 
     all_of: tuple[tuple[Comparison, ...], ...]
+    named: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.all_of or not all(self.all_of):

@@ -9,7 +9,7 @@ among a million photos, a bounded number of documents is chosen first, of those 
 and these alone are scored, by the same arithmetic: what a query costs does not grow with the library.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -24,10 +24,6 @@ _LEAST_SHARE = 0.01
 _PLENTY = 2
 #: Words that stand in no more places than these are looked through; it takes some milliseconds.
 _LOOKED_THROUGH = 20_000
-#: Words that stand together are looked for in so many of the newest documents that hold the rarest of them.
-_TOGETHER = 10_000
-#: So many words are looked for together, the rarest, before all are: to look for five that nothing holds takes longest.
-_AT_ONCE = 3
 #: So many documents are sooner scored one by one, by what is in them, than found among all that hold a common word.
 _SCORED = 2_000
 
@@ -78,15 +74,15 @@ class Question:
     ) -> list[tuple[int, float]]:
         """The same where there are too many documents to rank.
 
-        All that hold a word which few hold; of the others the newest that hold the rarest words together come, where
-        these are many with those that hold all words, then those that hold fewer of these.
+        All that hold a word which few hold; of the others those that hold the rarest words together, and of these as
+        many words as may be.
         """
         plenty, found = _PLENTY * limit, set[int]()
         terms, rarest = self._rarest_first(limit)
         if rarest > 1:
             found.update(_engine().holding_any([one.term for one in terms[: rarest - 1]], among))
-        for newest in _together(terms[rarest - 1 :], plenty, among):
-            found.update(newest)
+        for some in _engine().together(terms[rarest - 1 :], plenty, among):
+            found.update(some)
             if len(found) >= plenty:
                 break
         scored = self._scored(found | set(beside))
@@ -131,38 +127,17 @@ def ask(words: Sequence[str]) -> Question:
     if not words:
         return Question(())
     terms = [Term(word) for word in words]
-    total = _engine().count()
-    holding = common.holding(terms, total, _engine().count_holding)
+    engine = _engine()
+    total = engine.count()
+    counted = partial(common.holding, total=total, count=engine.count_holding, common_from=engine.common_from)
+    holding = counted(terms)
     if not holding[-1] and len(words[-1]) >= PREFIX_MIN_CHARS:
         terms[-1] = Term(words[-1], prefix=True)
-        holding[-1:] = common.holding(terms[-1:], total, _engine().count_holding)
+        holding[-1:] = counted(terms[-1:])
     # Another process may write between two counts: never more holders than documents.
     return Question(
         tuple(Weighed(term, count, max(total, count)) for term, count in zip(terms, holding, strict=True))
     )
-
-
-def _together(terms: Sequence[Weighed], plenty: int, among: Assets | None) -> Iterator[Sequence[int]]:
-    """The newest assets in whose documents the first of these words stands, those that hold more of the others first;
-    then those in whose documents the second one does, and so on.
-    """
-    for first, rarest in enumerate(terms):
-        words = [one.term for one in terms[first:]]
-        # Some assets alone need not be among the newest of all.
-        share = min(1.0, _TOGETHER / rarest.holding) if among is None else 1.0
-        newest = partial(_engine().newest_holding, limit=plenty, share=share, among=among)
-        if len(words) > 1:
-            held = newest(words[:2])
-            # Where there are no more, those that hold a third word are among them.
-            if len(held) == plenty and len(words) > 2:
-                several = newest(words[:_AT_ONCE])
-                if len(several) == plenty and len(words) > _AT_ONCE:
-                    # There are more of these, and among the older ones may be some that hold all of the words.
-                    yield newest(words)
-                yield several
-            yield held
-        # Alone it is found at once; together with others perhaps nowhere, and after a long search.
-        yield newest(words[:1], share=1.0)
 
 
 def _engine() -> type[sqlite.Fts5] | type[postgresql.TextSearch]:

@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from library.models import Asset
 from search import keywords
-from search.keywords import common, matching, query_words
+from search.keywords import common, matching, postgresql, query_words, sqlite
 from search.models import KeywordDocument
 from tests.search.photos import stored
 
@@ -43,7 +44,10 @@ def common_words(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every word counts as common."""
     common._counted.clear()
     monkeypatch.setattr(matching, "_LOOKED_THROUGH", 0)
-    monkeypatch.setattr(common, "COMMON", 0)
+    monkeypatch.setattr(postgresql, "_TOGETHER", 4)
+    monkeypatch.setattr(postgresql, "_SAMPLED", 40)
+    for engine in (sqlite.Fts5, postgresql.TextSearch):
+        monkeypatch.setattr(engine, "common_from", 0)
     yield
     common._counted.clear()
 
@@ -131,6 +135,36 @@ class TestCounting:
         KeywordDocument.objects.create(asset=asset, captions="a dog")
         (after,) = asked("dog").terms
         assert (after.holding, after.total) == (before.holding + 1, before.total + 1)
+
+
+class TestStatistics:
+    """PostgreSQL tells how many documents hold a common word without going through them."""
+
+    @pytest.fixture(autouse=True)
+    def many(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postgresql, "_COUNTED", 2_000)
+        assets = Asset.objects.bulk_create(
+            Asset(owner=alice, sha256=f"5{at:063x}", size_bytes=1, width_px=1, height_px=1)
+            for at in range(2_500)
+        )
+        KeywordDocument.objects.bulk_create(
+            KeywordDocument(asset=asset, captions="a dog running" if at % 10 else "a running cat")
+            for at, asset in enumerate(assets)
+        )
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE search_keyworddocument")
+
+    def test_they_are_near_enough_and_rare_words_are_counted(self) -> None:
+        held = {one.term.word: one.holding for one in asked("dogs runs cat zebra").terms}
+        assert held == {"dogs": 2_250, "runs": 2_500, "cat": 250, "zebra": 0}
+
+    def test_what_came_after_them_is_not_counted_among_common_words(self, alice: User) -> None:
+        asset = stored(alice)
+        KeywordDocument.objects.create(asset=asset, captions="a running cat")
+        (runs, cat) = asked("running cat").terms
+        assert runs.holding in (2_500, 2_501)
+        assert cat.holding == 251
 
 
 def test_an_old_document_that_holds_all_words_is_not_lost_among_new_ones_that_hold_three(

@@ -22,7 +22,7 @@ from search.columns import assets_where, microseconds, refresh
 from search.index.base import Allowed, Hits, Vectors
 from search.index.faiss.engine import FaissIndex
 from search.index.where import COLUMNS, Comparison, Where
-from search.keywords import matching
+from search.keywords import matching, postgresql
 from search.language import parse
 from search.models import AssetColumns, Embedding
 from search.selectors import frames_to_index, vectors_of_asset
@@ -69,6 +69,11 @@ def moment(year: int, month: int = 1) -> datetime:
     return datetime(year, month, 1, tzinfo=UTC)
 
 
+def list_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.scope._LISTED_UP_TO", {"sqlite": 0, "postgresql": 0})
+    monkeypatch.setattr("search.scope._TAGGED_UP_TO", 0)
+
+
 def numbers_of(asset: Asset) -> set[int]:
     numbers = Embedding.objects.filter(frame__asset=asset, number__gt=0).values_list("number", flat=True)
     return {number for number in numbers if number is not None}
@@ -103,7 +108,7 @@ class TestTheSameAsTheDatabase:
             where = pushdown.where(viewer, filters, conditions)
             assert where is not None
             right = set(allowed(viewer, filters, conditions).values_list("pk", flat=True))
-            found = set(assets_where(where, 1_000))
+            found = set(assets_where(where, 1_000) or ())
             assert right <= found
             # No column tells when a photo was taken apart from when it was uploaded.
             dated = filters.taken_after is not None or filters.taken_before is not None
@@ -257,7 +262,7 @@ class TestNarrowing:
     ) -> None:
         many(alice, 150, "a red picture")
         own = photo(bob, "a red picture", tags=["Sea"])
-        monkeypatch.setattr("search.scope._LISTED_UP_TO", 0)
+        list_nothing(monkeypatch)
         monkeypatch.setattr("search.scope.Scope._everything", None)
         found = search_text(bob, query).matches
         assert [match.asset_id for match in found] == [own.pk]
@@ -267,13 +272,27 @@ class TestNarrowing:
         self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(matching, "_LOOKED_THROUGH", 0)
-        monkeypatch.setattr("search.scope._LISTED_UP_TO", 0)
+        list_nothing(monkeypatch)
         own = [photo(bob, "a red picture"), photo(bob, "a red dog"), photo(bob, "a blue dog")]
         many(alice, 150, "a red dog")
         within = Where(((Comparison("owner", "==", bob.pk),),))
         found = keywords.ask(["red", "dog"]).promising_among(10, within)
         assert found[0][0] == own[1].pk
         assert {asset_id for asset_id, _ in found} == {asset.pk for asset in own}
+
+    @pytest.mark.parametrize("tag", ["Sea", "New York", "The Who", "The", "!!", "D\u0131YARBAKIR", "\u732b"])
+    def test_words_that_very_many_hold_are_looked_for_among_what_is_called_so(
+        self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, tag: str
+    ) -> None:
+        monkeypatch.setattr(matching, "_LOOKED_THROUGH", 0)
+        monkeypatch.setattr(postgresql, "_TOGETHER", 4)
+        list_nothing(monkeypatch)
+        called = [photo(bob, "a red dog", tags=[tag]), photo(bob, "a blue dog", tags=["beach", tag])]
+        many(alice, 150, f"a red dog, {tag}")
+        within = pushdown.where(bob, AssetFilters(tag=tag.upper()), ())
+        assert within is not None
+        found = keywords.ask(["red", "dog"]).promising_among(10, within)
+        assert [asset_id for asset_id, _ in found] == [asset.pk for asset in called]
 
     def test_a_library_whose_index_has_no_columns_yet_is_listed(
         self, alice: User, bob: User, settings: Any, monkeypatch: pytest.MonkeyPatch
