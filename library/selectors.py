@@ -95,13 +95,23 @@ def asset_page(
     viewer: Viewer, filters: AssetFilters, *, before_id: int | None, limit: int
 ) -> tuple[list[Asset], int | None]:
     """Newest first, with tags; and the id after which the next page begins, None on the last one."""
-    assets = (
-        filtered(listed_assets(viewer), viewer, filters).order_by("-id").prefetch_related("tags", "frames")
-    )
-    if before_id is not None:
-        assets = assets.filter(id__lt=min(before_id, MAX_ID))
-    found = list(assets[: limit + 1])
-    return found[:limit], found[limit - 1].pk if len(found) > limit else None
+    newest = _newest(viewer, filters, MAX_ID if before_id is None else min(before_id, MAX_ID), limit + 1)
+    assets = listed_assets(viewer).filter(pk__in=newest[:limit]).order_by("-id")
+    return list(assets.prefetch_related("tags", "frames")), newest[limit - 1] if len(newest) > limit else None
+
+
+def _newest(viewer: Viewer, filters: AssetFilters, before_id: int, limit: int) -> list[int]:
+    """The ids of the newest of the viewer's own and of those that all are offered, each from an index that has them in
+    order: for both in one question SQLite reads and sorts all of them.
+    """
+    parts = [Asset.objects.filter(_own(viewer))] if viewer is not None and viewer.is_authenticated else []
+    if not filters.mine and filters.visibility != Asset.Visibility.PRIVATE:
+        parts.append(offered_to_all())
+    found = set[int]()
+    for part in parts:
+        assets = filtered(part, viewer, filters).filter(id__lt=before_id).order_by("-id")
+        found.update(assets.values_list("pk", flat=True)[:limit])
+    return sorted(found, reverse=True)[:limit]
 
 
 def filtered(assets: QuerySet[Asset], viewer: Viewer, filters: AssetFilters) -> QuerySet[Asset]:

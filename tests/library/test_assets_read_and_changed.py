@@ -183,5 +183,5 @@ def test_the_list_costs_the_same_number_of_queries_however_long_it_is(
     for seed in range(6):
         make_frames(stored(alice, picture(seed=seed), tags=["a"]))
     client = signed_in(alice)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         assert len(client.get(URL).json()["results"]) == 6
