@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, DateTimeField, Min, QuerySet
-from django.db.models.functions import Coalesce, ExtractYear, Lower
+from django.db.models import Count, DateTimeField, Func, IntegerField, Min, QuerySet
+from django.db.models.functions import Coalesce, Lower
 
 from captioning.models import FrameColour
 from captioning.vision.colours import MODEL_ID
@@ -36,10 +37,21 @@ class Facet:
     choices: Callable[[QuerySet[Asset]], Iterable[Choice]]
 
 
+class _Year(Func):
+    """Of a moment, in UTC as the site is. Django's own asks Python about each row on SQLite."""
+
+    output_field = IntegerField()
+    template = "EXTRACT(YEAR FROM %(expressions)s AT TIME ZONE 'UTC')"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        template = "CAST(strftime('%%%%Y', %(expressions)s) AS INTEGER)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
 def years(assets: QuerySet[Asset]) -> list[Choice]:
     """By when they were taken, else uploaded; the newest first."""
     dated = Coalesce("taken_at", "created_at", output_field=DateTimeField())
-    counted = assets.order_by().values(year=ExtractYear(dated)).annotate(count=Count("pk"))
+    counted = assets.order_by().values(year=_Year(dated)).annotate(count=Count("pk"))
     return [
         Choice(str(year), count, (term("after", f"{year:04}"), *_until(year)))
         for year, count in counted.order_by("-year").values_list("year", "count")
