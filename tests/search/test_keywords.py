@@ -6,6 +6,8 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Model
 
 from captioning.models import Caption
 from library import asset_store
@@ -13,7 +15,7 @@ from library.models import Asset
 from search import keywords
 from search.indexing import index_frames, mark_stale
 from search.keywords import query_words
-from search.models import KeywordDocument
+from search.models import AssetColumns, KeywordDocument, SuggestedWords
 from search.selectors import frames_to_index
 from tests.search.photos import many, person, photo, stored
 
@@ -281,3 +283,19 @@ def test_documents_from_when_a_dotless_i_stayed_one_are_read_anew(alice: User) -
     assert list(keywords.stale_asset_ids()) == [old.pk]
     index_frames(frames_to_index().values_list("pk", flat=True))
     assert found("KIZ") == [old.pk]
+
+
+@pytest.mark.parametrize("model", [KeywordDocument, AssetColumns, SuggestedWords])
+def test_what_is_kept_of_an_asset_is_found_by_the_rows_own_number(alice: User, model: type[Model]) -> None:
+    """On SQLite, which else looks for it twice."""
+    if connection.vendor != "sqlite":
+        return
+    photo(alice).delete()
+    asset = photo(alice)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT rowid, asset_id FROM {model._meta.db_table}")  # noqa: S608
+        assert cursor.fetchall() == [(asset.pk, asset.pk)]
+        cursor.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'search_keyword_fts%%'"
+        )
+        assert cursor.fetchone() == (3,)
