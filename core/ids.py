@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.expressions import Col, RawSQL
+from django.db.models.expressions import BaseExpression, RawSQL
 from django.db.models.lookups import Exact, In
 from django.db.models.sql import AND, Query
 from django.db.models.sql.where import WhereNode
@@ -73,7 +73,8 @@ class KeysOf:
 
     def __init__(self, rows: QuerySet[Any]) -> None:
         keyed = rows.order_by().filter(pk=_ASKED).values("pk")
-        keyed.query.where = _of_the_asked(keyed.query.where)
+        (key,) = keyed.query.select
+        keyed.query.where = _of_the_asked(keyed.query.where, key)
         try:
             self._known: tuple[str, tuple[Any, ...]] | None = keyed.query.sql_with_params()
         except EmptyResultSet:  # a condition that Django itself knows to be false
@@ -97,25 +98,30 @@ _IDS = object()
 _ASKED = RawSQL("asked.id", ())
 
 
-def _of_the_asked(where: WhereNode) -> WhereNode:
+def _of_the_asked(where: WhereNode, key: BaseExpression) -> WhereNode:
     """The same condition, with lists of keys in it narrowed to the one that is asked about.
 
     SQLite makes a list whole, and anew for each statement, however few are then looked for in it.
     """
-    return where.create([_narrowed(one) for one in where.children], where.connector, where.negated)
+    return where.create([_narrowed(one, key) for one in where.children], where.connector, where.negated)
 
 
-def _narrowed(one: Any) -> Any:
+def _narrowed(one: Any, key: BaseExpression) -> Any:
     if isinstance(one, WhereNode):
-        return _of_the_asked(one)
-    is_list = isinstance(one, In) and isinstance(one.rhs, Query) and not one.rhs.combinator
-    if not is_list or not isinstance(one.lhs, Col) or not one.lhs.target.primary_key or one.rhs.is_sliced:
+        return _of_the_asked(one, key)
+    if not isinstance(one, In) or one.lhs != key or not isinstance(one.rhs, Query) or not _is_plain(one.rhs):
         return one
     narrowed = copy(one)
     narrowed.rhs = one.rhs.clone()
-    (key,) = narrowed.rhs.select
-    narrowed.rhs.where.add(Exact(key, _ASKED), AND)
+    (listed_key,) = narrowed.rhs.select
+    narrowed.rhs.where.add(Exact(listed_key, _ASKED), AND)
     return narrowed
+
+
+def _is_plain(listing: Query) -> bool:
+    """Whether a condition on what it lists leaves the rest of it as it is."""
+    whole = not listing.combinator and not listing.is_sliced and not listing.distinct_fields
+    return whole and listing.group_by is None and len(listing.select) == 1
 
 
 def _fetched(sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -1,9 +1,12 @@
 """Many ids into a query and out of it."""
 
+from typing import Any
+
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 
@@ -40,7 +43,10 @@ def test_lists_of_keys_within_a_condition_are_asked_for_each_key() -> None:
     one, two, other = people("ann", "ben", "cem")
     group = Group.objects.create(name="editors")
     group.user_set.add(one, two)
-    members = Group.user_set.through.objects.filter(group=group).values("user")
+    entries = LogEntry.objects.bulk_create(LogEntry(user=two, action_flag=1) for _ in range(9))
+    members: Any = Group.user_set.through.objects.filter(group=group).values("user")
+    single = members.annotate(times=Count("pk")).filter(times=1).values("user")
+    last = members.values("group").annotate(last=Max("user")).values("last")
     for q, right in (
         (Q(pk__in=members), {one.pk, two.pk}),
         (~Q(pk__in=members), {other.pk}),
@@ -49,7 +55,12 @@ def test_lists_of_keys_within_a_condition_are_asked_for_each_key() -> None:
             {one.pk, other.pk},
         ),
         (Q(groups__in=Group.objects.filter(name="editors")), {one.pk, two.pk}),
+        (Q(logentry__in=LogEntry.objects.filter(pk=entries[-1].pk)), {two.pk}),
         (Q(pk__in=members.order_by("user")[:1]), {one.pk}),
+        (Q(pk__in=members.values(who=F("user"))), {one.pk, two.pk}),
+        (Q(pk__in=single), {one.pk, two.pk}),
+        (Q(pk__in=last), {two.pk}),
+        (Q(pk__in=members.none()) | Q(pk=other.pk), {other.pk}),
         (Q(pk__in=members.filter(user=one).union(members.filter(user=two))), {one.pk, two.pk}),
     ):
         keys = KeysOf(User.objects.filter(q))
