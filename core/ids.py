@@ -12,9 +12,10 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.expressions import BaseExpression, RawSQL
+from django.db.models.expressions import BaseExpression, Col, RawSQL
 from django.db.models.lookups import Exact, In
 from django.db.models.sql import AND, Query
+from django.db.models.sql.constants import LOUTER
 from django.db.models.sql.where import WhereNode
 
 #: Beyond it no database of ours compares.
@@ -119,9 +120,16 @@ def _narrowed(one: Any, key: BaseExpression) -> Any:
 
 
 def _is_plain(listing: Query) -> bool:
-    """Whether a condition on what it lists leaves the rest of it as it is."""
+    """Whether a condition on what it lists leaves the rest as it is, and it lists no NULL, which `NOT IN` minds."""
     whole = not listing.combinator and not listing.is_sliced and not listing.distinct_fields
-    return whole and listing.group_by is None and len(listing.select) == 1
+    computed = listing.group_by is not None or any(
+        one.contains_over_clause for one in listing.annotations.values()
+    )
+    outer = any(getattr(table, "join_type", None) == LOUTER for table in listing.alias_map.values())
+    if not whole or computed or outer or len(listing.select) != 1:
+        return False
+    (key,) = listing.select
+    return isinstance(key, Col) and not key.target.null
 
 
 def _fetched(sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -64,8 +64,10 @@ def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:
 
 
 def _named(filters: AssetFilters, conditions: Sequence[Condition]) -> tuple[str, ...]:
+    """Words of the tags that are asked for; without those of signs alone, which a database may not take for words."""
     tags = [one.value for one in conditions if one.operator == "tag" and not one.without]
-    return tuple(query_words(" ".join([*tags, filters.tag or ""])))
+    words = query_words(" ".join([*tags, filters.tag or ""]))
+    return tuple(word for word in words if any(sign.isalpha() or sign.isdecimal() for sign in word))
 
 
 def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:

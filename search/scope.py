@@ -22,7 +22,7 @@ from search.index.where import Where
 
 #: So many assets are sooner listed than asked about one by one as words find them; by their tags, each by itself.
 _LISTED_UP_TO = {"sqlite": 5_000, "postgresql": 20_000}
-_TAGGED_UP_TO = 5_000
+_TAGGED_UP_TO = {"sqlite": 5_000, "postgresql": 300}
 
 
 class Scope:
@@ -133,13 +133,13 @@ class Scope:
     def _few(self) -> list[int] | None:
         """What columns let through, None where that is more than is listed."""
         assert self._where is not None
-        if self._where.named and connection.vendor == "postgresql":
-            return None  # whose index of words finds names and other words in one go
         if not self._where.asks_labels:
             return assets_where(self._where, _LISTED_UP_TO[connection.vendor])
-        # No index of the database finds bits: it would go through all photos.
-        some = [asset_id for (asset_id,) in rows_of(self._assets.values_list("pk")[: _TAGGED_UP_TO + 1])]
-        return some if len(some) <= _TAGGED_UP_TO else None
+        # No index of the database finds bits: it would go through all photos. Nor need many be listed where an index of
+        # words finds names and other words in one go.
+        most = _TAGGED_UP_TO[connection.vendor]
+        some = [asset_id for (asset_id,) in rows_of(self._assets.values_list("pk")[: most + 1])]
+        return some if len(some) <= most else None
 
     @cached_property
     def _listed(self) -> frozenset[int]:

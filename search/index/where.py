@@ -49,7 +49,8 @@ class Comparison:
 class Where:
     """All of these hold, and of each at least one comparison. ValueError where there is none.
 
-    named: words, normalised, that people gave to every asset of which this holds: for who has an index of words.
+    named: words, normalised, that stand in the names of every asset that the filter allows: for who has an index of
+    words.
     """
 
     all_of: tuple[tuple[Comparison, ...], ...]

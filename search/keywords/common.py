@@ -2,8 +2,8 @@
 million takes milliseconds, and its weight in a ranking moves by nothing meanwhile.
 
 Only what stands in more documents than the database counts in no time is remembered, by each process for itself, for
-ten minutes and as long as the library has grown or shrunk by no more than a fiftieth. So small libraries are always
-counted.
+ten minutes and as long as the library has grown or shrunk by no more than a fiftieth. So libraries of no more
+documents than that are always counted.
 """
 
 import time

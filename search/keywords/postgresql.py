@@ -31,7 +31,10 @@ _COUNT = f"""
 """  # noqa: S608 - a number of our own
 _IS_HELD = "words @@ to_tsquery('english', %s)"
 _HOLDING = f"SELECT asset_id FROM search_keyworddocument WHERE {_IS_HELD} AND {_ALL}"  # noqa: S608 - no value in it
-_FIRST = " ORDER BY {held}asset_id DESC LIMIT %s"
+_FIRST = " ORDER BY {held} DESC LIMIT %s"
+# An expression, since PostgreSQL else takes words for independent, and goes from the newest document on through all of
+# the table for what hardly any of them holds.
+_FEW = "0 + asset_id"
 _NEWEST = " AND asset_id > (SELECT (max(asset_id) * %s)::bigint FROM search_keyworddocument)"
 # Its newest documents lie side by side: to read them takes no longer than to look into an index.
 _SAMPLE = """
@@ -127,7 +130,12 @@ class TextSearch:
         for first in range(len(terms)):
             if len(terms) > first + 1:
                 yield from _holding_several(terms[first:], plenty, among)
-            yield _holding_most(terms[first].term.as_tsquery, (), plenty, among)
+            word = terms[first].term.as_tsquery
+            few = (
+                bool(_named(among))
+                and _holding_about(_sample([word], among), terms[first].total) <= _TOGETHER
+            )
+            yield _holding_most(word, (), plenty, among, few=few)
 
     @staticmethod
     def scored(terms: Sequence[Weighed], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -155,38 +163,53 @@ def _holding_several(terms: Sequence[Weighed], plenty: int, among: Where | None)
     """
     several = [_all_of(terms[: 2 + more]) for more in range(len(terms) - 1)]
     newest: list[tuple[int, int]] = []
-    rare, share = 0, 1.0
+    rare, held = 0, 0.0
     if terms[0].holding > _TOGETHER:
-        newest = _sample(several)
-        each = terms[0].total / _SAMPLED
-        held = [each * sum(further >= more for _, further in newest) for more in range(len(several))]
-        rare = next((more for more, about in enumerate(held) if about <= _TOGETHER), len(several) - 1)
-        share = min(1.0, _TOGETHER / max(held[rare], 1))
+        newest = _sample(several, among)
+        for rare in range(len(several)):
+            held = _holding_about([one for one in newest if one[1] >= rare], terms[0].total)
+            if held <= _TOGETHER:
+                break
+    few = held <= _TOGETHER
+    share = 1.0 if few or among is not None else _TOGETHER / held
+    yield _holding_most(several[rare], terms[2 + rare :], plenty, among, share, few=few)
     if among is None:
-        yield _holding_most(several[rare], terms[2 + rare :], plenty, None, share)
         yield [asset_id for asset_id, _ in newest[:plenty]]
-    else:
-        yield _holding_most(several[rare], terms[2 + rare :], plenty, among)
+    elif rare:
+        yield _holding_most(several[0], terms[2:], plenty, among)
 
 
-def _sample(several: Sequence[str]) -> list[tuple[int, int]]:
+def _sample(several: Sequence[str], among: Where | None) -> list[tuple[int, int]]:
     """Those of the newest documents for which the first of these questions holds, and how many of the others do, each
-    of which asks for more than the one before it; those first for which most do.
+    of which asks for more than the one before it; those first for which most do. Where names are asked for, of what has
+    them.
     """
     further = " + ".join([f"({_IS_HELD})::int"] * (len(several) - 1)) or "0"
+    first = " & ".join(filter(None, [several[0], _named(among)]))
     with connection.cursor() as cursor:
-        cursor.execute(_SAMPLE.format(further=further), [*several[1:], _SAMPLED, several[0]])
+        cursor.execute(_SAMPLE.format(further=further), [*several[1:], _SAMPLED, first])
         return sorted(cursor.fetchall(), key=lambda one: (one[1], one[0]), reverse=True)
 
 
+def _holding_about(newest: Sequence[object], total: int) -> float:
+    """How many of all documents, where these are the ones of the sample."""
+    return len(newest) * total / _SAMPLED
+
+
 def _holding_most(
-    words: str, others: Sequence[Weighed], plenty: int, among: Assets | None, share: float = 1.0
+    words: str,
+    others: Sequence[Weighed],
+    plenty: int,
+    among: Assets | None,
+    share: float = 1.0,
+    *,
+    few: bool = False,
 ) -> list[int]:
     """So many assets of whose documents this holds, of the newest share of all documents; those first in which most of
-    the other words stand, by weight.
+    the other words stand, by weight. few: it holds of few.
     """
     held = " + ".join([f"({_IS_HELD})::int * %s::float8"] * len(others))
-    first = _FIRST.format(held=f"{held} DESC, " if others else "")
+    first = _FIRST.format(held=f"{held} DESC, asset_id" if others else _FEW if few else "asset_id")
     weights = [given for one in others for given in (one.term.as_tsquery, one.weight)]
     rest, newest = (_NEWEST, [1 - share]) if share < 1 else ("", [])
     return _holding(words, among, rest + first, [*newest, *weights, plenty])
@@ -206,12 +229,20 @@ def _narrowing(among: Among, beside: Collection[int] = ()) -> tuple[str, list[An
         return _ALL, []
     if isinstance(among, Where):
         holds = condition(among, "search_keyworddocument.asset_id")
-        named = " & ".join(f"{Term(word).as_tsquery}:A" for word in among.named)
-        return (f"{holds} AND {_IS_HELD}", [named]) if named else (holds, [])
+        named = _named(among)
+        # What is a word to a database depends on its locale: of none of them anything may be called so.
+        called = f"(numnode(to_tsquery('english', %s)) = 0 OR {_IS_HELD})"
+        return (f"{holds} AND {called}", [named, named]) if named else (holds, [])
     words = [one for one in among if isinstance(one, Term)]
     if words:
         return f"({_IS_HELD} OR asset_id = ANY(%s))", [_any_of(words), list(beside)]
     return "asset_id = ANY(%s)", [list(among)]
+
+
+def _named(among: Assets | None) -> str:
+    """What stands in the names of all of these; nothing where nothing is known to."""
+    words = among.named if isinstance(among, Where) else ()
+    return " & ".join(f"{Term(word).as_tsquery}:A" for word in words)
 
 
 def _any_of(terms: Sequence[Term]) -> str:

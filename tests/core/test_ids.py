@@ -6,8 +6,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet, Window
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import RowNumber
 from django.test.utils import CaptureQueriesContext
 
 from core.ids import KeysOf, Prepared, any_of, rows_of
@@ -47,6 +48,10 @@ def test_lists_of_keys_within_a_condition_are_asked_for_each_key() -> None:
     members: Any = Group.user_set.through.objects.filter(group=group).values("user")
     single = members.annotate(times=Count("pk")).filter(times=1).values("user")
     last = members.values("group").annotate(last=Max("user")).values("last")
+    first = (
+        LogEntry.objects.annotate(at=Window(RowNumber(), order_by=F("pk").asc())).filter(at=1).values("user")
+    )
+    LogEntry.objects.create(user=one, action_flag=1)
     for q, right in (
         (Q(pk__in=members), {one.pk, two.pk}),
         (~Q(pk__in=members), {other.pk}),
@@ -61,6 +66,8 @@ def test_lists_of_keys_within_a_condition_are_asked_for_each_key() -> None:
         (Q(pk__in=single), {one.pk, two.pk}),
         (Q(pk__in=last), {two.pk}),
         (Q(pk__in=members.none()) | Q(pk=other.pk), {other.pk}),
+        (Q(pk__in=first), {two.pk}),
+        (~Q(pk__in=User.objects.values("logentry__user")), set()),
         (Q(pk__in=members.filter(user=one).union(members.filter(user=two))), {one.pk, two.pk}),
     ):
         keys = KeysOf(User.objects.filter(q))

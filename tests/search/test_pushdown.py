@@ -12,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from captioning.colours import record_colours
 from library.asset_store import update_asset
-from library.models import Asset, Frame
+from library.models import Asset, AssetTag, Frame
 from library.selectors import AssetFilters, Viewer
 from search import embeddings, keywords, pushdown
 from search.active import active_models
@@ -25,6 +25,7 @@ from search.index.where import COLUMNS, Comparison, Where
 from search.keywords import matching, postgresql
 from search.language import parse
 from search.models import AssetColumns, Embedding
+from search.scope import Scope
 from search.selectors import frames_to_index, vectors_of_asset
 from search.services import index_frames, index_within, rebuild_index, search_text
 from tests.search.photos import many, on_all_pages, person, photo, stored
@@ -71,7 +72,7 @@ def moment(year: int, month: int = 1) -> datetime:
 
 def list_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.scope._LISTED_UP_TO", {"sqlite": 0, "postgresql": 0})
-    monkeypatch.setattr("search.scope._TAGGED_UP_TO", 0)
+    monkeypatch.setattr("search.scope._TAGGED_UP_TO", {"sqlite": 0, "postgresql": 0})
 
 
 def numbers_of(asset: Asset) -> set[int]:
@@ -280,7 +281,21 @@ class TestNarrowing:
         assert found[0][0] == own[1].pk
         assert {asset_id for asset_id, _ in found} == {asset.pk for asset in own}
 
-    @pytest.mark.parametrize("tag", ["Sea", "New York", "The Who", "The", "!!", "D\u0131YARBAKIR", "\u732b"])
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "Sea",
+            "New York",
+            "The Who",
+            "The",
+            "!!",
+            "D\u0131YARBAKIR",
+            "\u732b",
+            "\u2776",
+            "\u09f3",
+            "\u09f3 tea",
+        ],
+    )
     def test_words_that_very_many_hold_are_looked_for_among_what_is_called_so(
         self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, tag: str
     ) -> None:
@@ -293,6 +308,34 @@ class TestNarrowing:
         assert within is not None
         found = keywords.ask(["red", "dog"]).promising_among(10, within)
         assert [asset_id for asset_id, _ in found] == [asset.pk for asset in called]
+
+    def test_what_holds_two_of_three_words_comes_before_newer_ones_that_hold_one(
+        self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where very many hold two of them elsewhere."""
+        monkeypatch.setattr(matching, "_LOOKED_THROUGH", 0)
+        monkeypatch.setattr(postgresql, "_TOGETHER", 4)
+        monkeypatch.setattr(postgresql, "_SAMPLED", 40)
+        best = photo(bob, "beach dog")
+        for owner, count, caption in (
+            (bob, 10, "beach"),
+            (alice, 70, "street"),
+            (alice, 35, "dog"),
+            (alice, 30, "beach dog"),
+        ):
+            many(owner, count, caption)
+        within = Where(((Comparison("owner", "==", bob.pk),),))
+        assert keywords.ask(["beach", "dog", "street"]).promising_among(3, within)[0][0] == best.pk
+
+    def test_words_are_looked_for_in_what_was_called_so_a_moment_ago(self, alice: User, bob: User) -> None:
+        """Where it is called so in few photos: these are listed, right from the commit on."""
+        asset = photo(bob, "a red dog")
+        many(alice, 150, "a red dog")
+        AssetTag.objects.create(asset=asset, name="Sea")
+        filters = AssetFilters(tag="Sea")
+        scope = Scope(lambda: allowed(bob, filters, ()), lambda: pushdown.where(bob, filters, ()))
+        found = keywords.ask(["red", "dog"]).promising_among(10, scope.narrowed_documents())
+        assert [asset_id for asset_id, _ in found] == [asset.pk]
 
     def test_a_library_whose_index_has_no_columns_yet_is_listed(
         self, alice: User, bob: User, settings: Any, monkeypatch: pytest.MonkeyPatch
