@@ -33,13 +33,20 @@ _SHOWN_PX = 96
 
 
 class AssetForm(ModelForm[Asset]):
-    """The words of an asset by the rules of `library.details`."""
+    """The words of an asset by the rules of `library.details`, and who may see it."""
 
     def clean_title(self) -> str:
         return _checked(checked_title, self.cleaned_data["title"])
 
     def clean_description(self) -> str:
         return _checked(checked_description, self.cleaned_data["description"])
+
+    def clean_visibility(self) -> str:
+        """Staff may take a photo out of sight; of a private one they can't know what they would show."""
+        chosen = str(self.cleaned_data["visibility"])
+        if chosen == Asset.Visibility.PUBLIC and self.initial.get("visibility") != chosen:
+            raise ValidationError("Only its owner may show a private photo to everyone.")
+        return chosen
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:

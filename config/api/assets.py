@@ -13,7 +13,7 @@ from core.errors import InvalidInput
 from core.moments import Moment
 from core.requests import refuse_unknown
 from library import asset_store
-from library.access import Anyone, Scope, require_scope, viewer_of
+from library.access import Anyone, Scope, caller_of, require_scope, viewer_of
 from library.details import checked_tags
 from library.models import ApiKey
 from library.selectors import (
@@ -100,12 +100,20 @@ def duplicates(request: HttpRequest, asset_id: int) -> dict[str, list[int]]:
     }
 
 
-@router.patch("/assets/{int:asset_id}", response=AssetOut, auth=_WRITE, summary="Change words or visibility")
-def change_asset(request: HttpRequest, asset_id: int, change: AssetChange) -> dict[str, Any]:
+@router.patch(
+    "/assets/{int:asset_id}",
+    response={200: AssetOut, 204: None},
+    auth=_WRITE,
+    summary="Change words or visibility",
+)
+def change_asset(request: HttpRequest, asset_id: int, change: AssetChange) -> Status[Any]:
+    """The asset as it is now; 204 for a key that may write and not read."""
     user = require_scope(request, ApiKey.Scope.WRITE)
-    asset = asset_store.update_asset(editable_asset_for(user, asset_id), **change.dict(exclude_none=True))
-    transaction.on_commit(pipeline.wake)
-    return full(user, asset)
+    asset, changes = editable_asset_for(user, asset_id), change.dict(exclude_none=True)
+    if changes:
+        asset = asset_store.update_asset(asset, **changes)
+        transaction.on_commit(pipeline.wake)
+    return Status(200, full(user, asset)) if caller_of(request).has(ApiKey.Scope.READ) else Status(204, None)
 
 
 @router.delete(

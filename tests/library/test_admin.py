@@ -29,15 +29,23 @@ def test_staff_see_neither_place_nor_secret(alice: User, carol: User) -> None:
 
 
 def test_staff_change_words_by_the_same_rules_as_owners(alice: User, carol: User) -> None:
-    asset = stored(alice)
+    asset = stored(alice, visibility="public")
     client = signed_in(carol)
-    form = {"title": " New ", "description": "", "visibility": "public"}
+    form = {"title": " New ", "description": "", "visibility": "private"}
     assert client.post(f"{ASSETS}{asset.pk}/change/", form).status_code == 302
     changed = Asset.objects.get(pk=asset.pk)
-    assert (changed.title, changed.visibility) == ("New", "public")
+    assert (changed.title, changed.visibility) == ("New", "private")
     assert changed.updated_at > asset.updated_at
     refused = client.post(f"{ASSETS}{asset.pk}/change/", {**form, "title": "bell \x07"})
     assert "control characters" in refused.content.decode()
+
+
+def test_staff_show_nobody_a_photo_that_they_cannot_see(alice: User, carol: User) -> None:
+    asset = stored(alice)
+    form = {"title": "Seen", "description": "", "visibility": "public"}
+    refused = signed_in(carol).post(f"{ASSETS}{asset.pk}/change/", form)
+    assert "Only its owner may show a private photo to everyone." in refused.content.decode()
+    assert Asset.objects.get().visibility == "private"
 
 
 def test_what_staff_delete_takes_its_files_along(alice: User, carol: User, media: Path) -> None:

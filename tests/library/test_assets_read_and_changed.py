@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from captioning.models import Caption
+from library.api_keys import create_key
 from library.frames import make_frames
 from library.models import Asset
 from tests.library.conftest import files_in, signed_in, stored
@@ -73,6 +74,23 @@ def test_a_patch_changes_what_it_names_and_wakes_the_workers(alice: User, wakes:
     assert answer.status_code == 200
     assert (answer.json()["title"], answer.json()["tags"]) == ("new", ["x"])
     assert wakes == ["wake"]
+    assert (
+        not signed_in(alice)
+        .patch(f"{URL}/{asset.pk}", {}, content_type="application/json")
+        .json()["description"]
+    )
+    assert wakes == ["wake"]
+    assert Asset.objects.get().updated_at.isoformat()[:19] == answer.json()["updated_at"][:19]
+
+
+def test_a_key_that_only_writes_changes_what_it_is_not_shown(alice: User) -> None:
+    asset = stored(alice, located_picture(), name="home.jpg")
+    token = create_key(alice, name="script", scopes=["write"]).token
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    for change in ({}, {"title": "new"}):
+        answer = client.patch(f"{URL}/{asset.pk}", change, content_type="application/json")
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert Asset.objects.get().title == "new"
 
 
 @pytest.mark.parametrize(
