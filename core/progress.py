@@ -3,8 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Called with how much is done, and of how much.
+#: Called with how much is done, and of how much. It may raise `Stopped`.
 Progress = Callable[[int, int], None]
+
+
+class Stopped(Exception):
+    """Nobody wants the rest of the work any more. No failure: let it through, and leave no half of a thing behind."""
 
 
 @contextmanager

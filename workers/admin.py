@@ -92,9 +92,9 @@ class JobAdmin(_Work):
     actions = ["cancel"]
     change_list_template = "admin/workers/job/change_list.html"
 
-    @admin.action(description="Cancel learning from reviews", permissions=["retry"])
+    @admin.action(description="Cancel for good", permissions=["retry"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        change_each(self, request, jobs, pipeline.cancel_learning)
+        change_each(self, request, jobs, pipeline.cancel_job)
 
     @admin.display(description="progress")
     def progress(self, job: Job) -> str:

@@ -1,4 +1,4 @@
-"""Administration over HTTP: rebuild the index, and see how far long jobs are."""
+"""Administration over HTTP: rebuild the index, see how far long jobs are, and end them."""
 
 from datetime import datetime
 
@@ -29,6 +29,19 @@ class JobOut(Schema):
 def reindex(request: HttpRequest) -> Status[Job]:
     """Answers at once; ask for the job to follow it. A rebuild under way is not started twice."""
     return Status(202, pipeline.start_job(Job.Kind.REBUILD_INDEX, request.auth))  # type: ignore[attr-defined]
+
+
+@router.get("/admin/jobs", response=list[JobOut], summary="The newest 50 long jobs")
+def jobs(request: HttpRequest) -> list[Job]:
+    """The newest first, whatever their state."""
+    return selectors.newest_jobs()
+
+
+@router.post("/admin/jobs/{int:job_id}/cancel", response=JobOut, summary="End a long job for good")
+def cancel(request: HttpRequest, job_id: int) -> Job:
+    """Its worker stops at the next step. 409 where it is over, or is one that search depends on."""
+    pipeline.cancel_job(selectors.job_with_id(job_id))
+    return selectors.job_with_id(job_id)
 
 
 @router.get("/admin/jobs/{int:job_id}", response=JobOut, summary="How far a long job is")

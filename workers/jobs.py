@@ -4,15 +4,16 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 import search.selectors
 import search.services
 from core.errors import Conflict
-from core.progress import Progress
+from core.progress import Progress, Stopped
 from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.models import Job
@@ -37,15 +38,14 @@ def run_next() -> Job | None:
     try:
         _RUNNERS[Job.Kind(job.kind)](job)
     except Conflict as error:  # somebody rebuilds by command: that was no try, and the sweep asks again
-        job.change(state=State.WAITING, worker="", deliveries=job.deliveries - 1, error=str(error))
+        _leave(job, state=State.WAITING, deliveries=job.deliveries - 1, error=str(error))
         return None
+    except Stopped:
+        _log.info("job %s was cancelled", job.pk)
     except Exception as error:
         _log.exception("job %s failed", job.pk)
-        job.change(
-            state=State.FAILED,
-            error=f"{type(error).__name__}: {error}"[:2000],
-            finished_at=timezone.now(),
-        )
+        told = f"{type(error).__name__}: {error}"[:2000]
+        _leave(job, state=State.FAILED, error=told, finished_at=timezone.now())
     return job
 
 
@@ -105,16 +105,14 @@ def _claim() -> Job | None:
 
 def _rebuild_index(job: Job) -> None:
     search.services.rebuild_index(progress=_progress_of(job))
-    job.refresh_from_db(fields=["total"])
-    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    _end(job)
 
 
 def _follow_captioner(job: Job) -> None:
     """After a promotion or a rollback: runs of another version pause, and search reads the words that stand now."""
     recaptions.pause_overtaken()
     rewording.follow_standing(_progress_of(job))
-    job.refresh_from_db(fields=["total"])
-    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    _end(job)
     pipeline.wake()
 
 
@@ -122,8 +120,7 @@ def _learn_behaviour(job: Job) -> None:
     """What visitors of sites did is learned from anew; what is too old is dropped before."""
     interactions.drop_outdated()
     learned_behaviour.learn_all(_progress_of(job))
-    job.refresh_from_db(fields=["total"])
-    job.change(state=State.DONE, done=job.total, worker="", finished_at=timezone.now())
+    _end(job)
 
 
 #: Done by processes of their own, while workers go on with other jobs.
@@ -137,14 +134,28 @@ _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
 }
 
 
+def _end(job: Job) -> None:
+    _leave(job, state=State.DONE, done=F("total"), finished_at=timezone.now())
+
+
+def _leave(job: Job, **values: Any) -> None:
+    """Says how it ended here, unless it is this worker's no more: cancelled, or taken up by another one."""
+    _still_ours(job).update(worker="", **values)
+
+
+def _still_ours(job: Job) -> QuerySet[Job]:
+    return Job.objects.filter(pk=job.pk, state=State.RUNNING, worker=job.worker)
+
+
 def _progress_of(job: Job) -> Progress:
-    """Writes progress to the row, not more often than a person can read."""
+    """Writes progress to the row, not more often than a person can read; Stopped where the job is cancelled."""
     last = 0.0
 
     def progress(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= _PROGRESS_EVERY_S or done >= total:
             last = time.monotonic()
-            job.change(done=done, total=total, heartbeat_at=timezone.now())
+            if not _still_ours(job).update(done=done, total=total, heartbeat_at=timezone.now()):
+                raise Stopped
 
     return progress

@@ -213,15 +213,20 @@ def start_learning(user: AbstractBaseUser | None = None) -> Job:
     return start_job(Job.Kind.LEARN_AGAIN, user)
 
 
-def cancel_learning(job: Job) -> None:
-    """End such a run for good; nothing of it is registered. Conflict where it is over, or another kind of job."""
+def cancel_job(job: Job) -> None:
+    """End a job for good: its worker stops at the next step, and nothing of it goes live or is registered.
+
+    Conflict where it is over, or follows a change of captioner: without that, search would stay behind.
+    """
+    if job.kind == Job.Kind.RECAPTION:
+        return cancel_recaption(job.recaption)
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=job.pk)
-        if job.kind != Job.Kind.LEARN_AGAIN or job.state not in (State.WAITING, State.RUNNING):
-            raise Conflict(
-                f"Job {job.pk}, {job.get_kind_display()}, is {job.state}: it can't be cancelled here."
-            )
+        if job.kind == Job.Kind.FOLLOW_CAPTIONER or job.state not in (State.WAITING, State.RUNNING):
+            raise Conflict(f"Job {job.pk}, {job.get_kind_display()}, is {job.state}: it can't be cancelled.")
         job.change(state=State.CANCELLED, worker="", finished_at=timezone.now())
+        transaction.on_commit(wake_jobs)
+    return None
 
 
 def wake_jobs() -> bool:

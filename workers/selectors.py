@@ -18,6 +18,7 @@ from workers.pipeline import DESCRIBE, EVERY_STAGE, FRAMES, STAGES, TEXT, Stage
 
 State = StageRun.State
 DONE, WAITING = "done", "waiting"
+_JOBS_SHOWN = 50
 _WORST_FIRST = [State.FAILED, State.PARKED, State.RETRY, State.RUNNING, WAITING, DONE]
 
 
@@ -95,6 +96,11 @@ def stages_of_assets(assets: Iterable[Asset]) -> dict[int, dict[str, str]]:
             early = state == DONE and any(earlier != DONE for earlier in so_far.values())
             so_far[stage.name] = WAITING if early else state
     return answer
+
+
+def newest_jobs() -> list[Job]:
+    """The newest first."""
+    return list(Job.objects.order_by("-pk")[:_JOBS_SHOWN])
 
 
 def job_with_id(job_id: int) -> Job:

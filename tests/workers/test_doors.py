@@ -30,6 +30,17 @@ def test_an_admin_starts_a_rebuild_and_follows_it(admin_client: Client) -> None:
     assert (followed["state"], followed["done"], followed["total"]) == ("running", 3, 10)
 
 
+def test_an_admin_lists_jobs_and_ends_one(admin_client: Client) -> None:
+    job = admin_client.post(REINDEX).json()
+    cancel = f"/api/v1/admin/jobs/{job['id']}/cancel"
+    assert admin_client.post(cancel).json()["state"] == "cancelled"
+    again = admin_client.post(cancel)
+    assert (again.status_code, "is cancelled" in again.json()["detail"]) == (409, True)
+    newer = admin_client.post(REINDEX).json()
+    told = admin_client.get("/api/v1/admin/jobs").json()
+    assert [(one["id"], one["state"]) for one in told] == [(newer["id"], "waiting"), (job["id"], "cancelled")]
+
+
 def test_a_second_request_names_the_job_under_way(admin_client: Client) -> None:
     assert admin_client.post(REINDEX).json()["id"] == admin_client.post(REINDEX).json()["id"]
 
@@ -40,6 +51,8 @@ def test_others_may_not(client: Client, alice: User, login: str | None, status: 
         client.force_login(alice)
     assert client.post(REINDEX).status_code == status
     assert client.get("/api/v1/admin/jobs/1").status_code == status
+    assert client.get("/api/v1/admin/jobs").status_code == status
+    assert client.post("/api/v1/admin/jobs/1/cancel").status_code == status
     assert not Job.objects.exists()
 
 

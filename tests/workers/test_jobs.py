@@ -170,6 +170,81 @@ def test_a_job_whose_worker_lives_here_may_be_silent(db: None) -> None:
     assert jobs.release_orphans(set()) == 0
 
 
+class TestCancelled:
+    def test_a_rebuild_at_work_stops_and_leaves_the_index_as_it_was(
+        self, make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_assets("red", "blue", "green")
+        run_stages()
+        search.services.rebuild_index()
+        live = set(Generation.objects.filter(state="live").values_list("file_name", flat=True))
+        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
+        monkeypatch.setattr("search.rows._CHUNK", 1)
+        job = pipeline.start_job("rebuild_index")
+        following = pipeline.start_job("learn_behaviour")
+        told = jobs._progress_of
+
+        def cancelled_on_the_way(job: Job) -> Any:
+            progress = told(job)
+
+            def then(done: int, total: int) -> None:
+                if done == 2:
+                    pipeline.cancel_job(job)
+                progress(done, total)
+
+            return then
+
+        monkeypatch.setattr(jobs, "_progress_of", cancelled_on_the_way)
+        assert jobs.run_next() == job
+        job.refresh_from_db()
+        assert (job.state, job.done, job.worker, job.error) == ("cancelled", 1, "", "")
+        assert set(Generation.objects.filter(state="live").values_list("file_name", flat=True)) == live
+        with pytest.raises(Conflict, match="is cancelled"):
+            pipeline.cancel_job(job)
+        monkeypatch.setattr(jobs, "_progress_of", told)
+        assert jobs.run_next() == following
+        following.refresh_from_db()
+        assert following.state == "done"
+
+    def test_one_that_ends_or_fails_meanwhile_stays_cancelled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def rebuild(**_: Any) -> None:
+            pipeline.cancel_job(Job.objects.latest("pk"))
+
+        def fail(**_: Any) -> None:
+            rebuild()
+            raise OSError("No space left on device")
+
+        for doing in (rebuild, fail):
+            monkeypatch.setattr(search.services, "rebuild_index", doing)
+            job = pipeline.start_job("rebuild_index")
+            jobs.run_next()
+            job.refresh_from_db()
+            assert (job.state, job.error) == ("cancelled", "")
+
+    def test_one_that_another_worker_took_up_is_left_to_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def overtaken(**_: Any) -> None:
+            Job.objects.update(worker="another")
+
+        monkeypatch.setattr(search.services, "rebuild_index", overtaken)
+        job = pipeline.start_job("rebuild_index")
+        jobs.run_next()
+        job.refresh_from_db()
+        assert (job.state, job.worker) == ("running", "another")
+
+    def test_what_follows_a_captioner_is_not(self) -> None:
+        job = pipeline.start_job("follow_captioner")
+        with pytest.raises(Conflict, match="can't be cancelled"):
+            pipeline.cancel_job(job)
+
+    def test_a_run_over_photos_is_by_its_job(self, make_assets: MakeAssets) -> None:
+        make_assets("red")
+        run_stages()
+        run = pipeline.start_recaption(Selection())
+        pipeline.cancel_job(run.job)
+        run.job.refresh_from_db()
+        assert run.job.state == "cancelled"
+
+
 def test_one_job_at_a_time(db: None) -> None:
     pipeline.start_job("rebuild_index")
     Job.objects.update(state="running", worker="another")

@@ -205,7 +205,7 @@ def test_a_job_that_another_worker_holds_is_left_alone(asked: Job, monkeypatch: 
 
 def test_a_cancelled_run_stops(asked: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def learn(*_: Any) -> None:
-        pipeline.cancel_learning(asked)
+        pipeline.cancel_job(asked)
         time.sleep(60)
 
     monkeypatch.setattr(learning, "learn_again", learn)
@@ -214,7 +214,7 @@ def test_a_cancelled_run_stops(asked: Job, monkeypatch: pytest.MonkeyPatch) -> N
     assert time.monotonic() - began < 30
     assert fresh(asked).state == "cancelled"
     with pytest.raises(Conflict, match="is cancelled"):
-        pipeline.cancel_learning(asked)
+        pipeline.cancel_job(asked)
 
 
 def test_a_process_that_can_t_start_fails_the_job_and_others_are_not_held_up(
