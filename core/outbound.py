@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import IO
+from queue import Empty, SimpleQueue
+from typing import IO, Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from core.errors import InvalidInput, TooLarge, Unavailable
@@ -195,8 +196,8 @@ def _connected(
 
 def _open_socket(host: str, port: int, allowed: Sequence[Network], deadline: _Deadline) -> socket.socket:
     """Connects to the first address of the host that may be asked and answers."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    open_ones = [entry for entry in found if _may_be_asked(str(entry[4][0]), allowed)]
+    resolved = _resolved(host, port, deadline)
+    open_ones = [entry for entry in resolved if _may_be_asked(str(entry[4][0]), allowed)]
     if not open_ones:
         raise InvalidInput(f"The host {host} is not on the public network, so it is not asked.")
     failure: OSError = OSError("no address")
@@ -211,6 +212,26 @@ def _open_socket(host: str, port: int, allowed: Sequence[Network], deadline: _De
         else:
             return opened
     raise failure
+
+
+def _resolved(host: str, port: int, deadline: _Deadline) -> list[Any]:
+    """What name servers say of a host, asked in a thread of its own: no time-out of a socket covers them."""
+    answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            answers.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=resolve, name="resolve-host", daemon=True).start()
+    try:
+        answer = answers.get(timeout=deadline.left_s)
+    except Empty:
+        raise deadline.passed() from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _may_be_asked(text: str, allowed: Sequence[Network]) -> bool:

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import threading
+import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
@@ -205,3 +206,18 @@ def test_no_socket_is_left_behind_by_the_watch() -> None:
         got("http://127.0.0.1:1/")
     assert threading.active_count() <= before
     assert outbound.checked_address("https://shop.example/a").hostname == "shop.example"
+
+
+def test_a_slow_name_server_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        asked.wait(30)
+        raise socket.gaierror("too late")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="did not answer in full"):
+        got("http://slow.example/", Limits(timeout_s=0.3, max_bytes=1000))
+    asked.set()
+    assert time.monotonic() - began < 10
