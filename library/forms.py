@@ -8,6 +8,15 @@ from core.errors import InvalidInput
 from library.models import ApiKey, Asset
 
 
+class LinesField(forms.CharField):
+    """Several lines. A line break is one character, as people and the services count it; browsers send two."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
 class AssetForm(forms.Form):
     """What an owner says of a photo.
 
@@ -24,7 +33,7 @@ class AssetForm(forms.Form):
         help_text="Your words stand before the model’s. Empty the box to have the model’s own sentence back.",
     )
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
-    description = forms.CharField(required=False, max_length=5000, widget=forms.Textarea(attrs={"rows": 4}))
+    description = LinesField(required=False, max_length=5000, widget=forms.Textarea(attrs={"rows": 4}))
     tags = forms.CharField(required=False, max_length=4000, help_text="Separated by commas")
     visibility = forms.ChoiceField(
         label="Who may see it?",

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from library.models import ApiKey, Asset
 from tests.e2e.browser import drop_files, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
+from tests.library.pictures import zipped
 from tests.pages import photos
 from tests.pages.conftest import Photo
 
@@ -61,6 +62,19 @@ def test_each_file_gets_its_own_answer(upload_page: Page) -> None:
         "Already in your library"
     )
     assert Asset.objects.count() == 1
+
+
+def test_the_photos_of_an_archive_are_counted_one_by_one(upload_page: Page) -> None:
+    inside = {f"{colour}.png": photos.png(colour).getvalue() for colour in ("red", "blue", "green")}
+    trip: FilePayload = {
+        "name": "trip.zip",
+        "mimeType": "application/zip",
+        "buffer": zipped({**inside, "torn.png": inside["red.png"][:60]}),
+    }
+    upload_page.get_by_label("Choose photos").set_input_files([picture("white", 1), trip])
+    expect(upload_page.get_by_text("4 added, 1 failed", exact=True)).to_be_visible()
+    upload_page.get_by_label("Choose photos").set_input_files([trip])
+    expect(upload_page.get_by_text("4 added, 3 already yours, 2 failed", exact=True)).to_be_visible()
 
 
 def test_files_chosen_before_the_script_has_come_are_stored_too(page: Page, alice: User) -> None:

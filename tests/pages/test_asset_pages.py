@@ -217,6 +217,16 @@ def test_words_that_break_a_rule_change_nothing_and_are_answered_beside_their_fi
     assert asset.description == ""
 
 
+def test_a_line_break_of_a_description_counts_as_one_character(searchable: Photo, as_alice: Client) -> None:
+    asset = searchable("red")
+    longest = "\r\n".join(["x" * 9] * 500)
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", form_of(asset, description=longest)).status_code == 302
+    asset.refresh_from_db()
+    assert asset.description == longest.replace("\r\n", "\n")
+    longer = form_of(asset, description=longest + "yy")
+    assert as_alice.post(f"/assets/{asset.pk}/edit/", longer).status_code == 400
+
+
 def test_deleting_asks_first_and_then_deletes(searchable: Photo, as_alice: Client) -> None:
     asset = searchable("red")
     assert "Delete this photo?" in as_alice.get(f"/assets/{asset.pk}/delete/").content.decode()

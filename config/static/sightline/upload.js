@@ -11,14 +11,16 @@
   const token = form.elements.csrfmiddlewaretoken.value;
   const maxBytes = Number(form.dataset.maxBytes);
   const waiting = [];
-  const counts = { total: 0, added: 0, known: 0, failed: 0 };
+  // What was chosen; and photos, of which an archive holds many.
+  const files = { chosen: 0, settled: 0 };
+  const photos = { added: 0, known: 0, failed: 0 };
   let running = 0;
 
   const megabytes = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
-  function enqueue(files) {
-    for (const file of files) {
-      counts.total += 1;
+  function enqueue(chosen) {
+    for (const file of chosen) {
+      files.chosen += 1;
       const row = addRow(file);
       if (file.size > maxBytes && !file.name.toLowerCase().endsWith(".zip")) fail(row, `This file is ${megabytes(file.size)}; the limit is ${megabytes(maxBytes)}.`);
       // What is chosen in the form counts for the files chosen under it, also if it is changed afterwards.
@@ -90,9 +92,9 @@
 
   function answer(job, request) {
     const reply = parse(request.responseText);
-    const files = reply?.files ?? [];
-    if (files.length > 1) return succeedAsArchive(job.row, files);
-    if (files.length === 1 && files[0].id) return succeed(job.row, files[0]);
+    const stored = reply?.files ?? [];
+    if (stored.length > 1) return succeedAsArchive(job.row, stored);
+    if (stored.length === 1 && stored[0].id) return succeed(job.row, stored[0]);
     const rule = reply?.errors?.[0]?.rule ?? reply?.detail ?? `The server answered ${request.status}.`;
     const retry = request.status >= 500 || request.status === 429 ? job : undefined;
     fail(job.row, withoutName(rule, job.file.name), retry);
@@ -114,16 +116,20 @@
 
   function succeed(row, file) {
     const known = Boolean(file.duplicate_of);
-    counts[known ? "known" : "added"] += 1;
+    files.settled += 1;
+    photos[known ? "known" : "added"] += 1;
     row.classList.add("added");
     say(row, known ? "Already in your library" : "Added", link(`/assets/${Number(file.id)}/`, "Open"));
   }
 
-  function succeedAsArchive(row, files) {
-    const count = (test) => files.filter(test).length;
+  function succeedAsArchive(row, stored) {
+    const count = (test) => stored.filter(test).length;
     const [added, known] = [count((file) => file.id && !file.duplicate_of), count((file) => file.duplicate_of)];
-    const refused = files.filter((file) => file.error);
-    counts.added += 1;
+    const refused = stored.filter((file) => file.error);
+    files.settled += 1;
+    photos.added += added;
+    photos.known += known;
+    photos.failed += refused.length;
     row.classList.add("added");
     const parts = [`${added} photos added`];
     if (known) parts.push(`${known} already yours`);
@@ -139,7 +145,8 @@
   }
 
   function fail(row, reason, job) {
-    counts.failed += 1;
+    files.settled += 1;
+    photos.failed += 1;
     row.classList.add("failed");
     const again = job && retryButton(row, job);
     say(row, reason, ...(again ? [again] : []));
@@ -151,7 +158,8 @@
     button.className = "link";
     button.textContent = "Try again";
     button.onclick = () => {
-      counts.failed -= 1;
+      files.settled -= 1;
+      photos.failed -= 1;
       row.classList.remove("failed");
       waiting.push(job);
       say(row, "Waiting");
@@ -169,15 +177,14 @@
   }
 
   function summarise() {
-    const settled = counts.added + counts.known + counts.failed;
     const parts = [];
-    if (counts.added) parts.push(`${counts.added} added`);
-    if (counts.known) parts.push(`${counts.known} already yours`);
-    if (counts.failed) parts.push(`${counts.failed} failed`);
+    if (photos.added) parts.push(`${photos.added} added`);
+    if (photos.known) parts.push(`${photos.known} already yours`);
+    if (photos.failed) parts.push(`${photos.failed} failed`);
     summary.hidden = false;
     summary.querySelector("[data-count]").textContent =
-      settled < counts.total ? `${settled} of ${counts.total} done` : parts.join(", ");
-    summary.querySelector("[data-next]").hidden = settled < counts.total || counts.added + counts.known === 0;
+      files.settled < files.chosen ? `${files.settled} of ${files.chosen} done` : parts.join(", ");
+    summary.querySelector("[data-next]").hidden = files.settled < files.chosen || photos.added + photos.known === 0;
   }
 
   form.addEventListener("submit", (event) => event.preventDefault());
