@@ -52,7 +52,6 @@ def home(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q")
     context: dict[str, Any] = {
         "query": query or "",
-        "mine": request.GET.get("mine") == "1",
         "sort": request.GET.get("sort", BY_RELEVANCE),
     }
     context |= panel(context["query"], context["sort"])
@@ -103,18 +102,16 @@ def _latest(request: HttpRequest) -> dict[str, Any]:
 
 def _found(request: HttpRequest, query: str) -> dict[str, Any]:
     viewer = viewer_of(request)
-    mine = viewer.is_authenticated and request.GET.get("mine") == "1"
     sort, exact = request.GET.get("sort", BY_RELEVANCE), request.GET.get("exact") == "1"
     page = search_text(
         viewer,
         query,
         limit=PAGE_SIZE,
         cursor=request.GET.get("cursor"),
-        filters=AssetFilters(mine=True if mine else None),
         sort=sort,
         exact=exact,
     )
-    asked = {"q": query, **({"mine": "1"} if mine else {})}
+    asked = {"q": query}
     if sort != BY_RELEVANCE:
         asked["sort"] = sort
     if exact:

@@ -34,7 +34,7 @@ def test_a_visitor_signs_up_uploads_and_finds_the_photo_by_words_and_by_a_pictur
     expect(page.get_by_role("heading", name="Being prepared")).to_have_count(0, timeout=_WORKERS_MS)
     address = page.url.removeprefix(stack.url)
 
-    page.goto("/?q=a+purple+picture&mine=1")
+    page.goto("/?q=a+purple+picture+by:me")
     expect(page.locator(".photo a").first).to_have_attribute("href", address)
 
     page.goto("/")

@@ -83,7 +83,7 @@ def test_only_mine_leaves_out_what_others_made(
 ) -> None:
     own = searchable("red")
     searchable("red", owner=charlie)
-    assert shown(as_alice, "/?q=red&mine=1") == [own.pk]
+    assert shown(as_alice, "/?q=red+by:me") == [own.pk]
     assert len(shown(as_alice, "/?q=red")) == 2
 
 
