@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from core.errors import NotFound
 from core.locks import named_lock
+from core.progress import Progress
 from library import storage
 from library.details import Details, checked_description, checked_tags, checked_title, checked_visibility
 from library.media.embedded_text import clean_line
@@ -166,11 +167,23 @@ def locked(asset_id: int) -> Asset | None:
     return Asset.objects.select_for_update().filter(pk=asset_id).first()
 
 
-def delete_account(owner: User) -> None:
-    """Removes a person with all that is theirs. Photos go first and one by one: what is stopped can be begun again."""
-    for pk in list(Asset.objects.filter(owner=owner).order_by("pk").values_list("pk", flat=True)):
+@transaction.atomic
+def shut_account(owner: User) -> None:
+    """Nobody signs in to it or uses its keys any more, and nobody else sees a photo of it."""
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    Asset.objects.filter(owner=owner).update(visibility=Asset.Visibility.PRIVATE)
+
+
+def delete_account(owner: User, progress: Progress | None = None) -> None:
+    """Removes a person with all that is theirs. Photos go first and one by one, each in a transaction of its own unless
+    there is one around all: so what is stopped can be begun again.
+    """
+    keys = list(Asset.objects.filter(owner=owner).order_by("pk").values_list("pk", flat=True))
+    for done, pk in enumerate(keys, start=1):
         for asset in Asset.objects.filter(pk=pk):  # none where it was deleted meanwhile
             delete_asset(asset)
+        if progress:
+            progress(done, len(keys))
     owner.delete()
 
 

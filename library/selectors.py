@@ -6,7 +6,7 @@ from datetime import datetime
 from heapq import nsmallest
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Upper
 from django.db.models.lookups import Exact
@@ -85,6 +85,11 @@ def editable_asset_for(viewer: Viewer, asset_id: int) -> Asset:
     if not is_owner(viewer, asset):
         raise NotAllowed("Only its owner may change this asset.")
     return asset
+
+
+def asset_count(owner: User) -> int:
+    """How many assets are theirs, pictures of their sites' items among them."""
+    return Asset.objects.filter(owner=owner).count()
 
 
 def is_owner(viewer: Viewer, asset: Asset) -> bool:

@@ -14,6 +14,7 @@ import search.selectors
 import search.services
 from core.errors import Conflict
 from core.progress import Progress, Stopped
+from library import asset_store
 from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.models import Job
@@ -123,6 +124,13 @@ def _learn_behaviour(job: Job) -> None:
     _end(job)
 
 
+def _delete_account(job: Job) -> None:
+    owner = job.requested_by
+    if owner is not None and not owner.is_active:  # else an administrator has let it come back
+        asset_store.delete_account(owner, _progress_of(job))
+    _end(job)
+
+
 #: Done by processes of their own, while workers go on with other jobs.
 _BESIDE = (Job.Kind.LEARN_AGAIN,)
 _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
@@ -131,6 +139,7 @@ _RUNNERS: dict[Job.Kind, Callable[[Job], None]] = {
     Job.Kind.FOLLOW_CAPTIONER: _follow_captioner,
     Job.Kind.LEARN_AGAIN: learning.begin,
     Job.Kind.LEARN_BEHAVIOUR: _learn_behaviour,
+    Job.Kind.DELETE_ACCOUNT: _delete_account,
 }
 
 

@@ -77,6 +77,7 @@ class Job(models.Model):
         FOLLOW_CAPTIONER = "follow_captioner", "follow a change of captioner"
         LEARN_AGAIN = "learn_again", "learn from reviews"
         LEARN_BEHAVIOUR = "learn_behaviour", "learn from visitors"
+        DELETE_ACCOUNT = "delete_account", "delete the account of who asks"
 
     kind = models.CharField(max_length=32, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)

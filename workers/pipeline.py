@@ -9,7 +9,7 @@ twice or come late, and nothing is lost, done twice or forgotten. Doors call the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -20,6 +20,7 @@ from captioning.models import Promotion
 from captioning.recaptioning import Selection
 from core.errors import Conflict
 from core.locks import take_turn
+from library.asset_store import shut_account
 from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import caption_picture as caption_picture
@@ -33,6 +34,7 @@ from workers.rewording import wipe_captions as wipe_captions
 State = Job.State
 #: The turn of those that begin a job unless there is one.
 _STARTING = "starting-jobs"
+_NOT_CANCELLED = (Job.Kind.FOLLOW_CAPTIONER, Job.Kind.DELETE_ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,15 @@ def start_job(kind: str, user: AbstractBaseUser | None = None) -> Job:
     return job
 
 
+def close_account(user: User) -> Job:
+    """A person leaves: out of sight at once, and a worker deletes all that is theirs, since there may be much of it."""
+    with transaction.atomic():
+        shut_account(user)
+        job = Job.objects.create(kind=Job.Kind.DELETE_ACCOUNT, requested_by=user)
+        transaction.on_commit(wake_jobs)
+    return job
+
+
 def start_recaption(selection: Selection, user: AbstractBaseUser | None = None) -> RecaptionRun:
     """Caption a selection of frames again by the active version. Conflict where another such run is not over."""
     with transaction.atomic():
@@ -216,13 +227,14 @@ def start_learning(user: AbstractBaseUser | None = None) -> Job:
 def cancel_job(job: Job) -> None:
     """End a job for good: its worker stops at the next step, and nothing of it goes live or is registered.
 
-    Conflict where it is over, or follows a change of captioner: without that, search would stay behind.
+    Conflict where it is over; where it follows a change of captioner, without which search would stay behind; and where
+    it deletes an account, of which a part may be gone.
     """
     if job.kind == Job.Kind.RECAPTION:
         return cancel_recaption(job.recaption)
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=job.pk)
-        if job.kind == Job.Kind.FOLLOW_CAPTIONER or job.state not in (State.WAITING, State.RUNNING):
+        if job.kind in _NOT_CANCELLED or job.state not in (State.WAITING, State.RUNNING):
             raise Conflict(f"Job {job.pk}, {job.get_kind_display()}, is {job.state}: it can't be cancelled.")
         job.change(state=State.CANCELLED, worker="", finished_at=timezone.now())
         transaction.on_commit(wake_jobs)

@@ -1,15 +1,23 @@
 """Pages of an account that need the rooms above the library."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from captioning import preferences
 from captioning.captioners.styles import DETAILED, NORMAL, SHORT
+from core.errors import NotAllowed
 from library.access import require_session
+from library.selectors import asset_count
+from workers import pipeline
 
 _SITE = ""
 
@@ -34,6 +42,28 @@ class CaptionStyleForm(forms.Form):
     )
 
 
+class ClosingForm(forms.Form):
+    """The password once more, of who means it."""
+
+    use_required_attribute = False
+
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        if not self.user.check_password(password):
+            raise forms.ValidationError("This is not your password.")
+        return password
+
+
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def caption_style(request: HttpRequest) -> HttpResponse:
@@ -46,3 +76,23 @@ def caption_style(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your new photos will be captioned like this.")
         return redirect("caption-style")
     return render(request, "pages/caption_style.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+@sensitive_post_parameters()
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def close(request: HttpRequest) -> HttpResponse:
+    """Closes a person's account, and has all that is theirs deleted. Staff are needed: others take theirs away."""
+    user = require_session(request)
+    if user.is_staff:
+        raise NotAllowed("Accounts of staff are deleted in the administration.")
+    form = ClosingForm(request.POST or None, user=user)
+    if request.method == "POST" and form.is_valid():
+        pipeline.close_account(user)
+        logout(request)
+        messages.success(
+            request, "Your account is closed. Your photos are out of sight, and are being deleted."
+        )
+        return redirect("search")
+    told = {"form": form, "photos": asset_count(user)}
+    return render(request, "pages/account_close.html", told, status=400 if form.is_bound else 200)

@@ -12,6 +12,7 @@ urlpatterns = [
     path("searches/", searches.saved_searches, name="saved-searches"),
     path("searches/<int:saved_id>/forget/", searches.forget, name="saved-search-forget"),
     path("account/captions/", account.caption_style, name="caption-style"),
+    path("account/close/", account.close, name="account-close"),
     path("library/", assets.my_photos, name="my-assets"),
     path("assets/<int:asset_id>/", assets.asset, name="asset"),
     path("assets/<int:asset_id>/edit/", assets.edit, name="asset-edit"),

@@ -25,6 +25,7 @@ OWN_PAGES = (
     "/review/",
     "/account/keys/",
     "/account/password/",
+    "/account/close/",
     "/account/captions/",
     "/assets/{}/",
     "/assets/{}/edit/",

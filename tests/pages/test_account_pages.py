@@ -8,8 +8,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from captioning import preferences
+from library.api_keys import create_key
 from library.models import ApiKey, Asset
 from tests.pages import photos
+from tests.pages.conftest import Photo
+from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,7 +95,15 @@ def test_the_password_can_be_changed_by_who_knows_it(as_alice: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["/library/", "/upload/", "/account/keys/", "/account/password/", "/account/captions/"]
+    "page",
+    [
+        "/library/",
+        "/upload/",
+        "/account/keys/",
+        "/account/password/",
+        "/account/captions/",
+        "/account/close/",
+    ],
 )
 def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> None:
     assert client.get(page).headers["Location"] == f"/account/login/?next={page}"
@@ -107,6 +118,7 @@ def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> N
         "/upload/",
         "/search/picture/",
         "/account/password/",
+        "/account/close/",
         "/account/captions/",
     ],
 )
@@ -216,3 +228,31 @@ def test_the_style_of_one_s_captions_is_chosen_shown_and_left_to_the_site_again(
 
 def shown(client: Client, page: str) -> str:
     return client.get(page).content.decode()
+
+
+class TestClosing:
+    """/account/close/"""
+
+    def test_it_takes_the_password_and_shuts_the_account_at_once(
+        self, photo: Photo, as_alice: Client, client: Client, alice: User
+    ) -> None:
+        asset = photo("red", visibility="public")
+        token = create_key(alice, name="script", scopes=["read"]).token
+        assert "Your 1 photo with all that is known of it" in as_alice.get("/account/close/").content.decode()
+        refused = as_alice.post("/account/close/", {"password": "wrong"})
+        assert (refused.status_code, "This is not your password." in refused.content.decode()) == (400, True)
+        assert User.objects.get(pk=alice.pk).is_active
+
+        closed = as_alice.post("/account/close/", {"password": photos.PASSWORD}, follow=True)
+        assert "Your account is closed." in closed.content.decode()
+        assert "My photos" not in as_alice.get("/").content.decode()
+        assert client.get(f"/assets/{asset.pk}/").status_code == 404
+        assert client.get("/api/v1/assets", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+        assert sign_in(client) == ""
+        assert Job.objects.get().requested_by == alice
+
+    def test_staff_are_not_to_leave_by_it(self, client: Client, alice: User) -> None:
+        User.objects.update(is_staff=True)
+        client.force_login(alice)
+        assert client.post("/account/close/", {"password": photos.PASSWORD}).status_code == 403
+        assert "Close account" not in client.get("/").content.decode()

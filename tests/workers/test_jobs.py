@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from captioning import versions
 from captioning.models import Caption
 from captioning.recaptioning import Selection
 from core.errors import Conflict
-from recommender.models import LearnedBehaviour
+from library.models import Asset
+from recommender.models import LearnedBehaviour, Site
 from search.models import Generation
+from tests.library.conftest import files_in
 from tests.recommender.shop import did, put
 from tests.recommender.sites import site
 from tests.workers.conftest import MakeAssets
@@ -168,6 +171,53 @@ def test_a_job_whose_worker_lives_here_may_be_silent(db: None) -> None:
     long_ago = timezone.now() - jobs._SILENCE - timedelta(seconds=1)
     Job.objects.update(state="running", worker=liveness.own_name(), deliveries=1, heartbeat_at=long_ago)
     assert jobs.release_orphans(set()) == 0
+
+
+class TestClosedAccounts:
+    def test_a_worker_deletes_all_that_was_theirs(
+        self, make_assets: MakeAssets, alice: User, settings: Any
+    ) -> None:
+        theirs = {asset.sha256 for asset in make_assets("red", "blue")}
+        run_stages()
+        site(alice)
+        job = pipeline.close_account(alice)
+        assert set(Asset.objects.values_list("visibility", flat=True)) == {"private"}
+        assert jobs.run_next() == job
+        job.refresh_from_db()
+        assert (job.state, job.done, job.total, job.requested_by) == ("done", 2, 2, None)
+        assert not any(model.objects.exists() for model in (User, Asset, Site))
+        left = " ".join(files_in(Path(settings.MEDIA_ROOT)))
+        assert not any(sha256 in left for sha256 in theirs)
+
+    def test_it_goes_on_where_its_worker_died(
+        self, make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_assets("red", "blue")
+        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
+        job = pipeline.close_account(alice)
+
+        def die(*_: Any) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as dying:
+            dying.setattr(jobs, "_progress_of", lambda _: die)
+            with pytest.raises(SystemExit):
+                jobs.run_next()
+        assert Asset.objects.count() == 1
+        jobs.release_orphans({liveness.own_name()})
+        assert jobs.run_next() == job
+        assert not User.objects.exists()
+
+    def test_one_that_an_administrator_let_come_back_is_left_alone(self, alice: User) -> None:
+        job = pipeline.close_account(alice)
+        User.objects.update(is_active=True)
+        jobs.run_next()
+        job.refresh_from_db()
+        assert (job.state, User.objects.get()) == ("done", alice)
+
+    def test_it_is_not_cancelled(self, alice: User) -> None:
+        with pytest.raises(Conflict, match="can't be cancelled"):
+            pipeline.cancel_job(pipeline.close_account(alice))
 
 
 class TestCancelled:
