@@ -27,6 +27,7 @@ from library.media.metadata import Metadata
 from library.media.moments import is_believable
 from library.media.probe import Picture, probe
 from library.models import Asset, AssetTag, Frame
+from library.quota import Room
 
 _LOCK_TIMEOUT_S = 60.0
 _NAME_MAX_CHARS = 255
@@ -74,7 +75,10 @@ def store_upload(owner: User, file: IO[bytes], *, name: str, **words: Unpack[Cha
     """
     details = Details.checked(**words)
     upload = fingerprint(file, name)
-    return known_asset(owner, upload) or keep(owner, upload, develop(upload), details)
+    if known := known_asset(owner, upload):
+        return known
+    Room(owner).check(upload.size_bytes)
+    return keep(owner, upload, develop(upload), details)
 
 
 def fingerprint(file: IO[bytes], name: str) -> Upload:

@@ -15,6 +15,7 @@ from library.details import Details
 from library.importers.sources import Source
 from library.media.probe import Picture
 from library.models import Asset
+from library.quota import Room
 
 #: So many files are in hand at once: enough to keep the threads busy, few enough to bound memory.
 _WINDOW = 16
@@ -61,8 +62,10 @@ class _InHand:
         return Outcome(self.source.name, asset=self.stored.asset, created=self.stored.created)
 
 
-def store_all(owner: User, sources: Iterable[Source], details: Details) -> Iterator[Outcome]:
-    """One outcome per source, in order, as each is known.
+def store_all(
+    owner: User, sources: Iterable[Source], details: Details, room: Room | None = None
+) -> Iterator[Outcome]:
+    """One outcome per source, in order, as each is known. room: what there is for them; None: as much as they take.
 
     Run again over the same files it only reads and hashes them: that is how an import is resumed. Call it
     outside of a transaction: each asset commits by itself.
@@ -71,11 +74,16 @@ def store_all(owner: User, sources: Iterable[Source], details: Details) -> Itera
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
         while window := [_InHand(source) for source in islice(waiting, _WINDOW)]:
             with ExitStack() as open_files:
-                yield from _store_window(pool, open_files, owner, window, details)
+                yield from _store_window(pool, open_files, owner, window, details, room)
 
 
 def _store_window(
-    pool: ThreadPoolExecutor, open_files: ExitStack, owner: User, window: list[_InHand], details: Details
+    pool: ThreadPoolExecutor,
+    open_files: ExitStack,
+    owner: User,
+    window: list[_InHand],
+    details: Details,
+    room: Room | None,
 ) -> Iterator[Outcome]:
     """The threads read and decode; only the caller's thread touches the database."""
 
@@ -85,6 +93,8 @@ def _store_window(
     def look_up(item: _InHand) -> None:
         assert item.upload
         item.stored = known_asset(owner, item.upload)
+        if room is not None and item.stored is None:
+            room.check(item.upload.size_bytes)
 
     def decode(item: _InHand) -> None:
         assert item.upload
@@ -93,6 +103,8 @@ def _store_window(
     def write(item: _InHand) -> None:
         assert item.upload
         assert item.picture
+        if room is not None:
+            room.take(item.upload.size_bytes)
         item.stored = keep(owner, item.upload, item.picture, details)
 
     for _ in pool.map(lambda item: item.then(read), window):

@@ -151,6 +151,35 @@ def test_more_files_than_allowed_are_too_many(alice: User, wakes: list[str]) -> 
     assert not Asset.objects.exists()
 
 
+class TestQuota:
+    """UPLOAD_QUOTA_BYTES"""
+
+    def test_files_are_taken_as_long_as_there_is_room(self, alice: User, bob: User, settings: Any) -> None:
+        one, two, three = (picture(seed=seed) for seed in range(3))
+        stored(alice, one)
+        stored(bob, three)
+        settings.UPLOAD_QUOTA_BYTES = len(one) + len(two) + len(three) - 1
+        # A damaged file takes no room, nor does one that is there already.
+        damaged = ("damaged.jpg", two[: len(two) // 2])
+        answer = upload(signed_in(alice), damaged, ("one.jpg", one), ("two.jpg", two), ("three.jpg", three))
+        assert [file["status"] for file in answer.json()["files"]] == [
+            "error",
+            "duplicate",
+            "created",
+            "error",
+        ]
+        assert f"{len(three) - 1:,} of these are left" in answer.json()["files"][3]["error"]
+        refused = upload(signed_in(alice), ("trip.zip", zipped({"three.jpg": three})))
+        assert (refused.status_code, Asset.objects.filter(owner=alice).count()) == (413, 2)
+
+    def test_the_plain_form_keeps_it_too(self, alice: User, settings: Any) -> None:
+        settings.UPLOAD_QUOTA_BYTES = 10
+        form = {"files": [SimpleUploadedFile("a.jpg", picture(), "image/jpeg")], "visibility": "private"}
+        page = signed_in(alice).post("/upload/", form)
+        assert (page.status_code, "Your photos may take 10 bytes" in page.content.decode()) == (400, True)
+        assert not Asset.objects.exists()
+
+
 def test_strangers_upload_change_and_delete_nothing(alice: User) -> None:
     asset = stored(alice, visibility="public")
     stranger = Client()
