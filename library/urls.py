@@ -12,7 +12,6 @@ urlpatterns = [
     path("upload/", uploads.upload, name="upload"),
     path("account/keys/", api_keys.api_keys, name="api-keys"),
     path("account/keys/<int:key_id>/revoke/", api_keys.revoke_api_key, name="api-key-revoke"),
-    path("account/login/", accounts.SignIn.as_view(), name="login"),
     path("account/logout/", LogoutView.as_view(), name="logout"),
     path("account/register/", accounts.SignUp.as_view(), name="register"),
     path("account/password/", accounts.ChangePassword.as_view(), name="password-change"),

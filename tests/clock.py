@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-_STOPPED_AT_S = 1_700_000_050.0  # ten seconds into a minute
+STOPPED_AT_S = 1_700_000_050.0  # ten seconds into a minute
 UNTIL_THE_NEXT_MINUTE_S = 50
 
 
@@ -15,7 +15,8 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Redis must be empty or away. What is measured from one moment to another goes on.
     """
-    clock = SimpleNamespace(time=lambda: _STOPPED_AT_S, monotonic=time.monotonic)
-    for module in ("workers.messages", "recommender.api.doors"):
+    clock = SimpleNamespace(time=lambda: STOPPED_AT_S, monotonic=time.monotonic)
+    for module in ("workers.messages", "workers.purses", "recommender.api.doors"):
         monkeypatch.setattr(f"{module}.time", clock)
-    monkeypatch.setattr("recommender.api.doors._counted", {})
+    for module in ("workers.purses", "recommender.api.doors"):
+        monkeypatch.setattr(f"{module}._counted", {})

@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
@@ -14,12 +16,22 @@ from django.views.decorators.http import require_http_methods
 
 from captioning import preferences
 from captioning.captioners.styles import DETAILED, NORMAL, SHORT
+from config.sign_in import SignInForm
 from core.errors import NotAllowed
 from library.access import require_session
 from library.selectors import asset_count
 from workers import pipeline
 
 _SITE = ""
+
+
+class SignIn(LoginView):
+    template_name = "account/login.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(allow_signup=settings.ALLOW_SIGNUP, **kwargs)
 
 
 class CaptionStyleForm(forms.Form):

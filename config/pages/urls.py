@@ -11,6 +11,7 @@ urlpatterns = [
     path("search/facets/", filters.counts, name="search-facets"),
     path("searches/", searches.saved_searches, name="saved-searches"),
     path("searches/<int:saved_id>/forget/", searches.forget, name="saved-search-forget"),
+    path("account/login/", account.SignIn.as_view(), name="login"),
     path("account/captions/", account.caption_style, name="caption-style"),
     path("account/close/", account.close, name="account-close"),
     path("library/", assets.my_photos, name="my-assets"),

@@ -15,14 +15,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
 
-class SignIn(views.LoginView):
-    template_name = "account/login.html"
-    redirect_authenticated_user = True
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(allow_signup=settings.ALLOW_SIGNUP, **kwargs)
-
-
 class NewAccountForm(UserCreationForm[User]):
     """Name and password, by Django's rules."""
 

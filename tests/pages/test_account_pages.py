@@ -1,6 +1,7 @@
 """Accounts, API keys and the plain upload form."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,10 +9,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from captioning import preferences
+from config.sign_in import GUESSES, WINDOW_S
 from library.api_keys import create_key
 from library.models import ApiKey, Asset
+from tests.clock import STOPPED_AT_S
 from tests.pages import photos
 from tests.pages.conftest import Photo
+from workers import purses
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,6 +46,31 @@ def test_a_wrong_password_says_so_without_saying_which_part(client: Client, alic
         for name in ("alice", "nobody")
     ]
     assert all("Please enter a correct username and password" in answer for answer in answers)
+
+
+class TestGuessing:
+    """Passwords tried one after the other."""
+
+    def test_after_ten_wrong_ones_even_the_right_one_has_to_wait(
+        self, client: Client, alice: User, stopped_clock: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(GUESSES):
+            client.post("/account/login/", {"username": "alice", "password": "wrong"})
+        told = client.post("/account/login/", {"username": "alice", "password": photos.PASSWORD})
+        assert "Too many wrong passwords for this name. Try again in" in told.content.decode()
+        assert not Client().login(username="alice", password=photos.PASSWORD)
+        later = STOPPED_AT_S + WINDOW_S
+        monkeypatch.setattr(purses, "time", SimpleNamespace(time=lambda: later))
+        assert sign_in(client) == "/"
+
+    def test_others_sign_in_meanwhile_and_slips_are_forgiven(
+        self, client: Client, alice: User, stopped_clock: None
+    ) -> None:
+        for _ in range(GUESSES):
+            client.post("/account/login/", {"username": "nobody", "password": "wrong"})
+        for _ in range(GUESSES - 1):
+            client.post("/account/login/", {"username": "alice", "password": "wrong"})
+        assert sign_in(client) == "/"
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_be(client: Client, alice: User) -> None:
