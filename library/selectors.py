@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from heapq import nsmallest
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db import connection
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Upper
 from django.db.models.lookups import Exact
@@ -14,7 +16,7 @@ from django.urls import reverse
 from PIL import Image
 
 from core.errors import CorruptMedia, NotAllowed, NotFound
-from core.ids import MAX_ID
+from core.ids import MAX_ID, KeysOf
 from library import storage
 from library.media.decoding import decode_file
 from library.media.hashes import bits_apart
@@ -28,6 +30,7 @@ NEAR_DUPLICATES_COMPARED = 100_000
 NEAR_DUPLICATES_MOST = 100
 #: Of the thumbnail that lists show and answers name.
 LIST_THUMBNAIL_PX = 320
+_VIEWERS_REMEMBERED = 1_000
 _NO_SUCH_ASSET = "There is no such asset."
 
 
@@ -44,13 +47,17 @@ class AssetFilters:
 
 def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
     """Public ones and the viewer's own. Being staff opens no private asset."""
-    return Asset.objects.filter(Q(visibility=Asset.Visibility.PUBLIC) | _own(viewer))
+    return _visible(_own(viewer))
 
 
 def listed_assets(viewer: Viewer) -> QuerySet[Asset]:
     """Those of the visible ones that lists and searches offer: of others none that is taken for unsafe."""
-    visible = visible_assets(viewer)
-    return visible if settings.UNSAFE_PHOTOS == "show" else visible.filter(~taken_for_unsafe() | _own(viewer))
+    return _listed(_own(viewer))
+
+
+def listed_keys(viewer: Viewer) -> KeysOf:
+    """For who asks which of some assets are among those: to put that together takes longer than to answer it."""
+    return _listed_keys(_id_of(viewer), connection.vendor, settings.UNSAFE_PHOTOS, settings.UNSAFE_MIN_SCORE)
 
 
 def offered_to_all() -> QuerySet[Asset]:
@@ -211,11 +218,33 @@ def unreferenced(hashes: Sequence[str]) -> list[str]:
     return [sha256 for sha256 in hashes if sha256 not in known]
 
 
+def _id_of(viewer: Viewer) -> int | None:
+    """None for who is not signed in."""
+    return viewer.pk if viewer is not None and viewer.is_authenticated else None
+
+
 def _own(viewer: Viewer) -> Q:
-    """Nothing for who is not signed in: a filter by `owner=None` would be one slip away from everything."""
-    if viewer is None or not viewer.is_authenticated:
-        return Q(pk__in=[])
-    return Q(owner_id=viewer.pk)
+    return _owned_by(_id_of(viewer))
+
+
+def _owned_by(user_id: int | None) -> Q:
+    """Nothing for nobody: a filter by `owner=None` would be one slip away from everything."""
+    return Q(pk__in=[]) if user_id is None else Q(owner_id=user_id)
+
+
+def _visible(own: Q) -> QuerySet[Asset]:
+    return Asset.objects.filter(Q(visibility=Asset.Visibility.PUBLIC) | own)
+
+
+def _listed(own: Q) -> QuerySet[Asset]:
+    visible = _visible(own)
+    return visible if settings.UNSAFE_PHOTOS == "show" else visible.filter(~taken_for_unsafe() | own)
+
+
+@lru_cache(maxsize=_VIEWERS_REMEMBERED)
+def _listed_keys(user_id: int | None, *_asked_of: object) -> KeysOf:
+    """_asked_of: what else the question is put together from."""
+    return KeysOf(_listed(_owned_by(user_id)))
 
 
 def _one_of(assets: QuerySet[Asset], asset_id: int) -> Asset:

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from django.db.models import QuerySet
 
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered, listed_assets
+from library.selectors import AssetFilters, Viewer, filtered, listed_assets, listed_keys
 from search import cursors, keywords, pushdown, verdict
 from search.active import CHECKPOINTS, active_models
 from search.candidates import Candidates, gather
@@ -124,8 +124,12 @@ def answer(
     """One page of the fused ranking over what the viewer may see."""
     started = time.perf_counter() if started is None else started
     limit, after = checked_limit(limit), cursors.read(cursor, question.identity)
-    assets = allowed(viewer, filters, question.conditions)
-    scope = Scope(lambda: assets, lambda: pushdown.where(viewer, filters, question.conditions))
+    conditions = question.conditions
+    scope = Scope(
+        partial(allowed, viewer, filters, conditions),
+        partial(pushdown.where, viewer, filters, conditions),
+        keys=listed_keys(viewer) if filters == NO_FILTERS and not conditions else None,
+    )
     asked = _signals(question, scope)
     gathered: list[Candidates] = []
 
@@ -136,7 +140,7 @@ def answer(
     notice = ""
     if question.sort == BY_DATE:
         best = ranking_at(_DATED_DEPTH).results[:_DATED_DEPTH]
-        shown, place = newest_of(assets, best, after, limit)
+        shown, place = newest_of(allowed(viewer, filters, conditions), best, after, limit)
     else:
         best_first, notice = reranked(ranking_at, question.text, scope, after)
         shown, place = page(best_first, after, limit)
@@ -144,8 +148,8 @@ def answer(
         [Match(one.asset_id, one.score, summed_by_signal(one.why)) for one in shown],
         cursors.written(place, question.identity) if place else None,
         ms_since(started),
-        _reason(viewer, filters, question.conditions, shown),
-        (*_looked_for(asked.wanted), *_demanded(question.conditions)),
+        _reason(viewer, filters, conditions, shown),
+        (*_looked_for(asked.wanted), *_demanded(conditions)),
         notice=notice,
         close=None if after else _close(question, gathered[0], scope),
     )

@@ -7,11 +7,20 @@ from typing import Protocol
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 from captioning.selectors import sentences_of
+from core.ids import Prepared
 from library.models import Asset, Frame
 from library.selectors import visible_assets
 from search.highlights import Piece, pieces
 from search.keywords import Term, matched_words
 
+#: The first frame comes last.
+_FRAMES = Prepared(
+    lambda ids: (
+        Frame.objects.filter(asset_id__in=ids)
+        .order_by("-number")
+        .values_list("asset_id", "pk", "picture_text__text")
+    )
+)
 #: What a ranking is called in front of people, in the order in which it is shown.
 _LABELS = {"image": "Look", "caption": "Caption", "keyword": "Words", "reranker": "Second look"}
 
@@ -96,9 +105,7 @@ def cards_of(
 
 def _first_frames(asset_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
     """The frame that stands for each asset, and what is written in it; assets without frames yet are left out."""
-    frames = Frame.objects.filter(asset_id__in=asset_ids).order_by("-number")
-    told = frames.values_list("asset_id", "pk", "picture_text__text")
-    return {asset_id: (frame_id, text or "") for asset_id, frame_id, text in told}
+    return {asset_id: (frame_id, text or "") for asset_id, frame_id, text in _FRAMES.rows(asset_ids)}
 
 
 def cards_of_matches(

@@ -10,8 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from core.ids import any_of
-from library.selectors import Viewer, listed_assets
+from library.selectors import Viewer, listed_keys
 from search.keywords import Term
 from search.models import SuggestedWords
 
@@ -59,11 +58,7 @@ def proved(viewer: Viewer, claims: Sequence[Claim]) -> set[int]:
         proofs: list[tuple[int, int]] = cursor.fetchall()
     if not proofs:
         return set()
-    visible = set(
-        listed_assets(viewer)
-        .filter(pk__in=any_of({asset_id for _, asset_id in proofs}))
-        .values_list("pk", flat=True)
-    )
+    visible = set(listed_keys(viewer).among({asset_id for _, asset_id in proofs}))
     return {at for at, asset_id in proofs if asset_id in visible}
 
 

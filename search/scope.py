@@ -29,11 +29,17 @@ class Scope:
     """The assets that may be found in one search, and what is known of them so far in this search."""
 
     def __init__(
-        self, assets: Callable[[], QuerySet[Asset]], where: Callable[[], Where | None] = lambda: None
+        self,
+        assets: Callable[[], QuerySet[Asset]],
+        where: Callable[[], Where | None] = lambda: None,
+        keys: KeysOf | None = None,
     ) -> None:
-        """assets: makes their query at the first need; where: what it is in the columns of an index, None if untold."""
+        """assets: makes their query at the first need; where: what it is in the columns of an index, None if untold;
+        keys: of the same assets, where these are at hand.
+        """
         self._made = assets
         self._told = where
+        self._given = keys
         self._asset_of: dict[int, int] = {}
         self._found_frames: set[int] = set()
         self._found_assets: set[int] = set()
@@ -47,7 +53,7 @@ class Scope:
 
     @cached_property
     def _keys(self) -> KeysOf:
-        return KeysOf(self._assets)
+        return self._given or KeysOf(self._assets)
 
     @cached_property
     def _where(self) -> Where | None:

@@ -15,20 +15,29 @@ _REMEMBERED = 50_000
 _TOKENIZER = "porter unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 
 
-def meant_by(terms: Sequence[Term], words: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Of these words, normalised, those that one of the terms stands for, each with the places of these terms."""
-    asked = [(stem(term.word), term.prefix, at) for at, term in enumerate(terms)]
-    # Porter's rules change how words end, by one letter of what is left at most: few need to be asked about.
-    beginnings = tuple({whole[:-1] or whole for whole, _, _ in asked})
-    meant = {}
-    for word in [word for word in words if word.startswith(beginnings)]:
+class Meaning(dict[str, tuple[int, ...]]):
+    """The places of the terms that a word, normalised, stands for: of each word that was asked about."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        super().__init__()
+        self._asked = [(stem(term.word), term.prefix, at) for at, term in enumerate(terms)]
+        #: How words begin that may stand for one. Porter's rules change how words end, by one letter of what is left at
+        #: most: few need to be asked about.
+        self.beginnings = tuple({whole[:-1] or whole for whole, _, _ in self._asked})
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
         form = stem(word)
         places = tuple(
-            at for whole, prefix, at in asked if form == whole or (prefix and form.startswith(whole))
+            at for whole, prefix, at in self._asked if form == whole or (prefix and form.startswith(whole))
         )
-        if places:
-            meant[word] = places
-    return meant
+        self[word] = places
+        return places
+
+
+def meant_by(terms: Sequence[Term], words: Iterable[str]) -> set[str]:
+    """Of these words, normalised, those that stand for one of the terms."""
+    meaning = Meaning(terms)
+    return {word for word in words if word.startswith(meaning.beginnings) and meaning[word]}
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 
 from django.db import connection
 
-from core.ids import any_of
+from core.ids import Prepared
 from search.keywords.forms import meant_by
 from search.keywords.holding import EVERYWHERE
 from search.keywords.terms import Term
 from search.models import KeywordDocument
 
+_DOCUMENTS = Prepared(
+    lambda ids: KeywordDocument.objects.filter(asset_id__in=ids).values_list("asset_id", *EVERYWHERE)
+)
 #: Documents are letters, digits and spaces, so these stand in none of them.
 _OPEN, _CLOSE = "<", ">"
 _MARKED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
@@ -29,9 +32,9 @@ def matched_words(asset_ids: Iterable[int], terms: Sequence[Term]) -> dict[int, 
         return {}
     if connection.vendor == "postgresql":
         return _marked(ids, terms)
-    documents = KeywordDocument.objects.filter(asset_id__in=any_of(ids)).values_list("asset_id", *EVERYWHERE)
+    documents = _DOCUMENTS.rows(ids)
     words = {asset_id: {word for text in texts for word in text.split()} for asset_id, *texts in documents}
-    meant = meant_by(terms, set[str]().union(*words.values())).keys()
+    meant = meant_by(terms, set[str]().union(*words.values()))
     return {asset_id: frozenset(said & meant) for asset_id, said in words.items() if said & meant}
 
 
