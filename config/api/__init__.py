@@ -8,11 +8,13 @@ import recommender.api
 import search.api
 import workers.api
 from config.api import assets, problems
+from config.api.documentation import Documentation
 
 api = NinjaAPI(
     title="Sightline",
     version="1",
     description="Search photos by what they show. Errors are application/problem+json; long lists page by cursor.",
+    docs=Documentation(),
     docs_url="/docs",
     openapi_url="/openapi.json",
 )
