@@ -10,12 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from core.admin_pages import DeletedWhole, Records, change_each
 from core.errors import InvalidInput
 from recommender import experiment_chart, experiments, site_keys, sites
-from recommender.models import Experiment, Item, Rule, Site, SiteKey, SiteOrigin, WebhookMessage
-
-
-class OriginInline(admin.TabularInline[SiteOrigin, Site]):
-    model = SiteOrigin
-    extra = 0
+from recommender.forms import SiteForm
+from recommender.models import Experiment, Item, Rule, Site, SiteKey, WebhookMessage
 
 
 @admin.register(Site)
@@ -23,18 +19,29 @@ class SiteAdmin(DeletedWhole):
     list_display = ("slug", "name", "owner", "shows_assets", "created_at")
     list_select_related = ("owner",)
     search_fields = ("slug", "name", "owner__username")
+    form = SiteForm
     fields = (
-        *("slug", "name", "owner", "shows_assets", "diversity", "requests_per_minute", "webhook_url"),
-        "created_at",
+        *("slug", "name", "owner", "origins", "shows_assets", "diversity", "requests_per_minute"),
+        *("webhook_url", "created_at"),
     )
     readonly_fields = ("created_at",)
     raw_id_fields = ("owner",)
-    inlines = (OriginInline,)
     actions = ("make_secret_key", "make_publishable_key")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
         """The slug stands in keys and in the pages of the site: it stays as it is."""
         return ("slug", "owner", "created_at") if obj else ("created_at",)
+
+    @admin.display
+    def origins(self, site: Site) -> str:
+        """For who may look and not change."""
+        return ", ".join(str(origin) for origin in site.origins.all())
+
+    def save_model(self, request: HttpRequest, obj: Site, form: SiteForm, change: bool) -> None:
+        if change:
+            sites.change_site(obj, **form.settings)
+        else:
+            obj.pk = sites.create_site(obj.owner, obj.slug, **form.settings).pk
 
     def delete_model(self, request: HttpRequest, obj: Site) -> None:
         sites.delete_site(obj)

@@ -35,12 +35,7 @@ class SiteChanges(TypedDict, total=False):
 
 def create_site(owner: User, slug: str, **settings: Unpack[SiteChanges]) -> Site:
     """InvalidInput names the field; Conflict where the slug is taken."""
-    if not _SLUG.fullmatch(slug):
-        raise InvalidInput(
-            "slug: small letters, digits and hyphens between them, at most 40 characters.", field="slug"
-        )
-    if Site.objects.filter(owner=owner).count() >= _SITES_MAX:
-        raise InvalidInput(f"At most {_SITES_MAX} sites; delete one that is no longer used.", field="slug")
+    check_new(owner, slug)
     site = Site(slug=slug, owner=owner, name=slug)
     try:
         with transaction.atomic():
@@ -65,6 +60,21 @@ def delete_site(site: Site) -> None:
     site.delete()
     for asset_id in pictures:
         forget_picture(asset_id)
+
+
+def check_new(owner: User, slug: str) -> None:
+    """InvalidInput where the owner may make no site of this name."""
+    if not _SLUG.fullmatch(slug):
+        raise InvalidInput(
+            "slug: small letters, digits and hyphens between them, at most 40 characters.", field="slug"
+        )
+    if Site.objects.filter(owner=owner).count() >= _SITES_MAX:
+        raise InvalidInput(f"At most {_SITES_MAX} sites; delete one that is no longer used.", field="slug")
+
+
+def checked_setting(name: str, value: Any) -> Any:
+    """One of `SiteChanges` as it is kept. InvalidInput names it."""
+    return _CHECKS[name](value)
 
 
 def new_webhook_secret(site: Site) -> str:
@@ -105,10 +115,10 @@ def _is_local(host: str) -> bool:
 
 
 def _changed(site: Site, settings: SiteChanges) -> Site:
-    changes: dict[str, Any] = dict(settings)
+    changes = {name: checked_setting(name, value) for name, value in settings.items()}
     origins = changes.pop("origins", None)
     for name, value in changes.items():
-        setattr(site, name, _CHECKS[name](value))
+        setattr(site, name, value)
     if site.webhook_url and not site.webhook_secret:
         site.webhook_secret = secrets.token_hex(32)
     site.save()
@@ -117,13 +127,17 @@ def _changed(site: Site, settings: SiteChanges) -> Site:
     return site
 
 
-def _set_origins(site: Site, origins: Iterable[str]) -> None:
-    wanted = {checked_origin(origin) for origin in origins}
-    if len(wanted) > _ORIGINS_MAX:
-        raise InvalidInput(f"origins: at most {_ORIGINS_MAX}.", field="origins")
+def _set_origins(site: Site, wanted: set[str]) -> None:
     site.origins.exclude(origin__in=wanted).delete()
     present = set(site.origins.values_list("origin", flat=True))
     SiteOrigin.objects.bulk_create(SiteOrigin(site=site, origin=origin) for origin in wanted - present)
+
+
+def _checked_origins(origins: Iterable[str]) -> set[str]:
+    wanted = {checked_origin(origin) for origin in origins}
+    if len(wanted) > _ORIGINS_MAX:
+        raise InvalidInput(f"origins: at most {_ORIGINS_MAX}.", field="origins")
+    return wanted
 
 
 def _checked_name(name: str) -> str:
@@ -165,6 +179,7 @@ def _checked_webhook(url: str) -> str:
 
 _CHECKS: dict[str, Any] = {
     "name": _checked_name,
+    "origins": _checked_origins,
     "shows_assets": _checked_assets,
     "diversity": _checked_diversity,
     "requests_per_minute": _checked_requests,
