@@ -1,18 +1,25 @@
 """Pictures of items: as pages of other sites show them, by a signed address, since a page can send no key with them;
 and what becomes of one that no item shows any more."""
 
+from datetime import timedelta
+
 from django.core import signing
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
+from django.utils import timezone
 
 from captioning.selectors import frames_reviewed
 from core.errors import NotFound
 from library import asset_store
 from library.models import Asset
 from library.selectors import LIST_THUMBNAIL_PX, thumbnail_url
+from recommender.models import Item
 
 _SALT = "item.picture"
 _MAX_CHARS = 100
+#: A picture is stored before its item shows it, which takes seconds.
+_SHOWN_WITHIN = timedelta(minutes=10)
 
 
 def picture_url(asset: Asset) -> str:
@@ -48,3 +55,18 @@ def forget_picture(asset_id: int) -> None:
             return
         if not frames_reviewed().filter(asset=asset).exists():
             asset_store.delete_asset(asset)
+
+
+def forget_forsaken() -> int:
+    """Removes all such pictures: those of a site that is gone, and of who died before an item showed it. How many."""
+    forsaken = list(_forsaken().values_list("pk", flat=True))
+    for asset_id in forsaken:
+        forget_picture(asset_id)
+    return len(forsaken)
+
+
+def _forsaken() -> QuerySet[Asset]:
+    shown = Exists(Item.objects.filter(asset=OuterRef("pk")))
+    decided = Exists(frames_reviewed().filter(asset=OuterRef("pk")))
+    stored = timezone.now() - _SHOWN_WITHIN
+    return Asset.objects.filter(~shown, ~decided, in_gallery=False, created_at__lt=stored).order_by("pk")

@@ -13,7 +13,6 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.outbound import checked_address, parts_of_address
 from library.details import checked_line
 from recommender.models import Site, SiteOrigin
-from recommender.pictures import forget_picture
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _NAME_MAX_CHARS = 120
@@ -54,12 +53,8 @@ def change_site(site: Site, **settings: Unpack[SiteChanges]) -> Site:
 
 
 def delete_site(site: Site) -> None:
-    """With its items, their pictures as far as nothing else has them, and its keys."""
-    pictured = site.items.filter(asset__isnull=False).order_by("asset")
-    pictures = list(pictured.values_list("asset", flat=True).distinct())
+    """With its items and keys. Their pictures, as far as nothing else has them, go when they are swept for."""
     site.delete()
-    for asset_id in pictures:
-        forget_picture(asset_id)
 
 
 def check_new(owner: User, slug: str) -> None:

@@ -64,6 +64,11 @@ app.conf.update(
             "schedule": crontab(hour=4, minute=0),
             "options": {"queue": "jobs", "expires": UPKEEP_TIME_LIMIT_S},
         },
+        "forget_pictures": {
+            "task": "workers.forget_pictures",
+            "schedule": crontab(minute=50),
+            "options": {"queue": "jobs", "expires": UPKEEP_TIME_LIMIT_S},
+        },
         "count_suggestions": {
             "task": "workers.count_suggestions",
             "schedule": crontab(hour=4, minute=30),

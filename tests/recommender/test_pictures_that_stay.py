@@ -1,12 +1,14 @@
 """An item's picture goes with the last item, unless a person made it a photo of their gallery meanwhile."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from PIL import ExifTags
 
 from captioning import review
@@ -21,9 +23,11 @@ from library.models import Asset
 from recommender import items
 from recommender.items import delete_item
 from recommender.models import Item, Site
+from recommender.pictures import forget_forsaken
 from recommender.sites import delete_site
 from tests.library.pictures import drawing, encoded, exif_of
 from tests.recommender.item_server import Shop
+from tests.recommender.sites import site
 from workers import pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,6 +53,12 @@ def shown_by_an_item(shop: Site) -> Asset:
         frame=frame, source=Caption.Source.MODEL, model_id="m", text="a beach", state=Caption.State.TO_REVIEW
     )
     return asset
+
+
+def swept() -> int:
+    """How many go in the sweep of an hour later."""
+    Asset.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    return forget_forsaken()
 
 
 def decided(asset: Asset, kind: str) -> None:
@@ -97,6 +107,7 @@ def test_and_when_the_item_shows_another_picture_or_the_site_goes(shop: Site) ->
     other = Asset.objects.exclude(pk=asset.pk).get()
     asset_store.update_asset(other, visibility="public")
     delete_site(shop)
+    assert swept() == 0
     assert set(Asset.objects.all()) == {asset, other}
 
 
@@ -156,9 +167,50 @@ def test_a_picture_stays_that_another_item_shows_just_before_it_is_removed(
     assert Item.objects.get().asset == Asset.objects.get() == asset
 
 
-def test_a_site_s_pictures_go_with_it(shop: Site) -> None:
+def test_a_site_s_pictures_go_with_it_when_they_are_swept_for(shop: Site) -> None:
     for name in ("1", "2"):
         Shop(shop).put_form(name, {"title": "A walk"}, FILE)
     assert Asset.objects.count() == 1
     delete_site(shop)
+    assert swept() == 1
+    assert not Asset.objects.exists()
+
+
+@pytest.mark.parametrize("deed", BY_A_PERSON.values(), ids=BY_A_PERSON)
+def test_what_a_person_had_a_hand_in_is_not_swept_away(shop: Site, deed: Callable[[Asset], Any]) -> None:
+    asset = shown_by_an_item(shop)
+    deed(asset)
+    delete_site(shop)
+    assert swept() == 0
+    assert Asset.objects.get() == asset
+
+
+def test_what_another_site_s_item_shows_is_not_swept_away(alice: User, shop: Site) -> None:
+    other = site(alice, "other")
+    for one in (shop, other):
+        Shop(one).put_form("1", {"title": "A walk"}, FILE)
+    delete_site(shop)
+    assert swept() == 0
+    delete_site(other)
+    assert swept() == 1
+
+
+def test_a_picture_that_is_stored_and_not_yet_shown_is_not_swept_away(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = items._kept
+
+    def kept_just_as_all_are_swept_for(owner: User, upload: asset_store.Upload) -> Asset:
+        found = kept(owner, upload)
+        assert forget_forsaken() == 0
+        return found
+
+    monkeypatch.setattr(items, "_kept", kept_just_as_all_are_swept_for)
+    Shop(shop).put_form("1", {"title": "A walk"}, FILE)
+    assert Item.objects.get().asset == Asset.objects.get()
+
+
+def test_one_whose_process_died_before_the_item_showed_it_is_swept_away(alice: User) -> None:
+    items._kept(alice, asset_store.fingerprint(BytesIO(FILE), "walk.jpg"))
+    assert swept() == 1
     assert not Asset.objects.exists()

@@ -9,14 +9,12 @@ from ninja.errors import AuthenticationError
 
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from library import api_keys
-from library.models import Asset
 from recommender import recommendation_ids
 from recommender.models import SiteKey
 from recommender.recommendation_ids import Recommendation
 from recommender.site_access import SiteCaller, site_caller_of, site_key_caller_of, writer_of_site
 from recommender.site_keys import create_site_key, revoke_site_key, site_key_of
 from recommender.sites import change_site, checked_origin, create_site
-from tests.recommender.asking import with_picture
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 
 pytestmark = pytest.mark.django_db
@@ -197,7 +195,5 @@ def test_a_site_that_is_deleted_in_the_admin_takes_its_keys_along(alice: User, a
     create_site_key(shop, kind="secret", name="server")
     page = f"/admin/recommender/site/{shop.pk}/delete/"
     assert "Site keys: 1" in admin_client.get(page).content.decode()
-    with_picture(shop, "1", "A walk", caption="a beach")
     admin_client.post(page, {"post": "yes"})
     assert not SiteKey.objects.exists()
-    assert not Asset.objects.exists(), "pictures that came with its items go as well"

@@ -120,6 +120,15 @@ def test_every_night_the_files_of_a_deleted_account_go(make_pictures: MakeFrames
     assert app.conf.beat_schedule["clean_storage"]["task"] == upkeep.clean_storage.name
 
 
+def test_every_hour_pictures_go_that_no_item_shows_any_more(make_pictures: MakeFrames) -> None:
+    mine, forsaken = (frame.asset for frame in make_pictures("red", "blue"))
+    long_ago = timezone.now() - timedelta(hours=1)
+    Asset.objects.filter(pk=forsaken.pk).update(in_gallery=False, created_at=long_ago)
+    upkeep.forget_pictures()
+    assert Asset.objects.get() == mine
+    assert app.conf.beat_schedule["forget_pictures"]["task"] == upkeep.forget_pictures.name
+
+
 def test_every_night_suggestions_are_counted_and_what_is_old_goes(make_pictures: MakeFrames) -> None:
     make_pictures("red")
     upkeep.count_suggestions()

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import ModelUnavailable, SightlineError
 from library import storage_sweep
-from recommender import experiments, webhooks
+from recommender import experiments, pictures, webhooks
 from search import recording, suggesting
 from workers import errands, jobs, learning, messages, pipeline, recaptions, selectors, services, warmup
 from workers.celery import JOB_TIME_LIMIT_S, UPKEEP_TIME_LIMIT_S, app
@@ -49,6 +49,14 @@ def run_jobs() -> None:
 def clean_storage() -> None:
     """Every night: remove the stored files that no row speaks of, such as those of a deleted account."""
     _log.info("Cleaned the storage: %s", storage_sweep.sweep())
+
+
+@app.task(
+    name="workers.forget_pictures", time_limit=UPKEEP_TIME_LIMIT_S, soft_time_limit=UPKEEP_TIME_LIMIT_S - 60
+)
+def forget_pictures() -> None:
+    """Every hour: remove pictures that came with items and that none shows any more, such as a deleted site's."""
+    _log.info("Removed %d pictures that no item shows.", pictures.forget_forsaken())
 
 
 @app.task(
