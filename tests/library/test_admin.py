@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 
 from captioning.models import Caption, ReviewDecision
 from library.api_keys import create_key, key_of
@@ -113,3 +114,25 @@ def test_staff_can_revoke_a_key(alice: User, carol: User) -> None:
     key, token = create_key(alice, name="script", scopes=["read"])
     signed_in(carol).post("/admin/library/apikey/", {"action": "revoke", "_selected_action": [key.pk]})
     assert key_of(token) is None
+
+
+def test_who_may_only_look_at_keys_can_not_revoke_them(alice: User, bob: User) -> None:
+    key, token = create_key(alice, name="script", scopes=["read"])
+    User.objects.filter(pk=bob.pk).update(is_staff=True)
+    bob.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client, keys = signed_in(User.objects.get(pk=bob.pk)), "/admin/library/apikey/"
+    client.post(keys, {"action": "revoke", "_selected_action": [key.pk]})
+    assert "script" in client.get(keys).content.decode()
+    assert key_of(token) == key
+
+
+def test_every_action_of_the_admin_asks_for_a_permission() -> None:
+    actions = {
+        f"{page}.{name}": getattr(page, name)
+        for page in admin.site._registry.values()
+        for name in page.actions or ()
+        if isinstance(name, str)
+    }
+    assert len(actions) > 10
+    open_to_all = {name for name, one in actions.items() if not getattr(one, "allowed_permissions", None)}
+    assert open_to_all == set()
