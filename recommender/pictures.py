@@ -31,16 +31,20 @@ def picture_url(asset: Asset) -> str:
 
 def picture_for(token: str) -> Asset:
     """The picture of a signed address, as long as an item shows it. NotFound otherwise, and for what nobody signed."""
-    try:
-        if len(token) > _MAX_CHARS:
-            raise signing.BadSignature
-        asset_id = int(signing.Signer(salt=_SALT).unsign(token))
-    except (signing.BadSignature, ValueError) as error:
-        raise NotFound("There is no such picture.") from error
-    asset = Asset.objects.filter(pk=asset_id, items__isnull=False).first()
+    asset_id = asset_id_in(token)
+    shown = Asset.objects.filter(items__isnull=False)
+    asset = None if asset_id is None else shown.filter(pk=asset_id).first()
     if asset is None:
         raise NotFound("There is no such picture.")
     return asset
+
+
+def asset_id_in(token: str) -> int | None:
+    """Of a signed address; None for what nobody signed."""
+    try:
+        return int(signing.Signer(salt=_SALT).unsign(token)) if len(token) <= _MAX_CHARS else None
+    except (signing.BadSignature, ValueError):
+        return None
 
 
 def forget_picture(asset_id: int) -> None:

@@ -22,6 +22,7 @@
   const PATIENCE_MS = 8000;
   const SEEN_SHARE = 0.5;
   const PICTURES_AT_MOST = 40;
+  const ADDRESS_MAX_CHARS = 2000;
   const STYLE = `
     :host { display: block; container-type: inline-size; color: var(--sightline-color, inherit);
       font: var(--sightline-font, inherit); }
@@ -63,11 +64,11 @@
     return url;
   }
 
-  async function get(url) {
+  async function ask(url, options = {}) {
     const giveUp = new AbortController();
     const clock = setTimeout(() => giveUp.abort(), PATIENCE_MS);
     try {
-      const answer = await fetch(url, { signal: giveUp.signal, credentials: "omit", referrerPolicy: "origin" });
+      const answer = await fetch(url, { ...options, signal: giveUp.signal, credentials: "omit", referrerPolicy: "origin" });
       return answer.ok ? await answer.json() : null;
     } catch {
       return null; // the service is away, which is no business of the page's
@@ -137,7 +138,7 @@
       : `api/v1/assets/${encodeURIComponent(asked.asset)}/related`;
     const { kind, scenario } = asked;
     const visitor = /^[\w.~:-]{1,64}$/.test(asked.visitor) ? asked.visitor : ""; // else it is no name, and refused
-    const answer = await get(address(path, { kind, scenario, visitor, limit: asked.limit || "4" }));
+    const answer = await ask(address(path, { kind, scenario, visitor, limit: asked.limit || "4" }));
     const cards = answer ? answer.results.map((one) => ((recommendation = answer.recommendation), card(one))) : [];
     const shown = cards.filter(Boolean);
     if (!shown.length) return;
@@ -172,16 +173,19 @@
 
   /* Words for pictures whose author gave none. An empty alt is the author's word, too: the picture is decoration. */
   async function describe() {
-    const images = [...document.querySelectorAll("img:not([alt])")].slice(0, PICTURES_AT_MOST);
-    await Promise.all(
-      images.map(async (image) => {
-        const told = image.src && (await get(address("api/v1/alt", { url: image.src })));
-        if (!told || !told.alt || image.hasAttribute("alt")) return;
-        const machine = told.source === "model";
-        image.alt = machine ? `${told.alt} (${asked.alt || "described by a machine"})` : told.alt;
-        image.dataset.altSource = machine ? "machine" : "person";
-      }),
-    );
+    const asksFor = ({ src }) => /^https?:/.test(src) && src.length <= ADDRESS_MAX_CHARS;
+    const images = [...document.querySelectorAll("img:not([alt])")].filter(asksFor).slice(0, PICTURES_AT_MOST);
+    if (!images.length) return;
+    const urls = [...new Set(images.map((image) => image.src))];
+    const answer = await ask(address("api/v1/alt", {}), { method: "POST", body: JSON.stringify({ urls }) });
+    const described = new Map(answer ? answer.results.map((one) => [one.url, one]) : []);
+    for (const image of images) {
+      const told = described.get(image.src);
+      if (!told || image.hasAttribute("alt")) continue;
+      const machine = told.source === "model";
+      image.alt = machine ? `${told.alt} (${asked.alt || "described by a machine"})` : told.alt;
+      image.dataset.altSource = machine ? "machine" : "person";
+    }
   }
 
   addEventListener("pagehide", flush);

@@ -164,14 +164,17 @@ def test_pictures_without_words_get_them_marked_and_an_author_s_are_never_touche
     item.save()
     pictures = (
         '<img src="cat.jpg"><img src="cat.jpg" alt=""><img src="cat.jpg" alt="Minka"><img src="unknown.jpg">'
+        f'<img src="data:image/png;base64,{"A" * 3000}"><img>'
     )
-
+    asked: list[str] = []
+    reader.on("request", lambda request: asked.append(urlsplit(request.url).path))
     page = folder / "space.html"
     page.write_text(page.read_text("utf-8").replace("<main>", f"<main>{pictures}"), "utf-8")
     reader.goto(f"{weekly}/space.html")
     expect(reader.locator("img[data-alt-source=machine]")).to_have_count(1)
     alts = reader.eval_on_selector_all("main > img", "all => all.map(one => one.getAttribute('alt'))")
-    assert alts == ["a cat on a sofa (described by a machine)", "", "Minka", None]
+    assert alts == ["a cat on a sofa (described by a machine)", "", "Minka", None, None, None]
+    assert asked.count("/api/v1/alt") == 1
 
 
 def test_a_site_of_another_origin_gets_nothing(

@@ -4,12 +4,16 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from captioning.models import Caption
+from recommender.alternative_texts import alternative_texts
 from recommender.item_content import checked_content
 from recommender.items import put_items
 from recommender.models import Item, Site
@@ -17,6 +21,7 @@ from recommender.pictures import picture_url
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import photo, stored
+from workers import pipeline
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
@@ -161,6 +166,61 @@ class TestAlternativeTexts:
             assert Client(headers=headers).get("/api/v1/alt", {"url": url}).status_code == 404
         self.described(shop, state=Caption.State.REJECTED)
         assert self.ask(shop, f"{ORIGIN}/a.jpg").status_code == 404
+
+    def ask_all(self, of: Site, urls: Any) -> Any:
+        """As the script does, in a way that needs no preflight."""
+        key = publishable(of)["Authorization"].removeprefix("Bearer ")
+        page = Client(headers={"Origin": ORIGIN})
+        return page.post(f"/api/v1/alt?key={key}", json.dumps({"urls": urls}), content_type="text/plain")
+
+    def test_of_many_pictures_at_once_each_says_what_it_says_alone(self, shop: Site, bob: User) -> None:
+        item = self.described(shop)
+        assert item.asset is not None
+        theirs = photo(bob, "a lake", sha256="ab" * 32)
+        private = photo(bob, visibility="private")
+        urls = [
+            *(f"{ORIGIN}/a.jpg", picture_url(item.asset), f"https://cdn.example/{item.asset.sha256}.jpg"),
+            *(f"/media/asset/{theirs.pk}/original", f"https://cdn.example/{'ab' * 32}.jpg"),
+            *(
+                f"{ORIGIN}/unknown.jpg",
+                f"/media/asset/{private.pk}/original",
+                "/embed/pictures/1:forged/320",
+                "\0",
+            ),
+        ]
+        told = self.ask_all(shop, urls)
+        assert told["Access-Control-Allow-Origin"] == ORIGIN
+        alone = {url: self.ask(shop, url) for url in urls}
+        answered = {url: one.json() for url, one in alone.items() if one.status_code == 200}
+        assert {one.pop("url"): one for one in told.json()["results"]} == answered
+        assert list(answered) == urls[:5]
+
+    def test_many_cost_as_many_queries_as_one_and_one_request(
+        self, shop: Site, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        addresses = [f"https://cdn.example/{photo(shop.owner, f'lake {n}').sha256}.jpg" for n in range(5)]
+        with CaptureQueriesContext(connection) as one:
+            assert len(alternative_texts(shop, addresses[:1])) == 1
+        with django_assert_num_queries(len(one)):
+            assert len(alternative_texts(shop, addresses)) == 5
+        spent = Mock(return_value=1)
+        monkeypatch.setattr(pipeline, "spent", spent)
+        assert len(self.ask_all(shop, addresses).json()["results"]) == 5
+        assert [call.args[1] for call in spent.call_args_list] == [1]
+
+    @pytest.mark.parametrize(
+        "urls", [[], ["x"] * 101, ["x" * 2001], "x", None], ids=["none", "many", "long", "text", "null"]
+    )
+    def test_too_many_none_or_too_long_ones_are_refused(self, shop: Site, urls: Any) -> None:
+        refused = self.ask_all(shop, urls)
+        assert refused.status_code == 400
+        assert refused.json()["errors"][0]["field"].startswith("urls")
+
+    def test_only_a_site_asks_for_many(self, shop: Site, alice: User, client: Client) -> None:
+        body = {"urls": [f"{ORIGIN}/a.jpg"]}
+        assert client.post("/api/v1/alt", body, content_type="application/json").status_code == 401
+        client.force_login(alice)
+        assert client.post("/api/v1/alt", body, content_type="application/json").status_code == 404
 
 
 class TestScript:
