@@ -33,6 +33,7 @@ ALLOW_SIGNUP = env.flag("ALLOW_SIGNUP", default=True)
 HTTPS = env.flag("HTTPS", default=False)
 HSTS_S = env.integer("HSTS_S", 60 * 60 * 24 * 365, at_least=0)
 BEHIND_TLS_PROXY = env.flag("BEHIND_TLS_PROXY", default=False)
+CLIENT_ADDRESS_HEADER = env.optional_text("CLIENT_ADDRESS_HEADER")
 
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = HSTS_S if HTTPS else 0

@@ -25,6 +25,9 @@ class SiteForm(forms.ModelForm[Site]):
 
     class Meta:
         model = Site
+        help_texts = {
+            "requests_per_minute": "Of each of its keys, a publishable one's of each visitor; 0: any number"
+        }
         fields = ("slug", "name", "owner", *(name for name in _SETTINGS if name not in {"name", "origins"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

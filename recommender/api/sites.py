@@ -30,7 +30,9 @@ class SiteChange(Schema, extra="forbid"):
         None, description="Photos that may stand beside its items: public ones, its owner's public ones, none"
     )
     diversity: float | None = Field(None, ge=0, le=1, description="Variety against likeness in related lists")
-    requests_per_minute: int | None = Field(None, ge=0, description="Of each of its keys; 0: any number")
+    requests_per_minute: int | None = Field(
+        None, ge=0, description="Of each of its keys, a publishable one's of each visitor; 0: any number"
+    )
     webhook_url: str | None = Field(
         None, description="Told when a caption is ready or corrected; empty: nothing is"
     )

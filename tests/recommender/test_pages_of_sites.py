@@ -80,6 +80,33 @@ class TestOrigins:
         assert int(flooded["Retry-After"]) == UNTIL_THE_NEXT_MINUTE_S
         assert flooded["Access-Control-Allow-Origin"] == ORIGIN
 
+    def test_a_visitor_who_asks_too_often_takes_nothing_from_the_others(
+        self, shop: Site, stopped_clock: None, settings: Any
+    ) -> None:
+        settings.CLIENT_ADDRESS_HEADER = "X-Real-IP"
+        shop.requests_per_minute = 1
+        shop.save()
+        page = Client(headers=publishable(shop))
+
+        def answer_to(address: str) -> int:
+            return page.get(ITEM, headers={"X-Real-IP": address}).status_code
+
+        assert [answer_to("203.0.113.9") for _ in range(2)] == [200, 429]
+        assert [answer_to("203.0.113.10") for _ in range(2)] == [200, 429]
+
+    def test_a_server_asks_as_often_from_wherever_it_asks(self, shop: Site, stopped_clock: None) -> None:
+        shop.requests_per_minute = 1
+        shop.save()
+        server = Client(headers=secret(shop))
+        told = [server.get(ITEM, REMOTE_ADDR=f"203.0.113.{n}").status_code for n in (1, 2)]
+        assert told == [200, 429]
+
+    def test_what_is_counted_tells_no_address(self, shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        spent = Mock(return_value=1)
+        monkeypatch.setattr(pipeline, "spent", spent)
+        Client(headers=publishable(shop)).get(ITEM, REMOTE_ADDR="203.0.113.9")
+        assert "203.0.113" not in str(spent.call_args)
+
 
 def test_a_page_may_send_its_key_in_the_address(shop: Site) -> None:
     key = publishable(shop)["Authorization"].removeprefix("Bearer ")
