@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
+import idna
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
@@ -80,7 +81,7 @@ def new_webhook_secret(site: Site) -> str:
 
 
 def checked_origin(origin: str) -> str:
-    """As browsers write it: scheme, host, and the port unless it is the scheme's own."""
+    """As browsers send it: scheme, host, and the port unless it is the scheme's own."""
     text = checked_line("origins", origin, _ORIGIN_MAX_CHARS).lower().rstrip("/")
     parts = parts_of_address(text)
     if (
@@ -93,13 +94,28 @@ def checked_origin(origin: str) -> str:
             f"origins: {origin[:80]!r} is not an origin; write scheme and host, such as https://www.example.org.",
             field="origins",
         )
-    if parts.scheme == "http" and not _is_local(parts.hostname):
+    host = _host_as_sent(parts.hostname)
+    if parts.scheme == "http" and not _is_local(host):
         raise InvalidInput("origins: http is for localhost; a public site needs https.", field="origins")
     if "@" in parts.netloc or parts.port == 0:
         raise InvalidInput("origins: no names, and a port from 1 to 65535.", field="origins")
     own = {"http": 80, "https": 443}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, own) else "")
+    host = f"[{host}]" if ":" in host else host
+    sent = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, own) else "")
+    return checked_line("origins", sent, _ORIGIN_MAX_CHARS)
+
+
+def _host_as_sent(host: str) -> str:
+    """Browsers write the letters of bücher.example as xn--bcher-kva.example: UTS 46, without what is transitional."""
+    if host.isascii():
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise InvalidInput(
+            f"origins: {host[:80]!r} is not a host's name; write it as browsers send it, beginning with xn--.",
+            field="origins",
+        ) from error
 
 
 def _is_local(host: str) -> bool:

@@ -55,6 +55,11 @@ def test_a_publishable_key_is_bound_to_its_origins(alice: User, origin: str | No
         site_key_caller_of(asked(publishable(site(alice), origin)))
 
 
+def test_a_publishable_key_works_on_a_host_of_other_letters(alice: User) -> None:
+    shop = site(alice, origins=["https://bücher.example"])
+    assert site_key_caller_of(asked(publishable(shop, "https://xn--bcher-kva.example"))) is not None
+
+
 def test_a_page_may_name_its_origin_by_referer_where_the_browser_sends_no_origin(alice: User) -> None:
     headers = {**publishable(site(alice), None), "Referer": f"{ORIGIN}/articles/1?x=2"}
     assert site_key_caller_of(asked(headers)) is not None
@@ -116,6 +121,12 @@ def test_somebody_without_any_key_is_asked_for_one(alice: User) -> None:
         ("https://shop.example:443", "https://shop.example"),
         ("http://localhost:8000", "http://localhost:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:8443/", "https://xn--bcher-kva.example:8443"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("https://straße.example", "https://xn--strae-oqa.example"),
+        ("https://例え。テスト", "https://xn--r8jz45g.xn--zckzah"),
+        ("https://my_shop.example", "https://my_shop.example"),
     ],
 )
 def test_origins_are_kept_as_browsers_write_them(written: str, kept: str) -> None:
@@ -135,6 +146,11 @@ def test_origins_are_kept_as_browsers_write_them(written: str, kept: str) -> Non
         "https://a:0",
         "https://[",
         "https://a℀b",
+        "https://☕.example",
+        "https://" + "ü" * 64 + ".example",
+        "http://bücher.example",
+        "https://" + ".".join(["ü" * 20] * 11),
+        "https://" + ".".join(["ü" * 27] * 7 + ["ü"]) + ":65535",
     ],
 )
 def test_what_is_no_origin_is_refused(origin: str) -> None:
