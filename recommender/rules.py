@@ -1,6 +1,6 @@
 """An editor's wishes for a site: further up, further down, never."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,8 +48,9 @@ class Rules:
         lifts: dict[int, float] = {}
         hidden: set[int] = set()
         for item in items:
+            tags = {tag.casefold() for tag in item.tags}  # as everywhere, capitals make no other tag
             for rule in self.rules:
-                if not (item.external_id == rule.external_id if rule.external_id else rule.tag in item.tags):
+                if not _is_meant(item, tags, rule):
                     continue
                 if rule.effect == Rule.Effect.HIDE:
                     hidden.add(item.pk)
@@ -63,6 +64,12 @@ class Rules:
         """External ids of items that are named to be shown further up: they are considered, however far away."""
         boosts = [rule for rule in self.rules if rule.effect == Rule.Effect.BOOST]
         return [rule.external_id for rule in boosts if rule.external_id]
+
+
+def _is_meant(item: Item, tags: Set[str], rule: Rule) -> bool:
+    if rule.external_id:
+        return rule.external_id == item.external_id
+    return rule.tag.casefold() in tags
 
 
 def rules_in_force(site: Site, now: datetime | None = None) -> Rules:

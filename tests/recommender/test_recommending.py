@@ -142,6 +142,16 @@ def test_rules_lift_lower_and_hide(shop: Site) -> None:
     assert set(ask(shop, limit=2)) == {"sofa2", "sofa3"}
 
 
+@pytest.mark.parametrize(
+    ("of_items", "of_rule"), [("Water", "water"), ("water", "WATER"), ("Straße", "STRASSE")]
+)
+def test_capitals_make_no_other_tag_to_a_rule(shop: Site, of_items: str, of_rule: str) -> None:
+    Item.objects.filter(external_id="boat1").update(tags=["sea", of_items])
+    Rule.objects.create(site=shop, effect="hide", tag=of_rule)
+    assert "boat1" not in ask(shop)
+    assert "boat2" in ask(shop)
+
+
 def test_a_little_is_explored_behind_the_first_places(shop: Site, settings: Any) -> None:
     crowd(shop)
     settings.RECOMMENDATION_EXPLORATION = 0.25
