@@ -5,6 +5,7 @@ from typing import Any, Literal
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
+from captioning.alt_text import alt_text
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.requests import refuse_unknown
 from library.models import Asset
@@ -47,7 +48,7 @@ class RecommendedOut(Schema):
     title: str
     url: str
     picture: str | None
-    alt: str
+    alt: str = Field(description="Of its picture, at most 125 characters; empty where it has none")
     score: float
     reason: str = Field(description="In words, to be shown")
     why: dict[str, float] = Field(description="What content, factors, together and popularity added")
@@ -119,7 +120,7 @@ def _shown(one: Recommended, captions: dict[int, str]) -> dict[str, Any]:
         "title": row.title or caption,
         "url": row.url if isinstance(row, Item) else "",
         "picture": picture_url(asset) if asset else None,
-        "alt": caption,
+        "alt": alt_text(caption),
         "score": one.score,
         "reason": one.reason,
         "why": one.why,

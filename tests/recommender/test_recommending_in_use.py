@@ -9,10 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from captioning.alt_text import alt_text
 from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
 from recommender.models import Experiment, Item, Site
 from recommender.recommending import Wanted, recommend
+from tests.recommender.asking import with_picture
 from tests.recommender.shop import ask, did, furnished
 from tests.recommender.sites import publishable, secret
 
@@ -219,3 +221,12 @@ class TestHttp:
         query: dict[str, Any] = {"exclude": ["pan", "boat2"], "limit": "1"}
         told = Client(headers=secret(shop)).get("/api/v1/recommendations", query).json()
         assert told["results"][0]["item"] == "boat1"
+
+    def test_the_words_for_a_picture_are_short_enough_to_be_read_aloud(self, shop: Site) -> None:
+        caption = "A dog runs along a beach at dusk. " + "Behind it the sea is calm and the sky is red. " * 4
+        with_picture(shop, "dog", "Dog", caption=caption)
+        told = Client(headers=secret(shop)).get("/api/v1/recommendations", {"limit": "50"}).json()
+        (dog,) = (one for one in told["results"] if one["item"] == "dog")
+        assert dog["alt"] == alt_text(caption)
+        assert len(dog["alt"]) <= 125 < len(caption)
+        assert dog["alt"].startswith("A dog runs along a beach at dusk.")
