@@ -12,7 +12,7 @@ from django.utils import timezone
 from captioning.alt_text import alt_text
 from core.errors import InvalidInput
 from recommender import experiments, recommendation_ids
-from recommender.models import Experiment, Item, Site
+from recommender.models import Experiment, Interaction, Item, Site
 from recommender.recommending import Wanted, recommend
 from tests.recommender.asking import with_picture
 from tests.recommender.shop import ask, did, furnished
@@ -53,6 +53,20 @@ class TestExperiments:
         told = {one.variant.name: (one.impressions, one.clicks) for one in experiments.results_of(made)}
         assert told[answer.variant] == (2, 1)
         assert sum(shown for shown, _ in told.values()) == 2
+
+    def test_what_came_of_an_answer_with_the_longest_names_is_kept(self, shop: Site) -> None:
+        names = [{"name": letter * 40} for letter in ("对", "试")]
+        made = Experiment.objects.create(site=shop, name="x", variants=experiments.checked_variants(names))
+        experiments.start(made)
+        answer = Client(headers=secret(shop)).get(
+            "/api/v1/recommendations", {"visitor": "v1", "scenario": "文" * 64}
+        )
+        told = {"visitor": "v1", "kind": "click", "item": "pan", "recommendation": answer.json()["id"]}
+        client = Client(headers=publishable(shop))
+        received = client.post("/api/v1/interactions", told, content_type="application/json")
+        assert received.json() == {"accepted": 1, "repeated": 0, "refused": []}
+        kept = Interaction.objects.get()
+        assert (kept.scenario, kept.arm) == ("文" * 64, f"{made.pk}:{answer.json()['variant']}")
 
     def test_it_stops_when_a_difference_is_certain_and_not_before(self, shop: Site) -> None:
         made = self.running(shop, least_impressions=100)

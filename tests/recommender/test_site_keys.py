@@ -1,9 +1,11 @@
 """A site's keys let its server and its pages in, and nobody else."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.core import signing
 from django.test import Client, RequestFactory
 from ninja.errors import AuthenticationError
 
@@ -203,6 +205,25 @@ def test_an_id_of_an_answer_tells_what_it_was_and_can_not_be_made_up() -> None:
     for made_up in ("", "x", recommendation_ids.written(told)[:-1], "x" * 10_000):
         with pytest.raises(InvalidInput):
             recommendation_ids.read(made_up)
+
+
+@pytest.mark.parametrize("letter", ["a", "文", "😀", '"'])
+def test_an_id_with_the_longest_names_is_read(letter: str) -> None:
+    largest = 2**63 - 1
+    told = Recommendation(
+        site=largest,
+        made_by="recommendations",
+        scenario=letter * 64,
+        about=f"asset:{largest}",
+        arm=f"{largest}:{letter * 40}",
+    )
+    assert recommendation_ids.read(recommendation_ids.written(told)) == told
+
+
+def test_an_id_from_before_letters_were_written_as_they_are_is_read() -> None:
+    told = Recommendation(site=3, made_by="related", scenario="文章")
+    before = signing.dumps(list(asdict(told).values()), salt="recommendation")
+    assert recommendation_ids.read(before) == told
 
 
 def test_a_site_that_is_deleted_in_the_admin_takes_its_keys_along(alice: User, admin_client: Client) -> None:
