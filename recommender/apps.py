@@ -1,8 +1,8 @@
-"""The app that offers related photos."""
+"""The app of sites, what is related on their pages, and what their visitors are recommended."""
 
 from django.apps import AppConfig
 
 
 class RecommenderConfig(AppConfig):
     name = "recommender"
-    verbose_name = "Related photos"
+    verbose_name = "Sites and recommendations"

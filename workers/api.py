@@ -9,7 +9,7 @@ from library.access import Scope
 from workers import pipeline, selectors
 from workers.models import Job
 
-router = Router(tags=["admin"], auth=Scope("admin"))
+router = Router(tags=["Administration"], auth=Scope("admin"))
 
 
 class JobOut(Schema):

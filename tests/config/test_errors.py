@@ -196,6 +196,9 @@ def test_documents_load_nothing_from_elsewhere(client: Client) -> None:
     assert b"//" not in response.content.replace(b"<!--", b"").replace(b"http://testserver", b"")
     assert "default-src 'self'" in response["Content-Security-Policy"]
     document = client.get("/api/v1/openapi.json").json()
+    tags = {tag for path in document["paths"].values() for one in path.values() for tag in one["tags"]}
+    assert {"Administration", "API keys", "Sites"} <= tags
+    assert [tag for tag in tags if not tag[0].isupper()] == []
     assert {"/api/v1/assets", "/api/v1/search", "/api/v1/search/image", "/api/v1/caption"} <= set(
         document["paths"]
     )

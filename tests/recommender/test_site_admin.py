@@ -101,3 +101,9 @@ def test_who_may_only_look_sees_the_origins(alice: User, bob: User, client: Clie
     page = client.get(f"{SITES}{shop.pk}/change/").content.decode()
     assert ORIGIN in page
     assert "<textarea" not in page
+
+
+def test_the_section_says_what_it_holds(admin_client: Client) -> None:
+    page = admin_client.get("/admin/").content.decode()
+    assert "Sites and recommendations" in page
+    assert "Related photos" not in page
