@@ -5,13 +5,12 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from ninja import Field, Schema
 
-from library.selectors import thumbnail_url, visible_assets
+from library.selectors import LIST_THUMBNAIL_PX, thumbnail_url, visible_assets
 from search.cards import Card, cards_of
 from search.highlights import spans
 from search.query import MAX_LIMIT
 from search.services import SearchPage
 
-_THUMBNAIL_WIDTH_PX = 320
 _DECIMALS = 4
 
 
@@ -102,7 +101,7 @@ def _found_asset(card: Card) -> dict[str, Any]:
         "id": card.asset.pk,
         "title": card.asset.title,
         "caption": card.caption,
-        "thumbnail": thumbnail_url(card.asset, _THUMBNAIL_WIDTH_PX),
+        "thumbnail": thumbnail_url(card.asset, LIST_THUMBNAIL_PX),
         "width": card.asset.width_px,
         "height": card.asset.height_px,
         "blurhash": card.asset.blurhash,

@@ -45,9 +45,6 @@ class _Breaker:
         self._open_until = time.monotonic() + BREAK_S
         _log.warning("Redis can't be reached (%s); the sweep will queue what is waiting", reason)
 
-    def reset(self) -> None:
-        self._open_until = 0.0
-
 
 breaker = _Breaker()
 

@@ -28,7 +28,7 @@ def test_what_was_acknowledged_is_kept_though_redis_and_the_worker_are_killed(
     redis, url = start_redis(tmp_path / "own", tmp_path)
     settings.REDIS_URL = url
     messages.client.cache_clear()
-    messages.breaker.reset()
+    messages.breaker = messages._Breaker()
     shop = site(alice)
     put(shop, sofa="a red sofa")
     client, acknowledged = Client(headers=secret(shop)), set[str]()
@@ -51,7 +51,7 @@ def test_what_was_acknowledged_is_kept_though_redis_and_the_worker_are_killed(
     finally:
         stop([redis])
         messages.client.cache_clear()
-        messages.breaker.reset()
+        messages.breaker = messages._Breaker()
     connection.close()  # what is not committed, a new connection does not see
     assert set(Interaction.objects.values_list("key", flat=True)) == acknowledged
     assert len(acknowledged) == 3 * _EACH_TIME

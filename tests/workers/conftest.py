@@ -99,4 +99,4 @@ def joined(settings: Settings, url: str) -> Iterator[None]:
 
 def _forget_connections() -> None:
     messages.client.cache_clear()
-    messages.breaker.reset()
+    messages.breaker = messages._Breaker()

@@ -125,7 +125,7 @@ def test_redis_goes_away_and_comes_back(
         stop([child])
         make_assets("blue", "green")
         assert not pipeline.wake(), "the upload is accepted, and nobody is told"
-        messages.breaker.reset()
+        messages.breaker = messages._Breaker()
         child = restarted(child, tmp_path)
         until(all_done, meanwhile=upkeep.sweep)
         assert_each_exactly_once(3)
