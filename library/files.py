@@ -51,7 +51,7 @@ def _original(asset: Asset) -> tuple[File[bytes], str, str]:
 
 
 def _clean_copy(asset: Asset) -> tuple[File[bytes], str, str]:
-    return renditions.open_clean_copy(asset), "image/jpeg", f"{asset.pk}.jpg"
+    return renditions.open_clean_copy(asset), renditions.CLEAN_COPY_TYPE, f"{asset.pk}.jpg"
 
 
 def _cacheable(response: HttpResponseBase, asset: Asset, etag: str) -> HttpResponseBase:

@@ -12,6 +12,9 @@ from library.media import thumbnails
 from library.models import Asset
 from library.selectors import open_picture_of
 
+#: Of a clean copy, whatever the original is.
+CLEAN_COPY_TYPE = "image/jpeg"
+
 
 def open_thumbnail(asset: Asset, width_px: int) -> File[bytes]:
     """WebP of one of the configured widths; NotFound for another, or the cache could be filled without end."""

@@ -10,15 +10,23 @@ from django.utils.safestring import SafeString, mark_safe
 
 from captioning.selectors import caption_of
 from library.models import Asset
-from library.selectors import LIST_THUMBNAIL_PX, frames_of, original_url, tag_names, thumbnail_url
+from library.renditions import CLEAN_COPY_TYPE
+from library.selectors import (
+    LIST_THUMBNAIL_PX,
+    frames_of,
+    is_hidden,
+    original_url,
+    tag_names,
+    thumbnail_url,
+)
 
 #: So that no word of a caption can end the element that holds it.
 _ESCAPES = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
 def image_object(request: HttpRequest, asset: Asset) -> SafeString:
-    """The element with the data; empty for a photo that is not public."""
-    if asset.visibility != Asset.Visibility.PUBLIC:
+    """The element with the data; empty for a photo that is not public, or that lists leave out as unsafe."""
+    if asset.visibility != Asset.Visibility.PUBLIC or is_hidden(asset):
         return mark_safe("")
     text = json.dumps(_data(request, asset), ensure_ascii=False).translate(_ESCAPES)
     return format_html(
@@ -41,7 +49,7 @@ def _data(request: HttpRequest, asset: Asset) -> dict[str, Any]:
         "caption": caption.text if caption is not None else "",
         "description": asset.description,
         "keywords": tag_names(asset),
-        "encodingFormat": asset.mime_type,
+        "encodingFormat": CLEAN_COPY_TYPE,  # which a stranger gets at contentUrl
         "width": asset.width_px,
         "height": asset.height_px,
         "uploadDate": asset.created_at.isoformat(),

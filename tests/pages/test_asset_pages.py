@@ -1,11 +1,15 @@
 """A photo's own page, its owner's changes, and the photos beside it."""
 
+import json
 import re
 from html import unescape
+from io import BytesIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from PIL import Image
 
 from captioning.models import Caption
 from captioning.services import write_words
@@ -287,3 +291,35 @@ def test_its_camera_leads_to_what_else_was_taken_with_it(searchable: Photo, as_a
     found = as_alice.get(link).content.decode()
     assert f'data-photo="{asset.pk}"' in found
     assert f'data-photo="{other.pk}"' not in found
+
+
+def told_to_engines(client: Client, asset: Asset) -> tuple[Any, bool]:
+    """The ImageObject of a photo's page, or None; and whether the page may be indexed."""
+    html = client.get(f"/assets/{asset.pk}/").content.decode()
+    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', html, re.DOTALL)
+    return json.loads(found[1]) if found else None, '<meta name="robots" content="noindex">' not in html
+
+
+def test_search_engines_are_told_the_format_that_they_get(photo: Photo, client: Client) -> None:
+    asset = photo("red")
+    told, may_index = told_to_engines(client, asset)
+    assert may_index
+    served = client.get(told["contentUrl"])
+    assert told["encodingFormat"] == served["Content-Type"] != asset.mime_type
+    assert Image.open(BytesIO(served.getvalue())).size == (told["width"], told["height"])
+
+
+def test_search_engines_are_told_nothing_of_what_lists_leave_out_as_unsafe(
+    photo: Photo, client: Client, settings: Any
+) -> None:
+    unsafe, judged, safe = photo("red"), photo("blue"), photo("green")
+    Asset.objects.filter(pk=unsafe.pk).update(unsafe_score=0.9)
+    Asset.objects.filter(pk=judged.pk).update(judged_unsafe=True)
+    Asset.objects.filter(pk=safe.pk).update(unsafe_score=0.9, judged_unsafe=False)
+    for hidden in (unsafe, judged):
+        assert told_to_engines(client, hidden) == (None, False)
+    for shown in (safe, unsafe):
+        settings.UNSAFE_PHOTOS = "hide" if shown == safe else "show"
+        told, may_index = told_to_engines(client, shown)
+        assert told["@type"] == "ImageObject"
+        assert may_index
