@@ -1,11 +1,12 @@
 """Learning from what visitors did, and reading what was learned: by a scheduled job, for each site by itself."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from recommender.visitor_selectors import STRENGTHS, actions_of
 
 #: With fewer persons than factors, factors repeat what each of them did.
 _LEAST_PERSONS = 2 * FACTORS
+#: Of a visitor so many things are learned from, the newest. Each goes together with each other one, so that what there
+#: is to learn grows by their square; a person turns to some dozens, and who says to have done more may be a machine.
+_SUBJECTS_MAX = 500
 _SITES_REMEMBERED = 16
 _ROWS_AT_ONCE = 10_000
 
@@ -80,13 +84,13 @@ def anything_to_learn() -> bool:
 
 
 def learn(site: Site, now: datetime | None = None) -> LearnedBehaviour:
-    """From everything that is kept of the site's visitors; replaces what was learned before."""
+    """From what is kept of the site's visitors, of each the newest; replaces what was learned before."""
     now = now or timezone.now()
-    actions = _actions_read(site, now)
-    learned = _learned(actions)
+    # Counted before they are read: who is forgotten meanwhile is missed at the next look, and it is learned again.
+    count = actions_of(site).count()
+    learned = _learned(_actions_read(site, now))
     kept, _ = LearnedBehaviour.objects.update_or_create(
-        site=site,
-        defaults={"learned_at": now, "interactions": len(actions.persons), "arrays": _written(learned)},
+        site=site, defaults={"learned_at": now, "interactions": count, "arrays": _written(learned)}
     )
     return kept
 
@@ -107,27 +111,36 @@ def _is_due(site: Site) -> bool:
 
 
 def _actions_read(site: Site, now: datetime) -> _Actions:
-    """All actions of a site. As objects there is never more than a chunk of them: a site has millions."""
+    """Each visitor's newest actions. As objects there is never more than a chunk of them: a site has millions."""
     rows = actions_of(site).values_list("visitor", "item_id", "asset_id", "kind", "at")
-    reader = rows.iterator(chunk_size=_ROWS_AT_ONCE)
-    met: dict[str, int] = {}
-    chunks = [_actions([], met, now)]
-    while chunk := list(islice(reader, _ROWS_AT_ONCE)):
-        chunks.append(_actions(chunk, met, now))
-    # By name rather than by who came first: the same visitors are numbered the same.
-    numbers = np.empty(len(met), dtype=np.int64)
-    numbers[[met[name] for name in sorted(met)]] = np.arange(len(met))
-    persons, *others = (np.concatenate(column) for column in zip(*chunks, strict=True))
-    return _Actions(numbers[persons], *others)
+    newest = _newest(rows.iterator(chunk_size=_ROWS_AT_ONCE))
+    chunks = [_actions([], now)]
+    while chunk := list(islice(newest, _ROWS_AT_ONCE)):
+        chunks.append(_actions(chunk, now))
+    return _Actions(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
 
-def _actions(rows: Sequence[tuple[Any, ...]], met: dict[str, int], now: datetime) -> _Actions:
-    """persons: in the order in which they were met, which new ones are added to."""
+def _newest(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, int, str, datetime]]:
+    """Of rows in the order of `actions_of` those with each visitor's newest subjects: person, subject, kind, time.
+
+    Persons are numbered as they come, by name, so that the same visitors are numbered the same.
+    """
+    for person, (_, done) in enumerate(groupby(rows, key=itemgetter(0))):
+        subjects: set[int] = set()
+        for _, item_id, asset_id, kind, at in done:
+            subject = item_id if item_id is not None else -asset_id
+            if len(subjects) < _SUBJECTS_MAX:
+                subjects.add(subject)
+            if subject in subjects:
+                yield person, subject, kind, at
+
+
+def _actions(rows: Sequence[tuple[int, int, str, datetime]], now: datetime) -> _Actions:
     return _Actions(
-        np.array([met.setdefault(row[0], len(met)) for row in rows], dtype=np.int64),
-        np.array([row[1] if row[1] is not None else -row[2] for row in rows], dtype=np.int64),
-        np.array([STRENGTHS[row[3]] for row in rows], dtype=np.float64),
-        np.array([(now - row[4]).total_seconds() for row in rows], dtype=np.float64),
+        np.array([person for person, _, _, _ in rows], dtype=np.int64),
+        np.array([subject for _, subject, _, _ in rows], dtype=np.int64),
+        np.array([STRENGTHS[kind] for _, _, kind, _ in rows], dtype=np.float64),
+        np.array([(now - at).total_seconds() for _, _, _, at in rows], dtype=np.float64),
     )
 
 

@@ -83,8 +83,8 @@ def _liked(done: QuerySet[Interaction], dismissed: Sequence[Ref]) -> QuerySet[In
 
 
 def actions_of(site: Site) -> QuerySet[Interaction]:
-    """What can be learned from: actions that say that somebody turned to something, the oldest first."""
-    return Interaction.objects.filter(site=site, kind__in=list(STRENGTHS)).order_by("pk")
+    """What can be learned from: who turned to what, each visitor's actions together and the newest first."""
+    return Interaction.objects.filter(site=site, kind__in=list(STRENGTHS)).order_by("visitor", "-at", "-pk")
 
 
 def _code(item_id: int | None, asset_id: int | None) -> int:

@@ -1,9 +1,11 @@
 """What is learned from behaviour: what is popular now, what goes together, tastes, and interests kept apart."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from recommender.scoring import personal
+from recommender.scoring import covisitation, personal
 from recommender.scoring.covisitation import neighbours
 from recommender.scoring.factors import item_factors, taste
 from recommender.scoring.popularity import HALF_LIFE_S, popularity
@@ -44,6 +46,47 @@ def test_only_the_strongest_neighbours_are_kept() -> None:
     items = np.tile(np.arange(4), 6)
     near = neighbours(persons, items, np.ones(24), (6, 4), most=2)
     assert np.diff(near.indptr).max() <= 2
+
+
+def test_what_goes_together_is_the_same_in_portions_and_by_the_formula(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(5)
+    persons, items, strengths = (
+        rng.integers(0, 40, 900),
+        rng.integers(0, 31, 900),
+        rng.choice([0.5, 1.0, 3.0], 900),
+    )
+    whole_at_once = neighbours(persons, items, strengths, (40, 32), most=32)
+    seen = np.zeros((40, 32))
+    np.add.at(seen, (persons, items), strengths)
+    seen = np.minimum(seen, 1.0)
+    both = seen.T @ seen
+    norms = np.sqrt(np.maximum(np.diag(both), 1e-9))
+    expected = both / np.outer(norms, norms) * both / (both + 3.0)
+    np.fill_diagonal(expected, 0.0)
+    told = [whole_at_once.together(whole(item), many(1.0)) for item in range(32)]
+    np.testing.assert_allclose(told, expected, rtol=1e-5)
+    for at_once in (1, 70, 400):
+        monkeypatch.setattr(covisitation, "_PAIRS_AT_ONCE", at_once)
+        for one, other in zip(
+            neighbours(persons, items, strengths, (40, 32), most=32), whole_at_once, strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_no_more_pairs_are_held_than_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    persons, items = np.repeat(np.arange(200), 100), rng.integers(0, 2000, 20_000)
+    monkeypatch.setattr(covisitation, "_PAIRS_AT_ONCE", 20_000)
+    neighbours(persons, items, np.ones(20_000), (200, 2000))  # what is loaded once
+    tracemalloc.start()
+    try:
+        neighbours(persons, items, np.ones(20_000), (200, 2000))
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 8_000_000  # those kept are 100,000; all are 1.7 million, and 40 MB
 
 
 def two_camps() -> tuple[np.ndarray, np.ndarray]:

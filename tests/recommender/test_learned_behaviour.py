@@ -4,15 +4,16 @@ import tracemalloc
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from recommender import learned_behaviour
-from recommender.learned_behaviour import learn, learned_of
+from recommender.learned_behaviour import anything_to_learn, learn, learned_of
 from recommender.models import Interaction, Item, Site
 from recommender.sites import delete_site
-from tests.recommender.shop import furnished
+from tests.recommender.shop import did, furnished
 from tests.search.photos import stored
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,16 @@ def acted(shop: Site, count: int) -> None:
     )
 
 
+def most_bytes_of_learning(shop: Site) -> int:
+    learn(shop)  # what is loaded once
+    tracemalloc.start()
+    try:
+        learn(shop)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_what_is_read_in_pieces_teaches_the_same(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     acted(shop, 50)
     now = timezone.now()
@@ -66,14 +77,42 @@ def test_a_site_that_is_deleted_while_its_visitors_ask_has_taught_nothing(
     assert learned_of(Site.objects.get()) is learned_behaviour.NOTHING
 
 
+def test_of_each_visitor_the_newest_things_are_learned_from(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned_behaviour, "_SUBJECTS_MAX", 2)
+    done = {5: "sofa1", 4: "sofa2", 3: "sofa3", 2: "sofa3", 1: "sofa2"}
+    for hours_ago, name in done.items():
+        did(shop, "v1", "click", name, at=(timezone.now() - timedelta(hours=hours_ago)).isoformat())
+    did(shop, "v2", "click", "boat1", "pan")
+    assert learn(shop).interactions == 7
+    learned = learned_of(shop)
+    of_v1 = Item.objects.filter(external_id__in=["sofa2", "sofa3"]).values_list("pk", flat=True)
+    of_v2 = Item.objects.filter(external_id__in=["boat1", "pan"]).values_list("pk", flat=True)
+    assert set(learned.codes.tolist()) == {*of_v1, *of_v2}
+    twice, once = (learned.popularity[learned.rows_of(np.array(sorted(of)))] for of in (of_v1, of_v2))
+    assert twice.min() > once.max(), "of what is kept, every action counts"
+    assert not anything_to_learn(), "what is left out is known, too"
+
+
+def test_a_visitor_of_very_much_takes_no_more_memory(shop: Site) -> None:
+    items = Item.objects.bulk_create(Item(site=shop, external_id=f"n{at}") for at in range(4000))
+    Interaction.objects.bulk_create(
+        Interaction(
+            site=shop,
+            visitor="v1",
+            kind="view",
+            item=item,
+            at=timezone.now() - timedelta(hours=at),
+            key=str(at),
+        )
+        for at, item in enumerate(items)
+    )
+    assert most_bytes_of_learning(shop) < 20_000_000
+    assert learned_of(shop).codes.tolist() == [item.pk for item in items[:500]]
+
+
 def test_no_more_than_a_piece_is_held_as_objects(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learned_behaviour, "_ROWS_AT_ONCE", 500)
     acted(shop, 10_000)
-    learn(shop)  # what is loaded once
-    tracemalloc.start()
-    try:
-        learn(shop)
-        _, most_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most_bytes < 2_000_000
+    assert most_bytes_of_learning(shop) < 2_000_000
