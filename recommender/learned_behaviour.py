@@ -1,6 +1,7 @@
 """Learning from what visitors did, and reading what was learned: by a scheduled job, for each site by itself."""
 
 import io
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ _LEAST_PERSONS = 2 * FACTORS
 _SUBJECTS_MAX = 500
 _SITES_REMEMBERED = 16
 _ROWS_AT_ONCE = 10_000
+_log = logging.getLogger(__name__)
 
 
 class _Actions(NamedTuple):
@@ -65,16 +67,28 @@ NOTHING = Learned(
 )
 
 
-def learn_all(progress: Progress) -> int:
-    """Learns every site's behaviour anew where something was done since; how many sites that were."""
+def learn_all(progress: Progress, ends: tuple[type[Exception], ...] = ()) -> int:
+    """Learns every site's behaviour anew where something was done since; how many sites that were.
+
+    What fails of one site is raised when the others have had their turn. ends: errors that are no site's, such as that
+    time is up: after one nothing more is learned.
+    """
     sites = list(Site.objects.order_by("pk"))
     due = 0
+    failed: dict[str, Exception] = {}
     for done, site in enumerate(sites):
         progress(done, len(sites))
-        if _is_due(site):
-            learn(site)
-            due += 1
+        try:
+            due += _learn_if_due(site)
+        except ends:
+            raise
+        except Exception as error:
+            _log.exception("Nothing was learned of the site %s", site)
+            failed[site.slug] = error
     progress(len(sites), len(sites))
+    if failed:
+        told = ", ".join(f"{slug} ({error!r})" for slug, error in failed.items())
+        raise ExceptionGroup(f"Nothing was learned of {told}", list(failed.values()))
     return due
 
 
@@ -99,6 +113,13 @@ def learned_of(site: Site) -> Learned:
     """What was learned of a site last; `NOTHING` before the first time. Kept in memory until it is learned anew."""
     learned_at = LearnedBehaviour.objects.filter(site=site).values_list("learned_at", flat=True).first()
     return NOTHING if learned_at is None else _read(site.pk, learned_at)
+
+
+def _learn_if_due(site: Site) -> bool:
+    due = _is_due(site)
+    if due:
+        learn(site)
+    return due
 
 
 def _is_due(site: Site) -> bool:

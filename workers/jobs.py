@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -120,7 +121,7 @@ def _follow_captioner(job: Job) -> None:
 def _learn_behaviour(job: Job) -> None:
     """What visitors of sites did is learned from anew; what is too old is dropped before."""
     interactions.drop_outdated()
-    learned_behaviour.learn_all(_progress_of(job))
+    learned_behaviour.learn_all(_progress_of(job), ends=(SoftTimeLimitExceeded,))
     _end(job)
 
 

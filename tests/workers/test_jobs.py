@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
@@ -17,6 +18,7 @@ from captioning.models import Caption
 from captioning.recaptioning import Selection
 from core.errors import Conflict
 from library.models import Asset
+from recommender import learned_behaviour
 from recommender.models import LearnedBehaviour, Site
 from search.models import Generation
 from tests.library.conftest import files_in
@@ -355,3 +357,44 @@ def test_visitors_are_learned_from_when_they_did_something(alice: User) -> None:
     assert LearnedBehaviour.objects.get(site=shop).interactions == 2
     upkeep.follow_visitors()
     assert Job.objects.count() == 1
+
+
+class TestOneSiteThatCanNotBeLearned:
+    @pytest.fixture
+    def sites(self, alice: User) -> tuple[Site, Site]:
+        made = site(alice, "first"), site(alice, "second")
+        for each in made:
+            put(each, sofa="a red sofa")
+            did(each, "v1", "click", "sofa")
+        return made
+
+    def learn(self, monkeypatch: pytest.MonkeyPatch, first: Site, error: Exception) -> Job:
+        """A job of learning over which this happens to the first site."""
+        whole = learned_behaviour.learn
+
+        def learn(of: Site) -> LearnedBehaviour:
+            if of == first:
+                raise error
+            return whole(of)
+
+        monkeypatch.setattr(learned_behaviour, "learn", learn)
+        upkeep.follow_visitors()
+        upkeep.run_jobs()
+        return Job.objects.get()
+
+    def test_the_others_are_learned_and_the_job_says_what_failed(
+        self, sites: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = self.learn(monkeypatch, sites[0], ValueError("no such kind"))
+        assert [one.site for one in LearnedBehaviour.objects.all()] == [sites[1]]
+        assert (job.state, job.done) == ("failed", 2)
+        assert "first (ValueError('no such kind'))" in job.error
+        assert "second" not in job.error
+
+    def test_a_job_whose_time_is_up_ends_at_once(
+        self, sites: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = self.learn(monkeypatch, sites[0], SoftTimeLimitExceeded())
+        assert not LearnedBehaviour.objects.exists()
+        assert (job.state, job.done) == ("failed", 0)
+        assert "SoftTimeLimitExceeded" in job.error
