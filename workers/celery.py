@@ -82,7 +82,7 @@ app.conf.update(
         "follow_visitors": {
             "task": "workers.follow_visitors",
             "schedule": crontab(minute="*/15"),
-            "options": {"queue": "cpu", "expires": 900},
+            "options": {"queue": "jobs", "expires": 900},
         },
         "learn_again": {
             "task": "workers.learn_if_due",

@@ -27,6 +27,7 @@ from tests.recommender.sites import site
 from tests.workers.conftest import MakeAssets
 from tests.workers.words import run_stages
 from workers import jobs, liveness, pipeline, runner, stages
+from workers.celery import STAGE_TIME_LIMIT_S, UPKEEP_TIME_LIMIT_S, app
 from workers.models import Job, StageRun
 from workers.tasks import upkeep
 
@@ -357,6 +358,11 @@ def test_visitors_are_learned_from_when_they_did_something(alice: User) -> None:
     assert LearnedBehaviour.objects.get(site=shop).interactions == 2
     upkeep.follow_visitors()
     assert Job.objects.count() == 1
+
+
+def test_counting_experiments_has_its_time_and_keeps_no_photo_waiting() -> None:
+    assert app.conf.beat_schedule["follow_visitors"]["options"]["queue"] == pipeline.JOBS_QUEUE
+    assert upkeep.follow_visitors.time_limit == UPKEEP_TIME_LIMIT_S > STAGE_TIME_LIMIT_S
 
 
 class TestOneSiteThatCanNotBeLearned:

@@ -95,7 +95,10 @@ def warm_up(queue: str) -> None:
     warmup.load_models(queue)
 
 
-@app.task(name="workers.follow_visitors")
+# What an experiment shows is counted in all that it showed, which may take longer than a stage has.
+@app.task(
+    name="workers.follow_visitors", time_limit=UPKEEP_TIME_LIMIT_S, soft_time_limit=UPKEEP_TIME_LIMIT_S - 60
+)
 def follow_visitors() -> None:
     """Every quarter of an hour: learn from what visitors did, and stop experiments that are certain."""
     jobs.start_due_learning()
