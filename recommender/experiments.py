@@ -5,7 +5,7 @@ An answer carries its variant in its signed id, and so do the interactions that 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +95,21 @@ def start(experiment: Experiment) -> None:
         raise Conflict("Another experiment runs there; stop it first.") from error
 
 
-def stop(experiment: Experiment, because: str = "stopped by hand") -> None:
-    """Everybody sees what the site does without it. Conflict unless it runs."""
+def stop(
+    experiment: Experiment, because: str = "stopped by hand", results: Sequence[Result] | None = None
+) -> None:
+    """Everybody sees what the site does without it. Conflict unless it runs.
+
+    What it showed until then is kept, for interactions go when they are old. results: what it is stopped for; counted
+    where it is left out.
+    """
     if experiment.state != State.RUNNING:
         raise Conflict(f"{experiment} does not run.")
+    results = results_of(experiment) if results is None else results
+    experiment.counts = {one.variant.name: [one.impressions, one.clicks] for one in results}
     experiment.state, experiment.stopped_at = State.STOPPED, timezone.now()
     experiment.stopped_because = because
-    experiment.save(update_fields=["state", "stopped_at", "stopped_because"])
+    experiment.save(update_fields=["state", "stopped_at", "stopped_because", "counts"])
 
 
 def running(site: Site, scenario: str) -> Experiment | None:
@@ -128,10 +136,14 @@ def arm_of(experiment: Experiment, variant: Variant) -> str:
 
 
 def results_of(experiment: Experiment) -> list[Result]:
-    """In the order of the variants. A thing shown twice in one answer was shown once, and so with clicks."""
+    """In the order of the variants. A thing shown twice in one answer was shown once, and so with clicks.
+
+    Of a stopped one as it was then; those stopped before that was kept are counted in what is left.
+    """
     told: list[Result] = []
+    kept = experiment.counts
     for variant in variants_of(experiment):
-        shown, clicked = _counts(experiment, variant)
+        shown, clicked = _counts(experiment, variant) if kept is None else kept[variant.name]
         low, high = wilson(clicked, shown)
         certain = certainty((told[0].clicks, told[0].impressions), (clicked, shown)) if told else None
         told.append(Result(variant, shown, clicked, clicked / shown if shown else 0.0, low, high, certain))
@@ -152,6 +164,7 @@ def stop_if_certain(experiment: Experiment) -> bool:
     stop(
         experiment,
         f"{surest.variant.name} is clicked {better} often than {results[0].variant.name}, certainly",
+        results,
     )
     return True
 

@@ -125,6 +125,11 @@ class Experiment(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
     stopped_because = models.CharField(max_length=200, blank=True)
+    counts = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Of each variant, shown and clicked until it was stopped; empty: to be counted",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

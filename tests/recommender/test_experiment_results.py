@@ -1,4 +1,4 @@
-"""What an experiment shows: counted by the database."""
+"""What an experiment shows: counted by the database, and kept when it is stopped."""
 
 import random
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from recommender import experiments
@@ -95,3 +97,48 @@ def test_no_row_is_read_for_it(shop: Site, bob: User) -> None:
             assert len(cursor.fetchall()) == 1
         if connection.vendor == "sqlite":
             assert "INDEX interactions_of_arm (site_id=? AND arm=? AND kind=?)" in plan_of(one["sql"])
+
+
+def test_what_a_stopped_one_showed_outlives_its_interactions(
+    shop: Site, bob: User, admin_client: Client
+) -> None:
+    made = running(shop)
+    happened(made, site(bob, "rival"), 900)
+    before = experiments.results_of(made)
+    experiments.stop(made)
+    Interaction.objects.all().delete()
+    made = Experiment.objects.get()
+    assert experiments.results_of(made) == before
+    page = admin_client.get(reverse("admin:recommender_experiment_change", args=[made.pk])).content.decode()
+    assert f"<td>{before[1].impressions}</td><td>{before[1].clicks}</td>" in page
+
+
+def test_one_that_stops_by_itself_keeps_what_it_stopped_for(shop: Site) -> None:
+    made = running(shop)
+    Experiment.objects.update(variants=made.variants[:2], least_impressions=100)
+    pan = Item.objects.get(external_id="pan")
+    Interaction.objects.bulk_create(
+        Interaction(
+            site=shop,
+            visitor=f"v{at}",
+            kind="click" if name == "wild" and at % 2 else "impression",
+            item=pan,
+            arm=f"{made.pk}:{name}",
+            at=timezone.now(),
+            key=f"{name}{at}",
+        )
+        for name in ("as now", "wild")
+        for at in range(400)
+    )
+    assert experiments.stop_certain_ones() == 1
+    assert Experiment.objects.get().counts == {"as now": [400, 0], "wild": [400, 200]}
+
+
+def test_one_stopped_before_results_were_kept_is_counted(shop: Site, bob: User) -> None:
+    made = running(shop)
+    happened(made, site(bob, "rival"), 60)
+    before = experiments.results_of(made)
+    experiments.stop(made)
+    Experiment.objects.update(counts=None)
+    assert experiments.results_of(Experiment.objects.get()) == before
+    assert before[0].clicks > 0
