@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 
 import numpy as np
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
 from numpy.typing import NDArray
 
 from recommender.models import Item, ItemPosition, ItemVector
@@ -23,6 +25,9 @@ PARTS_MAX = 24
 #: What the title and the tags weigh against all parts of the text together.
 _HEAD_SHARE = 0.4
 _BATCH = 64
+#: Longer than one try may take: a worker that dies over an item leaves it to be tried again then. After each further
+#: try four times as long, but no longer than a day; nothing tells a site of it, so it is never given up.
+_LEASE, _LONGEST = timedelta(minutes=5), timedelta(days=1)
 #: Marks vectors of words that have changed since.
 _OUTDATED = ""
 _PARAGRAPH, _SENTENCE = re.compile(r"\n\s*\n"), re.compile(r"(?<=[.!?。！？])\s+")
@@ -74,6 +79,38 @@ def items_without_vectors(models: Mapping[str, str] | None = None) -> QuerySet[I
     return lacking
 
 
+def due(now: datetime | None = None) -> QuerySet[Item]:
+    """Items whose words are to be encoded by now: those that were tried in vain wait for a while."""
+    put_off = _tried().filter(words_due_at__gt=now or timezone.now())
+    return items_without_vectors().exclude(pk__in=put_off.values("pk"))
+
+
+def claim(count: int) -> list[int]:
+    """Takes up to so many items for this process, by putting off when they are tried again.
+
+    Those that were tried before come last, and each by itself: it may be what the others' try failed for.
+    ModelUnavailable where none can be encoded now; then none is taken.
+    """
+    now = timezone.now()
+    fresh = items_without_vectors().exclude(pk__in=_tried().values("pk")).order_by("-pk")
+    chosen, attempts = list(fresh.values_list("pk", flat=True)[:count]), 0
+    if not chosen:
+        again = _tried().filter(words_due_at__lte=now, pk__in=items_without_vectors().values("pk"))
+        found = again.order_by("words_due_at").values_list("pk", "words_attempts").first()
+        if found is None:
+            return []
+        chosen, attempts = [found[0]], found[1]
+    for space, model in active_embedders().items():
+        loaded(space, model)
+    with transaction.atomic():
+        still = Item.objects.select_for_update(skip_locked=True, no_key=True)
+        taken = list(still.filter(pk__in=chosen, words_attempts=attempts).values_list("pk", flat=True))
+        Item.objects.filter(pk__in=taken).update(
+            words_attempts=attempts + 1, words_due_at=now + min(_LEASE * 4 ** min(attempts, 9), _LONGEST)
+        )
+    return taken
+
+
 def embed_items(item_ids: Iterable[int], models: Mapping[str, ActiveEmbedder] | None = None) -> int:
     """Encodes these items and makes them findable; how many. Safe to repeat, and by two at once.
 
@@ -94,12 +131,25 @@ def embed_items(item_ids: Iterable[int], models: Mapping[str, ActiveEmbedder] | 
         for space, of_space in vectors.items():
             _record(space, models[space].model_id, [items[at] for at in current], of_space[current], position)
         position.save()
+        _try_at_once(items[at].pk for at in current)
     return len(current)
 
 
 def mark_outdated(item_ids: Iterable[int]) -> None:
     """The words of these items changed: they are encoded again, and found by their old ones until then."""
-    ItemVector.objects.filter(item_id__in=list(item_ids)).update(words_sha256=_OUTDATED)
+    item_ids = list(item_ids)
+    ItemVector.objects.filter(item_id__in=item_ids).update(words_sha256=_OUTDATED)
+    _try_at_once(item_ids)
+
+
+def _tried() -> QuerySet[Item]:
+    """Items that are being encoded, or that were tried in vain."""
+    return Item.objects.filter(words_attempts__gt=0)
+
+
+def _try_at_once(item_ids: Iterable[int]) -> None:
+    """What was wrong with former words of these items says nothing of the next. The caller holds their locks."""
+    _tried().filter(pk__in=list(item_ids)).update(words_attempts=0, words_due_at=None)
 
 
 def _record(

@@ -125,6 +125,10 @@ class Item(models.Model):
     picture_error = models.CharField(max_length=300, blank=True, help_text="Why the picture was refused")
     picture_due_at = models.DateTimeField(null=True, blank=True, help_text="When it is fetched (again)")
     picture_attempts = models.PositiveSmallIntegerField(default=0)
+    words_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When they are encoded again, after a try in vain"
+    )
+    words_attempts = models.PositiveSmallIntegerField(default=0)
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -137,6 +141,9 @@ class Item(models.Model):
                 fields=["picture_due_at"],
                 condition=models.Q(picture_state="waiting"),
                 name="pictures_to_fetch",
+            ),
+            models.Index(
+                fields=["words_due_at"], condition=models.Q(words_attempts__gt=0), name="words_to_try_again"
             ),
             models.Index(fields=["site", "asset"], name="item_by_picture"),
         ]

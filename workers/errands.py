@@ -29,14 +29,12 @@ _log = logging.getLogger(__name__)
 
 def encode_items() -> int:
     """Encode what is waiting; queues itself again where the budget ended first. Returns how many were encoded."""
-    deadline = time.monotonic() + _TIME_BUDGET_S
-    encoded, failed = 0, set[int]()
+    deadline, encoded = time.monotonic() + _TIME_BUDGET_S, 0
     while time.monotonic() < deadline:
-        waiting = item_vectors.items_without_vectors().exclude(pk__in=failed).order_by("-pk")
-        item_ids = list(waiting.values_list("pk", flat=True)[:_ITEMS_AT_ONCE])
+        item_ids = item_vectors.claim(_ITEMS_AT_ONCE)
         if not item_ids:
             return encoded
-        encoded += _encode(item_ids, failed)
+        encoded += _encode(item_ids)
     pipeline.wake_items()
     return encoded
 
@@ -65,7 +63,7 @@ def tell_sites(frame_ids: Iterable[int]) -> None:
 def wake_if_due() -> None:
     """For the sweep: what was never said, or is to be tried again."""
     try:
-        if item_vectors.items_without_vectors().exists():
+        if item_vectors.due().exists():
             pipeline.wake_items()
     except ModelUnavailable as error:
         _log.warning("Items of sites wait: %s", error)
@@ -73,18 +71,17 @@ def wake_if_due() -> None:
         pipeline.wake_errands()
 
 
-def _encode(item_ids: Sequence[int], failed: set[int]) -> int:
+def _encode(item_ids: Sequence[int]) -> int:
     """One batch; where it fails, one by one, so that the others do not wait for the one at fault."""
     try:
         return item_vectors.embed_items(item_ids)
-    except ModelUnavailable:
+    except (ModelUnavailable, SoftTimeLimitExceeded):  # no item's fault
         raise
     except Exception as error:
         if len(item_ids) == 1:
             _log.exception("The words of item %s can't be encoded: %s", item_ids[0], error)
-            failed.update(item_ids)
             return 0
-        return sum(_encode([item_id], failed) for item_id in item_ids)
+        return sum(_encode([item_id]) for item_id in item_ids)
 
 
 def _in_rounds(

@@ -1,12 +1,17 @@
 """Words of items become vectors, and the nearest are found exactly."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
+from django.utils import timezone
 
+from core.errors import ModelUnavailable
 from recommender.item_content import checked_content
 from recommender.item_index import item_index
-from recommender.item_vectors import embed_items, encoded, items_without_vectors, parts_of
+from recommender.item_vectors import claim, due, embed_items, encoded, items_without_vectors, parts_of
 from recommender.items import delete_item, put_items
 from recommender.models import Item, ItemVector, Site
 from search.active import active_model_id, configured
@@ -129,20 +134,94 @@ def test_the_index_is_exact(shop: Site) -> None:
     )
 
 
-def test_one_item_at_fault_does_not_keep_the_others_waiting(
-    shop: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(shop, a="red roses", b="poison", c="blue sea")
-    whole = embedder("caption").embed_queries
+class TestWordsThatCanNotBeEncoded:
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """What the encoder is asked, which fails over poison."""
+        asked: list[list[str]] = []
+        whole = embedder("caption").embed_queries
 
-    def refuse(texts: list[str]) -> object:
-        if "poison" in texts:
-            raise RuntimeError("no")
-        return whole(texts)
+        def refuse(texts: list[str]) -> object:
+            asked.append(texts)
+            if "poison" in texts:
+                raise RuntimeError("no")
+            return whole(texts)
 
-    monkeypatch.setattr(embedder("caption"), "embed_queries", refuse)
-    assert errands.encode_items() == 2
-    assert [item.external_id for item in items_without_vectors()] == ["b"]
+        monkeypatch.setattr(embedder("caption"), "embed_queries", refuse)
+        return asked
+
+    def test_one_item_at_fault_does_not_keep_the_others_waiting(
+        self, shop: Site, asked: list[list[str]]
+    ) -> None:
+        put(shop, a="red roses", b="poison", c="blue sea")
+        assert errands.encode_items() == 2
+        assert [item.external_id for item in items_without_vectors()] == ["b"]
+
+    def test_it_is_tried_again_later_and_ever_later(self, shop: Site, asked: list[list[str]]) -> None:
+        put(shop, b="poison")
+        for minutes in (5, 20, 80, 320, 1280, 1440, 1440):
+            before = timezone.now()
+            assert errands.encode_items() == 0
+            wait = Item.objects.get().words_due_at - before  # type: ignore[operator]
+            assert timedelta(0) <= wait - timedelta(minutes=minutes) < timedelta(minutes=1)
+            asked.clear()
+            assert errands.encode_items() == 0
+            assert not asked
+            assert not due().exists()
+            assert due(timezone.now() + timedelta(minutes=minutes)).exists()
+            time_comes()
+
+    def test_other_words_are_tried_at_once(self, shop: Site, asked: list[list[str]]) -> None:
+        put(shop, b="poison")
+        errands.encode_items()
+        put(shop, b="blue sea")
+        assert due().exists()
+        assert errands.encode_items() == 1
+        assert Item.objects.filter(words_attempts=0, words_due_at=None).exists()
+
+    def test_what_a_worker_died_over_is_left_alone_and_then_tried_one_by_one(
+        self, shop: Site, asked: list[list[str]]
+    ) -> None:
+        put(shop, a="red roses", b="blue sea")
+        assert len(claim(64)) == 2
+        assert claim(64) == []
+        time_comes()
+        put(shop, c="green hills")
+        assert errands.encode_items() == 3
+        assert sorted(asked[1:]) == [["blue sea"], ["red roses"]]
+        assert asked[0] == ["green hills"]
+
+    def test_a_task_whose_time_is_up_ends_and_the_item_waits(
+        self, shop: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(shop, a="red roses", b="blue sea")
+
+        def too_long(texts: list[str]) -> object:
+            raise SoftTimeLimitExceeded
+
+        monkeypatch.setattr(embedder("caption"), "embed_queries", too_long)
+        with pytest.raises(SoftTimeLimitExceeded):
+            errands.encode_items()
+        assert items_without_vectors().count() == 2
+        assert not due().exists()
+
+    def test_nothing_is_put_off_while_a_model_is_missing(
+        self, shop: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(shop, a="red roses")
+
+        def missing(*_: object) -> object:
+            raise ModelUnavailable("no weights")
+
+        monkeypatch.setattr("recommender.item_vectors.loaded", missing)
+        with pytest.raises(ModelUnavailable):
+            errands.encode_items()
+        assert due().exists()
+
+
+def time_comes() -> None:
+    """What was put off is due."""
+    Item.objects.filter(words_attempts__gt=0).update(words_due_at=timezone.now())
 
 
 def test_a_change_during_the_encoding_is_not_covered_by_it(
