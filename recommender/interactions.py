@@ -130,8 +130,9 @@ def any_outdated() -> bool:
 
 
 def _outdated() -> QuerySet[Interaction]:
+    """Asked of each site, as the index by time is made."""
     before = timezone.now() - timedelta(days=settings.INTERACTIONS_KEEP_DAYS)
-    return Interaction.objects.filter(at__lt=before)
+    return Interaction.objects.filter(site__in=list(Site.objects.values_list("pk", flat=True)), at__lt=before)
 
 
 def _look_up(site: Site, lines: Sequence[Any]) -> _Known:

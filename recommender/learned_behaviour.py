@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Max
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -123,12 +122,13 @@ def _learn_if_due(site: Site) -> bool:
 
 
 def _is_due(site: Site) -> bool:
-    newest = actions_of(site).order_by().aggregate(newest=Max("received_at"))["newest"]
+    actions = actions_of(site)
+    newest = actions.order_by("-received_at").values_list("received_at", flat=True).first()
+    known = LearnedBehaviour.objects.filter(site=site).values_list("learned_at", "interactions").first()
     if newest is None:
-        return LearnedBehaviour.objects.filter(site=site, interactions__gt=0).exists()
+        return known is not None and known[1] > 0
     # Fewer than were learned from: a visitor was forgotten, or what is old was dropped.
-    known = LearnedBehaviour.objects.filter(site=site, learned_at__gt=newest).first()
-    return known is None or known.interactions != actions_of(site).count()
+    return known is None or newest >= known[0] or actions.count() != known[1]
 
 
 def _actions_read(site: Site, now: datetime) -> _Actions:

@@ -55,6 +55,13 @@ class Interaction(models.Model):
             models.Index(
                 fields=["site", "arm", "kind"], condition=~models.Q(arm=""), name="interactions_of_arm"
             ),
+            # What is learned from (visitor_selectors.actions_of), in the order in which it came. With kind, so that
+            # SQLite counts without a look at the rows.
+            models.Index(
+                fields=["site", "received_at", "kind"],
+                condition=~models.Q(kind="impression") & ~models.Q(kind="dismiss"),
+                name="interactions_to_learn",
+            ),
         ]
 
     def __str__(self) -> str:

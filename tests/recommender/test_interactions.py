@@ -1,13 +1,16 @@
 """What sites tell of their visitors."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.errors import NotFound, Unavailable
@@ -18,6 +21,7 @@ from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
 from recommender.sites import delete_site
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
+from tests.query_plans import plan_by_index_of
 from tests.recommender.shop import did, put
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import stored
@@ -240,6 +244,19 @@ class TestForgetting:
         answer = Client(headers=publishable(shop)).delete("/api/v1/visitors/v1")
         assert answer.status_code == 403
         assert Interaction.objects.count() == 1
+
+    def test_what_is_old_is_looked_up_and_not_walked_through(self, shop: Site) -> None:
+        did(shop, "v1", "click", "sofa", "lamp")
+        with CaptureQueriesContext(connection) as queries:
+            assert not interactions.any_outdated()
+            assert drop_outdated() == 0
+        asked = [one["sql"] for one in queries if 'FROM "recommender_interaction"' in one["sql"]]
+        assert len(asked) == 2
+        for sql in asked:
+            assert re.search(
+                r"interactions_by_time (\(site_id=\? AND at<\?\)|.*Index Cond: \(\(?site_id = .* AND \(?at <)",
+                plan_by_index_of(sql),
+            )
 
     def test_what_is_old_is_dropped(self, shop: Site, settings: Any) -> None:
         did(shop, "v1", "click", "sofa", at=(timezone.now() - timedelta(days=20)).isoformat())

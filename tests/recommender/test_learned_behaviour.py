@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from recommender import learned_behaviour
 from recommender.learned_behaviour import anything_to_learn, learn, learned_of
 from recommender.models import Interaction, Item, Site
 from recommender.sites import delete_site
+from recommender.visitor_selectors import STRENGTHS, actions_of
+from tests.query_plans import plan_by_index_of
 from tests.recommender.shop import did, furnished
 from tests.search.photos import stored
 
@@ -116,3 +120,27 @@ def test_no_more_than_a_piece_is_held_as_objects(shop: Site, monkeypatch: pytest
     monkeypatch.setattr(learned_behaviour, "_ROWS_AT_ONCE", 500)
     acted(shop, 10_000)
     assert most_bytes_of_learning(shop) < 2_000_000
+
+
+def test_whether_to_learn_is_looked_up_and_not_walked_through(shop: Site) -> None:
+    acted(shop, 300)
+    Interaction.objects.filter(kind="view").update(kind="impression")
+    learn(shop)
+    with CaptureQueriesContext(connection) as queries:
+        assert not anything_to_learn()
+    asked = [one["sql"] for one in queries if 'FROM "recommender_interaction"' in one["sql"]]
+    assert len(asked) == 2
+    for sql in asked:
+        plan = plan_by_index_of(sql)
+        assert "interactions_to_learn" in plan
+        assert "TEMP B-TREE" not in plan
+        assert "Sort" not in plan
+
+
+def test_each_kind_that_is_learned_from_has_a_strength(shop: Site) -> None:
+    item = Item.objects.filter(site=shop)[0]
+    Interaction.objects.bulk_create(
+        Interaction(site=shop, visitor="v1", kind=kind, item=item, at=timezone.now(), key=kind)
+        for kind in Interaction.Kind.values
+    )
+    assert {one.kind for one in actions_of(shop)} == set(STRENGTHS)
