@@ -40,7 +40,7 @@ class SignInForm(AuthenticationForm):
 
     def get_invalid_login_error(self) -> ValidationError:
         if is_shut(str(self.cleaned_data.get("username"))):
-            minutes = -(-purses.left_s(WINDOW_S) // 60)
+            minutes = -(-purses.window_left_s(WINDOW_S) // 60)
             return ValidationError(
                 f"Too many wrong passwords for this name. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
             )

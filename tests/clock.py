@@ -16,7 +16,6 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     Redis must be empty or away. What is measured from one moment to another goes on.
     """
     clock = SimpleNamespace(time=lambda: STOPPED_AT_S, monotonic=time.monotonic)
-    for module in ("workers.messages", "workers.purses", "recommender.api.doors"):
+    for module in ("workers.messages", "workers.purses"):
         monkeypatch.setattr(f"{module}.time", clock)
-    for module in ("workers.purses", "recommender.api.doors"):
-        monkeypatch.setattr(f"{module}._counted", {})
+    monkeypatch.setattr("workers.purses._counted", {})

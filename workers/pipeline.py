@@ -25,9 +25,10 @@ from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import caption_picture as caption_picture
 from workers.interactive import encode_query_image as encode_query_image
-from workers.messages import spent as spent
 from workers.models import Job, StageRun
 from workers.models import RecaptionRun as RecaptionRun
+from workers.purses import spend as spend
+from workers.purses import window_left_s as window_left_s
 from workers.rewording import followed_at_once as followed_at_once
 from workers.rewording import wipe_captions as wipe_captions
 

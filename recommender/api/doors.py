@@ -1,9 +1,5 @@
 """What every operation of a site begins with: who asks, and whether they ask too often."""
 
-import threading
-import time
-from collections import Counter
-
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 from ninja.errors import Throttled
@@ -14,9 +10,6 @@ from recommender.site_access import SiteCaller, site_caller_of, site_key_caller_
 from workers import pipeline
 
 _WINDOW_S = 60
-_counting = threading.Lock()
-#: What was spent of each purse in a window; of the last one alone.
-_counted: dict[int, Counter[str]] = {}
 
 
 def reader(request: HttpRequest, slug: str) -> SiteCaller:
@@ -48,22 +41,6 @@ def _visitor(request: HttpRequest) -> str:
 
 
 def spend(key: SiteKey, amount: int, limit: int, purse: str = "site-key") -> None:
-    """Throttled where a key has asked for more than `limit` in this minute, with the seconds until the next one.
-
-    Counted in Redis for all processes together; while Redis is away, each process counts for itself.
-    """
-    now = int(time.time())
-    spent = pipeline.spent(f"{purse}:{key.pk}", amount, window_s=_WINDOW_S)
-    if spent is None:
-        spent = _spent_here(f"{purse}:{key.pk}", amount, now // _WINDOW_S)
-    if spent > limit:
-        raise Throttled(wait=_WINDOW_S - now % _WINDOW_S)
-
-
-def _spent_here(purse: str, amount: int, window: int) -> int:
-    with _counting:
-        if window not in _counted:
-            _counted.clear()
-        purses = _counted.setdefault(window, Counter())
-        purses[purse] += amount
-        return purses[purse]
+    """Throttled where a key has asked for more than `limit` in this minute, with the seconds until the next one."""
+    if pipeline.spend(f"{purse}:{key.pk}", amount, window_s=_WINDOW_S) > limit:
+        raise Throttled(wait=pipeline.window_left_s(_WINDOW_S))

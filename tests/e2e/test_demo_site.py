@@ -22,7 +22,7 @@ from recommender.sites import change_site
 from tests.e2e.browser import barriers, wait_for
 from tests.search.photos import photo
 from tests.services.web import Serve
-from workers import errands, pipeline
+from workers import errands, messages, pipeline
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -38,7 +38,7 @@ _WATCH_SHIFTS = """
 
 @pytest.fixture(autouse=True)
 def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "wake_items", lambda: True)
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.recommender.sites import shop  # noqa: F401 - fixture
 from tests.search.conftest import alice, bob, own_index_folder  # noqa: F401 - fixtures
-from workers import pipeline
+from workers import messages
 
 
 @pytest.fixture
 def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told what was spent: that would wait for a broker that is not there."""
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from core.errors import NotFound, Unavailable
 from recommender import interactions, recommendation_ids
-from recommender.api import doors
 from recommender.interactions import drop_outdated, receive
 from recommender.models import Interaction, Item, Site
 from recommender.recommendation_ids import Recommendation
@@ -25,7 +24,7 @@ from tests.query_plans import plan_by_index_of
 from tests.recommender.shop import did, put
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import stored
-from workers import pipeline
+from workers import messages, purses
 
 pytestmark = pytest.mark.django_db
 
@@ -34,8 +33,8 @@ PATH = "/api/v1/interactions"
 
 @pytest.fixture(autouse=True)
 def _without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
-    monkeypatch.setattr(doors, "_counted", {})
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(purses, "_counted", {})
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.library.conftest import stored
 from tests.library.pictures import picture
 from tests.recommender.item_server import Shop, lines
 from tests.recommender.sites import publishable, site
-from workers import pipeline
+from workers import messages, pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +35,7 @@ def _media(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     settings.MEDIA_ROOT = tmp_path / "media"
     monkeypatch.setattr(pipeline, "wake_items", lambda: True)
     monkeypatch.setattr(pipeline, "added", lambda assets: None)
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
 
 
 def seen(url: str) -> int:

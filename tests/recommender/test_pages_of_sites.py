@@ -21,7 +21,7 @@ from recommender.pictures import picture_url
 from tests.clock import UNTIL_THE_NEXT_MINUTE_S
 from tests.recommender.sites import ORIGIN, publishable, secret, site
 from tests.search.photos import photo, stored
-from workers import pipeline
+from workers import messages
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("without_redis")]
 
@@ -103,7 +103,7 @@ class TestOrigins:
 
     def test_what_is_counted_tells_no_address(self, shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         spent = Mock(return_value=1)
-        monkeypatch.setattr(pipeline, "spent", spent)
+        monkeypatch.setattr(messages, "spent", spent)
         Client(headers=publishable(shop)).get(ITEM, REMOTE_ADDR="203.0.113.9")
         assert "203.0.113" not in str(spent.call_args)
 
@@ -231,7 +231,7 @@ class TestAlternativeTexts:
         with django_assert_num_queries(len(one)):
             assert len(alternative_texts(shop, addresses)) == 5
         spent = Mock(return_value=1)
-        monkeypatch.setattr(pipeline, "spent", spent)
+        monkeypatch.setattr(messages, "spent", spent)
         assert len(self.ask_all(shop, addresses).json()["results"]) == 5
         assert [call.args[1] for call in spent.call_args_list] == [1]
 

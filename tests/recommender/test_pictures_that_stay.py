@@ -28,7 +28,7 @@ from recommender.sites import delete_site
 from tests.library.pictures import drawing, encoded, exif_of
 from tests.recommender.item_server import Shop
 from tests.recommender.sites import site
-from workers import pipeline
+from workers import messages, pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +41,7 @@ def _media(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     settings.MEDIA_ROOT = tmp_path / "media"
     for name in ("wake_items", "added"):
         monkeypatch.setattr(pipeline, name, lambda *_: True)
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
 
 
 def shown_by_an_item(shop: Site) -> Asset:

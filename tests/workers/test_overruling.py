@@ -18,7 +18,7 @@ from tests.fakes import FakeUnsafeScorer
 from tests.recommender.sites import secret, site
 from tests.workers.conftest import MakeAssets
 from tests.workers.words import run_stages
-from workers import pipeline
+from workers import messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GLARING = FakeUnsafeScorer.glaring
@@ -42,7 +42,7 @@ def described(make_assets: MakeAssets) -> Callable[..., list[Asset]]:
 
 @pytest.fixture
 def shop(alice: User, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(pipeline, "spent", lambda *_, **__: None)
+    monkeypatch.setattr(messages, "spent", lambda *_, **__: None)
     return site(alice)
 
 
