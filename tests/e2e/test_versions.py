@@ -155,7 +155,7 @@ def test_learning_from_reviews_is_asked_for_and_what_comes_out_is_offered(
     page.goto(VERSIONS)
     expect(page.get_by_role("row", name=elm.model_id)).to_contain_text("CIDEr on dev 0.625, 0.500 before")
     page.goto("/admin/workers/job/")
-    apply(page, "learn from reviews", "Cancel learning from reviews")
+    apply(page, "learn from reviews", "Cancel for good")
     expect(page.get_by_role("row", name="learn from reviews")).to_contain_text("Cancelled")
 
 
