@@ -2,7 +2,13 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
+
+#: Of an asset: when it was taken, else uploaded.
+DATED_AT = Coalesce("taken_at", "created_at", output_field=models.DateTimeField())
+#: Its visibility in words that lists by date alone use: others would be read in the order of dates, from all over the
+#: table, by a database that takes an index of both for the better one.
+SEEN_BY = Upper("visibility")
 
 
 class Asset(models.Model):
@@ -64,7 +70,16 @@ class Asset(models.Model):
                 fields=["visibility", "taken_at"],
                 condition=models.Q(taken_at__isnull=False),
                 name="asset_seen_by_date",
-            )
+            ),
+            # Lists by date, of all and of one person: read from the newest on, and no further than a page.
+            models.Index(SEEN_BY, DATED_AT.desc(), models.F("id").desc(), name="asset_dated"),
+            models.Index(
+                SEEN_BY,
+                models.F("owner"),
+                DATED_AT.desc(),
+                models.F("id").desc(),
+                name="asset_dated_of_owner",
+            ),
         ]
 
     def __str__(self) -> str:

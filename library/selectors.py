@@ -20,7 +20,7 @@ from core.ids import MAX_ID, KeysOf
 from library import storage
 from library.media.decoding import decode_file
 from library.media.hashes import bits_apart
-from library.models import Asset, AssetTag, Frame
+from library.models import SEEN_BY, Asset, AssetTag, Frame
 
 Viewer = AbstractBaseUser | AnonymousUser | None
 #: At most so many of 64 bits differ between versions of one picture (recompressed, scaled, slightly cropped).
@@ -53,6 +53,18 @@ def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
 def listed_assets(viewer: Viewer) -> QuerySet[Asset]:
     """Those of the visible ones that lists and searches offer: of others none that is taken for unsafe."""
     return _listed(_own(viewer))
+
+
+def listed_parts(viewer: Viewer) -> list[QuerySet[Asset]]:
+    """The same in parts, with some assets in two: an index has each part in the order of dates, and none the whole."""
+    public, private = (
+        Asset.objects.filter(Exact(SEEN_BY, Upper(Value(visibility))))
+        for visibility in (Asset.Visibility.PUBLIC, Asset.Visibility.PRIVATE)
+    )
+    offered = public if settings.UNSAFE_PHOTOS == "show" else public.filter(~taken_for_unsafe())
+    if _id_of(viewer) is None:
+        return [offered]
+    return [offered, public.filter(_own(viewer)), private.filter(_own(viewer))]
 
 
 def listed_keys(viewer: Viewer) -> KeysOf:
@@ -92,6 +104,12 @@ def editable_asset_for(viewer: Viewer, asset_id: int) -> Asset:
     if not is_owner(viewer, asset):
         raise NotAllowed("Only its owner may change this asset.")
     return asset
+
+
+def people_named(name: str) -> list[int]:
+    """Ids of accounts of this name; of names that differ in case only there may be several."""
+    named = User.objects.filter(username__iexact=name).order_by("pk")
+    return list(named.values_list("pk", flat=True))
 
 
 def asset_count(owner: User) -> int:

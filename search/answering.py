@@ -9,11 +9,11 @@ from pathlib import Path
 from django.db.models import QuerySet
 
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer, filtered, listed_assets, listed_keys
+from library.selectors import AssetFilters, Viewer, filtered, listed_assets, listed_keys, listed_parts
 from search import cursors, keywords, pushdown, verdict
 from search.active import CHECKPOINTS, active_models
 from search.candidates import Candidates, gather
-from search.conditions import narrowed, reason_for_nothing
+from search.conditions import are_dated, narrowed, reason_for_nothing
 from search.engines import engine_of
 from search.fusion import Weights, fuse, read_weights, scaled, summed_by_signal, without
 from search.index.base import Vectors
@@ -166,7 +166,10 @@ def listed(
 ) -> SearchPage:
     """The newest of what conditions allow: nothing is ranked, and no model is asked."""
     started = time.perf_counter()
-    ids, place = newest(allowed(viewer, filters, conditions), cursors.read(cursor, identity), limit)
+    in_order = filters == NO_FILTERS and are_dated(conditions)
+    wanted = listed_parts(viewer) if in_order else [listed_assets(viewer)]
+    assets = [narrowed(filtered(some, viewer, filters), viewer, conditions) for some in wanted]
+    ids, place = newest(assets, cursors.read(cursor, identity), limit, in_order=in_order)
     return SearchPage(
         [Match(asset_id, 0.0, {}) for asset_id in ids],
         cursors.written(place, identity) if place else None,

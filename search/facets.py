@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, DateTimeField, Func, IntegerField, Min, QuerySet
-from django.db.models.functions import Coalesce, Lower
+from django.db.models import Count, Func, IntegerField, Min, QuerySet
+from django.db.models.functions import Lower
 
 from captioning.models import FrameColour
 from captioning.vision.colours import MODEL_ID
-from library.models import Asset, AssetTag
+from library.models import DATED_AT, Asset, AssetTag
 from search.language import TYPES, term
 
 #: Of each facet the commonest, except for years, which are few.
@@ -50,8 +50,7 @@ class _Year(Func):
 
 def years(assets: QuerySet[Asset]) -> list[Choice]:
     """By when they were taken, else uploaded; the newest first."""
-    dated = Coalesce("taken_at", "created_at", output_field=DateTimeField())
-    counted = assets.order_by().values(year=_Year(dated)).annotate(count=Count("pk"))
+    counted = assets.order_by().values(year=_Year(DATED_AT)).annotate(count=Count("pk"))
     return [
         Choice(str(year), count, (term("after", f"{year:04}"), *_until(year)))
         for year, count in counted.order_by("-year").values_list("year", "count")

@@ -6,10 +6,8 @@ allowed, and sometimes more.
 
 from collections.abc import Sequence
 
-from django.contrib.auth import get_user_model
-
 from library.models import Asset
-from library.selectors import AssetFilters, Viewer
+from library.selectors import AssetFilters, Viewer, people_named
 from search import labels
 from search.columns import microseconds
 from search.index.where import Comparison, Where
@@ -80,11 +78,7 @@ def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:
         case "by" if one.value.lower() == "me":
             return (_owner(viewer),)
         case "by":
-            # Of names that differ in case only there may be several.
-            named = get_user_model().objects.filter(username__iexact=one.value).order_by("pk")
-            return tuple(
-                Comparison("owner", "==", pk) for pk in [*named.values_list("pk", flat=True), _NOBODY]
-            )
+            return tuple(Comparison("owner", "==", pk) for pk in [*people_named(one.value), _NOBODY])
         case "is" if one.value in (Asset.Visibility.PUBLIC, Asset.Visibility.PRIVATE):
             return (_visibility(one.value),)
     return None

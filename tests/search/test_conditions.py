@@ -14,6 +14,7 @@ from core.errors import InvalidInput
 from library.models import Asset
 from library.selectors import AssetFilters
 from search.answering import allowed
+from search.language import parse
 from search.services import BY_DATE, rebuild_index, search_text
 from tests.query_plans import plan_of
 from tests.search.photos import found, many, on_all_pages, photo, stored
@@ -173,6 +174,51 @@ class TestConditionsAlone:
         seen = on_all_pages(alice, "tag:sea", limit=5)
         assert sorted(seen) == ids
         assert seen == found(alice, "tag:sea", limit=100)
+
+
+class TestInOrder:
+    """Of some time or of somebody, an index has the newest in order: of what all may see, and of one's own."""
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("after:2022", "before:2023", "after:2022 before:2023", "by:alice", "by:ALICE after:2022"),
+            *("by:bob", "by:me", "-by:alice", "by:alice by:bob", "by:nobody", "is:private after:2022"),
+        ],
+    )
+    def test_pages_are_those_of_all_that_fit_sorted(self, alice: User, bob: User, query: str) -> None:
+        moments = [datetime(2021 + n % 3, 1 + n % 5, 1, tzinfo=UTC) if n % 4 else None for n in range(24)]
+        for at, moment in enumerate(moments):
+            owner, visibility = (alice, bob)[at % 2], ("public", "private", "public")[at % 3]
+            asset = stored(owner, visibility=visibility, taken_at=moment)
+            unsafe = 1.0 if at % 5 == 0 else None
+            Asset.objects.filter(pk=asset.pk).update(
+                created_at=datetime(2022, 1 + at % 7, 2, tzinfo=UTC), unsafe_score=unsafe
+            )
+        for viewer in (alice, bob, AnonymousUser()):
+            fitting = allowed(viewer, AssetFilters(), parse(query).conditions)
+            right = sorted(fitting, key=lambda one: (one.taken_at or one.created_at, one.pk), reverse=True)
+            assert on_all_pages(viewer, query, limit=4) == [asset.pk for asset in right]
+
+    @pytest.mark.parametrize(
+        ("query", "index"),
+        [
+            ("after:2022 before:2023", "asset_dated"),
+            ("before:2023", "asset_dated"),
+            ("by:alice", "asset_dated_of_owner"),
+            ("by:alice after:2022", "asset_dated_of_owner"),
+        ],
+    )
+    def test_they_are_read_and_not_sorted(self, alice: User, query: str, index: str) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            search_text(alice, query, limit=4)
+        listing = [one["sql"] for one in queries if "LIMIT 5" in one["sql"]]
+        assert len(listing) == 3
+        if connection.vendor == "sqlite":
+            for plan in map(plan_of, listing):
+                assert "TEMP B-TREE" not in plan
+                assert "USING INDEX asset_dated" in plan
+            assert f"USING INDEX {index} (" in plan_of(listing[0])
 
 
 class TestSorting:
