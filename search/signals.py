@@ -4,13 +4,14 @@ A signal lives for one search and remembers the scores that it has seen, so noth
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from search import keywords
 from search.fusion import Hit
-from search.index.base import EVERYTHING, Allowed, VectorIndex, Vectors
+from search.index.base import EVERYTHING, Allowed, Searchable, VectorIndex, Vectors
 from search.scope import Scope
 
 KEYWORD = "keyword"
@@ -67,8 +68,12 @@ class VectorSignal:
         known = self._known
         return [Hit(asset_id, known[frame_id]) for frame_id, asset_id in frames.items() if frame_id in known]
 
+    @cached_property
+    def _opened(self) -> Searchable:
+        return self._engine.now()
+
     def _search(self, k: int, allowed: Allowed) -> Found:
-        hits = self._engine.search(self._query, k, allowed)
+        hits = self._opened.search(self._query, k, allowed)
         found = list(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
         self._known.update(found)
         return found

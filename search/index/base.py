@@ -153,7 +153,18 @@ class RowSource(Protocol):
         """Whether a generation of this name was begun against these very rows."""
 
 
-class VectorIndex(Protocol):
+class Searchable(Protocol):
+    """What answers the questions of one search."""
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        """The k best of the allowed frames for one query of shape (dimension,).
+
+        A given set of ids is scanned exactly, however small; an empty one gives no hits. Where a
+        generation was sealed before there were columns every `Where` lets all of it through: the caller asks anyway.
+        """
+
+
+class VectorIndex(Searchable, Protocol):
     """Nearest vectors among the rows of one source. Safe to share between threads.
 
     An engine may still return a frame whose row was deleted: the caller asks the database about the few hits
@@ -167,11 +178,9 @@ class VectorIndex(Protocol):
         Called by the one writer after each commit, for engines that hold copies of the rows. Safe to call twice.
         """
 
-    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        """The k best of the allowed frames for one query of shape (dimension,).
-
-        A given set of ids is scanned exactly, however small; an empty one gives no hits. Where a
-        generation was sealed before there were columns every `Where` lets all of it through: the caller asks anyway.
+    def now(self) -> Searchable:
+        """All rows that are numbered by now, for who has several questions: whether there are newer ones is looked up
+        once. An engine to which that is no work may answer each from the newest.
         """
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:

@@ -19,6 +19,7 @@ from search.index.base import (
     RebuildReport,
     Rows,
     RowSource,
+    Searchable,
     Vectors,
     joined,
 )
@@ -39,6 +40,9 @@ class ExactIndex:
     def apply(self) -> int:
         """Nothing to copy: every search looks at the rows themselves."""
         return self._source.position().number
+
+    def now(self) -> Searchable:
+        return self
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         _, rows = self._refresh()

@@ -226,6 +226,20 @@ class IndexContract(ABC):
         rows.put([41], unit_vectors(1, 2))
         assert engine.search(unit_vectors(1, 2)[0], 1, EVERYTHING).frame_ids.tolist() == [41]
 
+    def test_what_was_opened_for_a_search_answers_on_beside_a_rebuild(
+        self, engine: VectorIndex, rows: ListedRows
+    ) -> None:
+        vectors = unit_vectors(40, 1)
+        rows.put(range(1, 41), vectors)
+        self.rebuild(engine, rows)
+        opened = engine.now()
+        rows.put([41], unit_vectors(1, 2))
+        self.rebuild(engine, rows)
+        for at in (0, 39):
+            assert opened.search(vectors[at], 1, EVERYTHING).frame_ids.tolist() == [at + 1]
+            assert opened.search(vectors[at], 1, np.array([7, at + 1])).frame_ids.tolist() == [at + 1]
+        assert engine.now().search(unit_vectors(1, 2)[0], 1, EVERYTHING).frame_ids.tolist() == [41]
+
     def test_an_empty_library_can_be_rebuilt(self, engine: VectorIndex, rows: ListedRows) -> None:
         self.rebuild(engine, rows)
         assert len(engine.search(unit_vectors(1, 0)[0], 10, EVERYTHING)) == 0

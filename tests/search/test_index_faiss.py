@@ -173,7 +173,7 @@ def test_a_reader_outlives_the_files_it_has_open(rows: ListedRows, tmp_path: Pat
         sealed(rows, tmp_path, name)
     assert not (tmp_path / "first").exists()
     query = unit_vectors(1, 50)[0]
-    assert view.search(query, 10).frame_ids.tolist() == rows.truth(query, 10)
+    assert view.search(query, 10, EVERYTHING).frame_ids.tolist() == rows.truth(query, 10)
 
 
 def test_a_generation_of_another_format_is_passed_over_until_the_next_rebuild(

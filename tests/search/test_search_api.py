@@ -248,5 +248,5 @@ def test_a_search_costs_few_queries_however_many_photos_there_are(
     rebuild_index()
     ask(client, q="warm up")
     # Five of them look for what "something" may be a slip of.
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(20):
         assert len(ids(ask(client, q="a red picture of something", limit=50))) == 50

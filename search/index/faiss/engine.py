@@ -25,6 +25,7 @@ from search.index.base import (
     RebuildReport,
     Rows,
     RowSource,
+    Searchable,
     Vectors,
 )
 from search.index.faiss import checking, rebuilding
@@ -58,7 +59,15 @@ class _View:
         """The positions that still count, None for all."""
         return Keep(~self.outdated) if self.outdated.any() else None
 
-    def search(self, query: Vectors, k: int) -> Hits:
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        query = np.ascontiguousarray(query, dtype=np.float32)
+        if allowed is EVERYTHING:
+            return self.search_all(query, k)
+        if isinstance(allowed, Where):
+            return self.search_where(allowed, query, k)
+        return self.search_among(allowed, query, k) if len(allowed) else NO_HITS
+
+    def search_all(self, query: Vectors, k: int) -> Hits:
         parts = [self.tail.search(query, k)]
         if self.sealed is not None and len(self.sealed.lookup):
             check_query(query, self.sealed.about.dimension)
@@ -102,16 +111,11 @@ class FaissIndex:
         """Nothing to copy: every process reads the rows themselves at its next search."""
         return self._source.position().number
 
+    def now(self) -> Searchable:
+        return self._fresh_view()
+
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        if isinstance(allowed, np.ndarray) and not len(allowed):
-            return NO_HITS
-        query = np.ascontiguousarray(query, dtype=np.float32)
-        view = self._fresh_view()
-        if allowed is EVERYTHING:
-            return view.search(query, k)
-        if isinstance(allowed, Where):
-            return view.search_where(allowed, query, k)
-        return view.search_among(allowed, query, k)
+        return self._fresh_view().search(query, k, allowed)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
         return rebuilding.rebuild(self._source, self._store, name, self._budget, progress)

@@ -23,6 +23,7 @@ from search.index.base import (
     RebuildReport,
     Rows,
     RowSource,
+    Searchable,
     Vectors,
     joined,
 )
@@ -81,6 +82,9 @@ class MilvusIndex:
             self._collections.put(collection, rows)
         self._fill_up_to(collection, state.generation, position.number)
         return position.number
+
+    def now(self) -> Searchable:
+        return self
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         if isinstance(allowed, np.ndarray) and not len(allowed):
