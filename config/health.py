@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from kombu import Connection
 
 from captioning.active import active_caption_model_id
 from core.errors import QueueUnavailable, SightlineError
@@ -18,7 +20,7 @@ from workers.pipeline import AWAITED_QUEUES, QUEUES
 
 log = logging.getLogger(__name__)
 
-_REDIS_TIMEOUT_S = 1.0
+_REDIS_PATIENCE: Final = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 _WORKERS_TIMEOUT_S = 1.0
 _ASK_EVERY_S = 5
 _REMEMBER_S = 30
@@ -60,8 +62,7 @@ def _database() -> str:
 
 
 def _redis() -> str:
-    timeouts = {"socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": _REDIS_TIMEOUT_S}
-    with redis.Redis.from_url(settings.REDIS_URL, **timeouts) as client:
+    with redis.Redis.from_url(settings.REDIS_URL, **_REDIS_PATIENCE) as client:
         client.ping()
     return "answers"
 
@@ -92,7 +93,10 @@ def _workers() -> str:
 
 
 def _served_queues() -> set[str]:
-    answers = celery_app.control.inspect(timeout=_WORKERS_TIMEOUT_S).active_queues() or {}
+    # Over a connection of its own: the application's would wait for a Redis that is away.
+    with Connection(settings.REDIS_URL, transport_options={**_REDIS_PATIENCE, "max_retries": 0}) as broker:
+        asked = celery_app.control.inspect(timeout=_WORKERS_TIMEOUT_S, connection=broker)
+        answers = asked.active_queues() or {}
     return {queue["name"] for queues in answers.values() for queue in queues}
 
 

@@ -1,5 +1,7 @@
 """Alive and ready are two questions."""
 
+import time
+
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError, connection
@@ -32,6 +34,16 @@ def test_not_ready_names_the_part_that_is_away_and_no_secret(
     parts = response.json()["parts"]
     assert [name for name, part in parts.items() if not part["ok"]] == ["redis"]
     assert "hidden" not in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_while_redis_is_away_it_is_said_at_once(client: Client, settings: object) -> None:
+    """Who asks every few seconds would else keep a web thread waiting all the time."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"  # type: ignore[attr-defined]
+    began = time.monotonic()
+    parts = client.get("/readyz").json()["parts"]
+    assert [name for name, part in parts.items() if not part["ok"]] == ["redis", "workers"]
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.django_db
