@@ -1,23 +1,27 @@
-"""Signing in, with patience for slips and none for guessing: after so many wrong passwords for a name, a while none."""
+"""Passwords, with patience for slips and none for guessing: after many wrong ones for a name, a while none is right."""
 
 import hashlib
 from typing import Any
 
+from django.contrib.auth import authenticate
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 
+from core.client_address import client_address
 from workers import purses
 
-#: What a slow machine's owner types in that time, and far too few to guess a password by.
+#: From one address, of one name: what a person mistypes in that time, and far too few to guess a password by.
 GUESSES = 10
+#: From all addresses together: more, so that nobody keeps somebody else out by a few wrong passwords.
+GUESSES_OF_ALL = 100
 WINDOW_S = 5 * 60
 
 
 class PatientBackend(ModelBackend):
-    """Django's own, for every door: the page, the administration."""
+    """Django's own, for every door that asks for a password: the pages, the administration."""
 
     def authenticate(
         self,
@@ -26,12 +30,12 @@ class PatientBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> User | None:
-        name = username or kwargs.get(User.USERNAME_FIELD)
-        if name and is_shut(name):
+        if username and _is_shut(request, username):
             raise PermissionDenied  # no other backend is asked either
         user = super().authenticate(request, username, password, **kwargs)
-        if name and user is None:
-            purses.spend(_purse(name), 1, window_s=WINDOW_S)
+        if username and user is None:
+            for purse in _purses(request, username):
+                purses.spend(purse, 1, window_s=WINDOW_S)
         return user
 
 
@@ -39,7 +43,7 @@ class SignInForm(AuthenticationForm):
     """Django's own, which says that one has to wait."""
 
     def get_invalid_login_error(self) -> ValidationError:
-        if is_shut(str(self.cleaned_data.get("username"))):
+        if _is_shut(self.request, str(self.cleaned_data.get("username"))):
             minutes = -(-purses.window_left_s(WINDOW_S) // 60)
             return ValidationError(
                 f"Too many wrong passwords for this name. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
@@ -47,10 +51,32 @@ class SignInForm(AuthenticationForm):
         return super().get_invalid_login_error()
 
 
-def is_shut(name: str) -> bool:
+class NewPasswordForm(PasswordChangeForm):
+    """Django's own, which counts wrong old passwords, too: a browser may have been left signed in."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        password = str(self.cleaned_data["old_password"])
+        if not is_password_of(self.request, self.user, password):
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return password
+
+
+def is_password_of(request: HttpRequest, user: User, password: str) -> bool:
+    """Whether it is; never while too many wrong ones were tried of late."""
+    return authenticate(request, username=user.get_username(), password=password) is not None
+
+
+def _is_shut(request: HttpRequest | None, name: str) -> bool:
     """Whether too many passwords were tried for a name of late, whether there is such an account or not."""
-    return purses.spend(_purse(name), 0, window_s=WINDOW_S) >= GUESSES
+    here, everywhere = (purses.spend(purse, 0, window_s=WINDOW_S) for purse in _purses(request, name))
+    return here >= GUESSES or everywhere >= GUESSES_OF_ALL
 
 
-def _purse(name: str) -> str:
-    return f"sign-in:{hashlib.sha256(name.encode()).hexdigest()}"
+def _purses(request: HttpRequest | None, name: str) -> tuple[str, str]:
+    """Of this address and of all. Neither names nor addresses are kept."""
+    address = client_address(request) if request is not None else ""
+    digests = (hashlib.sha256(text.encode()).hexdigest() for text in (f"{address} {name}", name))
+    here, everywhere = digests
+    return f"sign-in:{here}", f"sign-in-of-all:{everywhere}"

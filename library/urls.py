@@ -14,5 +14,4 @@ urlpatterns = [
     path("account/keys/<int:key_id>/revoke/", api_keys.revoke_api_key, name="api-key-revoke"),
     path("account/logout/", LogoutView.as_view(), name="logout"),
     path("account/register/", accounts.SignUp.as_view(), name="register"),
-    path("account/password/", accounts.ChangePassword.as_view(), name="password-change"),
 ]

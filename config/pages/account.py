@@ -8,15 +8,16 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from captioning import preferences
 from captioning.captioners.styles import DETAILED, NORMAL, SHORT
-from config.sign_in import SignInForm
+from config.sign_in import NewPasswordForm, SignInForm, is_password_of
 from core.errors import NotAllowed
 from library.access import require_session
 from library.selectors import asset_count
@@ -32,6 +33,21 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(allow_signup=settings.ALLOW_SIGNUP, **kwargs)
+
+
+class ChangePassword(PasswordChangeView):
+    template_name = "account/password_change.html"
+    form_class = NewPasswordForm
+    success_url = reverse_lazy("my-assets")
+
+    def get_form(self, form_class: Any = None) -> Any:
+        form: Any = super().get_form(form_class)
+        form.request = self.request
+        return form
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        messages.success(self.request, "Your password is changed.")
+        return super().form_valid(form)
 
 
 class CaptionStyleForm(forms.Form):
@@ -65,13 +81,13 @@ class ClosingForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.user = user
+        self.request, self.user = request, user
 
     def clean_password(self) -> str:
         password = str(self.cleaned_data["password"])
-        if not self.user.check_password(password):
+        if not is_password_of(self.request, self.user, password):
             raise forms.ValidationError("This is not your password.")
         return password
 
@@ -98,7 +114,7 @@ def close(request: HttpRequest) -> HttpResponse:
     user = require_session(request)
     if user.is_staff:
         raise NotAllowed("Accounts of staff are deleted in the administration.")
-    form = ClosingForm(request.POST or None, user=user)
+    form = ClosingForm(request.POST or None, request=request, user=user)
     if request.method == "POST" and form.is_valid():
         pipeline.close_account(user)
         logout(request)

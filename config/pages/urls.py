@@ -12,6 +12,7 @@ urlpatterns = [
     path("searches/", searches.saved_searches, name="saved-searches"),
     path("searches/<int:saved_id>/forget/", searches.forget, name="saved-search-forget"),
     path("account/login/", account.SignIn.as_view(), name="login"),
+    path("account/password/", account.ChangePassword.as_view(), name="password-change"),
     path("account/captions/", account.caption_style, name="caption-style"),
     path("account/close/", account.close, name="account-close"),
     path("library/", assets.my_photos, name="my-assets"),

@@ -9,7 +9,6 @@ from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
@@ -40,13 +39,4 @@ class SignUp(views.RedirectURLMixin, FormView[NewAccountForm]):
     def form_valid(self, form: NewAccountForm) -> HttpResponse:
         login(self.request, form.save())
         messages.success(self.request, "Welcome. Upload your first photos and search them.")
-        return super().form_valid(form)
-
-
-class ChangePassword(views.PasswordChangeView):
-    template_name = "account/password_change.html"
-    success_url = reverse_lazy("my-assets")
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, "Your password is changed.")
         return super().form_valid(form)
