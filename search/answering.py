@@ -235,7 +235,10 @@ def _reason(
 ) -> str:
     if found:
         return ""
-    return reason_for_nothing(filtered(listed_assets(viewer), viewer, filters), viewer, conditions)
+    whole, *parts = (
+        filtered(some, viewer, filters) for some in (listed_assets(viewer), *listed_parts(viewer))
+    )
+    return reason_for_nothing(whole, viewer, conditions, parts)
 
 
 def _looked_for(signals: Sequence[Signal]) -> list[keywords.Term]:

@@ -1,8 +1,6 @@
 """The conditions of a query over the database: each narrows what may be found exactly, whatever ranks it."""
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
 
 from django.db.models import Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
@@ -43,14 +41,20 @@ def are_dated(conditions: Sequence[Condition]) -> bool:
     return len(people) < 2 and all(one.operator in _DATED and not one.without for one in conditions)
 
 
-def reason_for_nothing(assets: QuerySet[Asset], viewer: Viewer, conditions: Sequence[Condition]) -> str:
-    """Why none of these assets, which the viewer may see, is left: one condition, or all of them together."""
+def reason_for_nothing(
+    assets: QuerySet[Asset], viewer: Viewer, conditions: Sequence[Condition], parts: Sequence[QuerySet[Asset]]
+) -> str:
+    """Why none of these assets, which the viewer may see, is left: one condition, or all of them together.
+
+    parts: the same assets, each part in the order of dates, which are sooner asked for dates.
+    """
     if not conditions:
         return ""
     if not assets.exists():
         return "There are no photos here that you may see."
     for one in conditions:
-        if not narrowed(assets, viewer, [one]).exists():
+        asked = parts if are_dated([one]) else [assets]
+        if not any(narrowed(some, viewer, [one]).exists() for some in asked):
             return f"No photo that you may see fits {_told(one)}."
     together = " and ".join(_told(one) for one in conditions)
     return f"No photo that you may see fits {together} together."
@@ -98,8 +102,8 @@ def _camera(viewer: Viewer, value: str) -> Q:
 def _by(viewer: Viewer, value: str) -> Q:
     if value.lower() == "me":
         return Q(owner_id=viewer.pk) if viewer is not None and viewer.is_authenticated else Q(pk__in=[])
-    # As numbers: only so an index has each one's photos in the order of dates.
-    return reduce(or_, [Q(owner_id=pk) for pk in people_named(value)], Q(pk__in=[]))
+    # As numbers: only so an index has one's photos in the order of dates.
+    return Q(owner_id__in=people_named(value))
 
 
 def _is(viewer: Viewer, value: str) -> Q:
