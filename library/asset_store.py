@@ -5,7 +5,7 @@ lock of these bytes: a file is never removed under a row that is being written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from core.errors import NotFound
+from core.errors import NotAllowed, NotFound
 from core.locks import named_lock
 from core.progress import Progress
 from library import storage
@@ -173,9 +173,26 @@ def locked(asset_id: int) -> Asset | None:
 
 @transaction.atomic
 def shut_account(owner: User) -> None:
-    """Nobody signs in to it or uses its keys any more, and nobody else sees a photo of it."""
+    """Nobody signs in to it or uses its keys any more, nothing is added to it, and nobody else sees a photo of it."""
     User.objects.filter(pk=owner.pk).update(is_active=False)
-    Asset.objects.filter(owner=owner).update(visibility=Asset.Visibility.PRIVATE)
+    Asset.objects.filter(owner=owner).update(visibility=Asset.Visibility.PRIVATE, updated_at=timezone.now())
+
+
+def delete_shut_account(owner: User, progress: Progress) -> None:
+    """`delete_account`, unless it was opened again, also while this is under way."""
+
+    def going_on(done: int, total: int) -> None:
+        progress(done, total)
+        if User.objects.filter(pk=owner.pk, is_active=True).exists():
+            raise _OpenedAgain
+
+    with suppress(_OpenedAgain):
+        going_on(0, 0)
+        delete_account(owner, going_on)
+
+
+class _OpenedAgain(Exception):
+    """An account is not to be deleted any more."""
 
 
 def delete_account(owner: User, progress: Progress | None = None) -> None:
@@ -237,6 +254,8 @@ def _store_files(upload: Upload, picture: Picture) -> None:
 
 
 def _insert(owner: User, upload: Upload, picture: Picture, details: Details, *, in_gallery: bool) -> Asset:
+    if not User.objects.select_for_update(no_key=True).filter(pk=owner.pk, is_active=True).exists():
+        raise NotAllowed("This account is closed.")
     found = picture.metadata
     details = details.completed_by(found)
     asset = Asset.objects.create(

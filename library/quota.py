@@ -22,7 +22,7 @@ class Room:
         if self._left is not None and size_bytes > self._left:
             raise TooLarge(
                 f"Your photos may take {settings.UPLOAD_QUOTA_BYTES:,} bytes, and {max(self._left, 0):,} of these are "
-                f"left; this file has {size_bytes:,}. Delete some, or ask an administrator."
+                f"left; this file has {size_bytes:,}. Delete some first."
             )
 
     def take(self, size_bytes: int) -> None:

@@ -14,6 +14,7 @@ from library import asset_store
 from library.asset_store import Upload, fingerprint
 from library.details import Details
 from library.models import Asset
+from library.quota import Room
 from recommender.item_content import Content
 from recommender.item_vectors import mark_outdated
 from recommender.models import Item, Site
@@ -116,6 +117,7 @@ def _kept(owner: User, upload: Upload) -> Asset:
     """The owner's asset of these bytes, in their gallery only if it was there before."""
     stored = asset_store.known_asset(owner, upload, in_gallery=False)
     if stored is None:
+        Room(owner).check(upload.size_bytes)
         picture = asset_store.develop(upload)
         stored = asset_store.keep(owner, upload, picture, Details(), in_gallery=False)
     return stored.asset

@@ -37,7 +37,9 @@ class Fetched:
 def due(now: datetime | None = None) -> QuerySet[Item]:
     """Items whose picture is to be fetched (again) by now, the longest waiting first."""
     waiting = Item.objects.filter(
-        picture_state=Item.Picture.WAITING, picture_due_at__lte=now or timezone.now()
+        picture_state=Item.Picture.WAITING,
+        picture_due_at__lte=now or timezone.now(),
+        site__owner__is_active=True,  # nothing is done for who has closed their account
     )
     return waiting.order_by("picture_due_at")
 

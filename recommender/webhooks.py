@@ -90,7 +90,7 @@ def due(now: datetime | None = None) -> QuerySet[WebhookMessage]:
     The next one of an item waits until that one has arrived or was given up: a site that hears of a correction and
     then of what was corrected would keep the wrong sentence.
     """
-    waiting = WebhookMessage.objects.filter(state=State.WAITING)
+    waiting = WebhookMessage.objects.filter(state=State.WAITING, site__owner__is_active=True)
     before = waiting.filter(item=OuterRef("item"), pk__lt=OuterRef("pk"))
     return waiting.filter(~Exists(before), due_at__lte=now or timezone.now()).order_by("due_at", "pk")
 

@@ -39,7 +39,7 @@ def jobs(request: HttpRequest) -> list[Job]:
 
 @router.post("/admin/jobs/{int:job_id}/cancel", response=JobOut, summary="End a long job for good")
 def cancel(request: HttpRequest, job_id: int) -> Job:
-    """Its worker stops at the next step. 409 where it is over, or is one that search depends on."""
+    """Its worker stops at the next step. 409 where it is over, is one that search depends on, or deletes an account."""
     pipeline.cancel_job(selectors.job_with_id(job_id))
     return selectors.job_with_id(job_id)
 

@@ -25,6 +25,8 @@ _PROGRESS_EVERY_S = 0.5
 #: So long a job may be silent, as one that trains cells or verifies is, where nobody here can tell whether its worker
 #: lives.
 _SILENCE = timedelta(hours=6)
+#: What failed or was cancelled is not begun anew by itself before that.
+_AGAIN_AFTER = timedelta(hours=1)
 #: Other jobs are few, and somebody asked for them: they stay.
 _LEARNING_KEPT = timedelta(days=30)
 
@@ -68,8 +70,22 @@ def release_orphans(dead: Collection[str]) -> int:
 
 
 def start_due_rebuild() -> Job | None:
-    """Start a rebuild where the tail of unsealed vectors has grown long."""
+    """Start a rebuild where the tail of unsealed vectors has grown long, unless one failed or was cancelled of late."""
+    ended = Job.objects.filter(kind=Job.Kind.REBUILD_INDEX, state__in=[State.FAILED, State.CANCELLED])
+    if ended.filter(finished_at__gt=timezone.now() - _AGAIN_AFTER).exists():
+        return None
     return pipeline.start_job(Job.Kind.REBUILD_INDEX) if search.selectors.spaces_due_for_rebuild() else None
+
+
+def retry_deletions() -> int:
+    """Let accounts that were closed, and could not be deleted of late, be tried again; how many."""
+    failed = Job.objects.filter(
+        kind=Job.Kind.DELETE_ACCOUNT,
+        state=State.FAILED,
+        finished_at__lt=timezone.now() - _AGAIN_AFTER,
+        requested_by__is_active=False,
+    )
+    return failed.update(state=State.WAITING, deliveries=0, finished_at=None)
 
 
 def start_due_learning() -> Job | None:
@@ -127,8 +143,8 @@ def _learn_behaviour(job: Job) -> None:
 
 def _delete_account(job: Job) -> None:
     owner = job.requested_by
-    if owner is not None and not owner.is_active:  # else an administrator has let it come back
-        asset_store.delete_account(owner, _progress_of(job))
+    if owner is not None:
+        asset_store.delete_shut_account(owner, _progress_of(job))
     _end(job)
 
 

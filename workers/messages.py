@@ -65,7 +65,7 @@ def begun(task: str) -> None:
     _patiently(lambda: client().delete(_key(task)))
 
 
-def spend(purse: str, amount: int, *, limit: int, window_s: int) -> bool:
+def allows(purse: str, amount: int, *, limit: int, window_s: int) -> bool:
     """Whether `amount` more may be spent from a purse that holds `limit` per window. No Redis, no spending."""
     total = spent(purse, amount, window_s=window_s)
     return total is not None and total <= limit

@@ -119,7 +119,7 @@ def added(assets: Sequence[Asset]) -> None:
     if not assets:
         return
     owner = assets[0].owner_id
-    if messages.spend(f"express:{owner}", len(assets), limit=EXPRESS_PER_MINUTE, window_s=60):
+    if messages.allows(f"express:{owner}", len(assets), limit=EXPRESS_PER_MINUTE, window_s=60):
         ask_for(FRAMES, [asset.pk for asset in assets], express=True)
     wake()
 
@@ -226,7 +226,8 @@ def start_learning(user: AbstractBaseUser | None = None) -> Job:
 
 
 def cancel_job(job: Job) -> None:
-    """End a job for good: its worker stops at the next step, and nothing of it goes live or is registered.
+    """End a job for good: its worker stops at the next step, while another one may begin with the next job. Nothing of
+    it goes live or is registered that has not by then.
 
     Conflict where it is over; where it follows a change of captioner, without which search would stay behind; and where
     it deletes an account, of which a part may be gone.

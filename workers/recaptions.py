@@ -43,6 +43,12 @@ def follow() -> None:
             _follow(run)
         except Conflict as error:  # somebody paused or ended it at this moment
             _log.info("recaption run %s: %s", run.pk, error)
+        except Exception as error:  # it is not to stop the others, nor the sweep that comes by
+            _log.exception("recaption run %s failed", run.pk)
+            told = f"{type(error).__name__}: {error}"[:2000]
+            Job.objects.filter(pk=run.job_id, state=State.RUNNING).update(
+                state=State.FAILED, error=told, finished_at=timezone.now()
+            )
 
 
 def pause_overtaken() -> None:

@@ -112,11 +112,12 @@ def _described(**answers: str) -> dict[str, Any]:
     "/review/next",
     response={200: ReviewItem, 204: None},
     auth=Scope(ApiKey.Scope.WRITE),
-    summary="The caption to review next",
+    summary="The caption to review next; it takes both scopes, `read` and `write`",
     openapi_extra=_described(s204="Nothing waits for you."),
 )
 def next_to_review(request: HttpRequest, query: Annotated[ReviewQuery, Query()]) -> Status[Any]:
     """Of your own photos, and with permission of others'. It is leased to you: nobody else gets it for ten minutes."""
+    require_scope(request, ApiKey.Scope.READ)
     reviewer = require_scope(request, ApiKey.Scope.WRITE)
     caption = review_leases.next_for(reviewer, query.besides)
     return Status(204, None) if caption is None else Status(200, _item(reviewer, caption))

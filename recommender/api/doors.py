@@ -30,12 +30,12 @@ def page_or_person(request: HttpRequest) -> SiteCaller | None:
 
 def _within_limit(request: HttpRequest, caller: SiteCaller) -> SiteCaller:
     if caller.key is not None and caller.site.requests_per_minute:
-        purse = f"site-key:{_visitor(request)}" if caller.is_page else "site-key"
+        purse = f"site-key:{visitor_of(request)}" if caller.is_page else "site-key"
         spend(caller.key, 1, caller.site.requests_per_minute, purse)
     return caller
 
 
-def _visitor(request: HttpRequest) -> str:
+def visitor_of(request: HttpRequest) -> str:
     """Tells visitors of pages apart, who all come with the same key; addresses of theirs are kept nowhere."""
     return salted_hmac("visitor", client_address(request)).hexdigest()[:16]
 

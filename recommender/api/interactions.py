@@ -85,6 +85,10 @@ class Forgotten(Schema):
     interactions: int = Field(description="So many were known of the visitor")
 
 
+#: So many visitors at least it takes to use up what all of a key's may tell in a minute.
+_VISITORS_SHARE = 10
+
+
 @router.post("/interactions", response={202: Received}, summary="Tell what visitors did", openapi_extra=_BODY)
 def receive(request: HttpRequest, told: Body[Any]) -> Status[Any]:
     """One interaction, or up to 1,000 as `interactions`, with either key of the site; in any order, as often as you
@@ -96,7 +100,11 @@ def receive(request: HttpRequest, told: Body[Any]) -> Status[Any]:
     if not isinstance(lines, list):
         lines = []
     if caller.key is not None:
-        doors.spend(caller.key, max(1, len(lines)), settings.INTERACTIONS_PER_MINUTE, purse="interactions")
+        many, limit = max(1, len(lines)), settings.INTERACTIONS_PER_MINUTE
+        if caller.is_page:
+            visitor = doors.visitor_of(request)
+            doors.spend(caller.key, many, max(1, limit // _VISITORS_SHARE), purse=f"interactions:{visitor}")
+        doors.spend(caller.key, many, limit, purse="interactions")
     received = interactions.receive(caller.site, lines)
     return Status(
         202,

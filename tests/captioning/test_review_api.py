@@ -134,6 +134,12 @@ def test_strangers_readers_and_people_without_the_permission(alice: User, bob: U
     assert theirs.content == none.content
 
 
+def test_a_key_that_only_writes_is_shown_no_caption(alice: User) -> None:
+    key = api_keys.create_key(alice, name="writer", scopes=["write"]).token
+    writer = Client(headers={"Authorization": f"Bearer {key}"})
+    assert writer.get(f"{URL}/next").status_code == 403
+
+
 def test_a_key_that_may_write_reviews(alice: User) -> None:
     caption = doubted(alice)
     key = api_keys.create_key(alice, name="writer", scopes=["read", "write"]).token

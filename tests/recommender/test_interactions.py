@@ -118,6 +118,22 @@ class TestTelling:
         assert int(refused.headers["Retry-After"]) == UNTIL_THE_NEXT_MINUTE_S
         assert tell(shop, line(), **others).status_code == 202
 
+    def test_one_visitor_does_not_use_up_what_others_may_tell(
+        self, shop: Site, settings: Any, stopped_clock: None
+    ) -> None:
+        settings.INTERACTIONS_PER_MINUTE = 20
+        page = publishable(shop)
+
+        def told_from(address: str, lines: int) -> int:
+            batch = {"interactions": [line()] * lines}
+            told = Client(headers=page, REMOTE_ADDR=address).post(
+                PATH, batch, content_type="application/json"
+            )
+            return told.status_code
+
+        assert [told_from("203.0.113.1", 2), told_from("203.0.113.1", 18)] == [202, 429]
+        assert told_from("203.0.113.2", 2) == 202
+
 
 class TestLines:
     @pytest.mark.parametrize(

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from captioning.models import Caption
+from library.asset_store import shut_account
 from library.models import Asset
 from recommender import picture_fetch, webhooks
 from recommender.item_content import checked_content
 from recommender.items import delete_item, put_item
 from recommender.models import Item, Site, WebhookMessage
+from recommender.pictures import picture_url
 from recommender.sites import change_site
 from tests.library.pictures import picture
 from tests.services.web import HERE, Handle, Serve, said
@@ -300,3 +303,33 @@ class TestWebhooks:
         assert made.asset is not None
         captioned(made.asset, "a dog")
         assert not WebhookMessage.objects.exists()
+
+
+class TestOfAClosedAccount:
+    """Of who has closed it; everything of theirs is deleted soon."""
+
+    def test_its_pictures_are_not_shown_and_no_errand_is_done_for_it(
+        self, shop: Site, serve: Serve, heard: list[Any]
+    ) -> None:
+        made = item(shop, f"{serve(said(picture(), Content_Type='image/jpeg'))}/a.jpg")
+        errands.fetch_pictures()
+        made.refresh_from_db()
+        assert made.asset is not None
+        url = picture_url(made.asset)
+        assert Client().get(url).status_code == 200
+        captioned(made.asset, "a walk")
+        waiting = item(shop, f"{serve(said(picture(seed=2), Content_Type='image/jpeg'))}/b.jpg", "2")
+        shut_account(shop.owner)
+        assert Client().get(url).status_code == 404
+        assert (errands.fetch_pictures(), errands.call_webhooks()) == (0, 0)
+        waiting.refresh_from_db()
+        assert (waiting.picture_state, heard) == ("waiting", [])
+
+
+def test_a_picture_that_its_owner_has_no_room_for_is_refused(shop: Site, serve: Serve, settings: Any) -> None:
+    settings.UPLOAD_QUOTA_BYTES = 10
+    made = item(shop, f"{serve(said(picture(), Content_Type='image/jpeg'))}/a.jpg")
+    errands.fetch_pictures()
+    made.refresh_from_db()
+    assert (made.picture_state, made.asset) == ("refused", None)
+    assert "may take 10 bytes" in made.picture_error

@@ -12,11 +12,13 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
+import search.selectors
 import search.services
 from captioning import versions
 from captioning.models import Caption
 from captioning.recaptioning import Selection
-from core.errors import Conflict
+from core.errors import Conflict, NotAllowed
+from library.asset_store import store_upload
 from library.models import Asset
 from recommender import learned_behaviour
 from recommender.models import LearnedBehaviour, Site
@@ -24,7 +26,7 @@ from search.models import Generation
 from tests.library.conftest import files_in
 from tests.recommender.shop import did, put
 from tests.recommender.sites import site
-from tests.workers.conftest import MakeAssets
+from tests.workers.conftest import MakeAssets, png
 from tests.workers.words import run_stages
 from workers import jobs, liveness, pipeline, runner, stages
 from workers.celery import STAGE_TIME_LIMIT_S, UPKEEP_TIME_LIMIT_S, app
@@ -199,8 +201,9 @@ class TestClosedAccounts:
         monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
         job = pipeline.close_account(alice)
 
-        def die(*_: Any) -> None:
-            raise SystemExit
+        def die(done: int, _: int) -> None:
+            if done:
+                raise SystemExit
 
         with monkeypatch.context() as dying:
             dying.setattr(jobs, "_progress_of", lambda _: die)
@@ -211,12 +214,43 @@ class TestClosedAccounts:
         assert jobs.run_next() == job
         assert not User.objects.exists()
 
-    def test_one_that_an_administrator_let_come_back_is_left_alone(self, alice: User) -> None:
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_one_that_an_administrator_let_come_back_keeps_what_is_left(
+        self, make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch, after: int
+    ) -> None:
+        make_assets("red", "blue")
         job = pipeline.close_account(alice)
-        User.objects.update(is_active=True)
+
+        def open_again(done: int, _: int) -> None:
+            if done == after:
+                User.objects.update(is_active=True)
+
+        monkeypatch.setattr(jobs, "_progress_of", lambda _: open_again)
         jobs.run_next()
         job.refresh_from_db()
-        assert (job.state, User.objects.get()) == ("done", alice)
+        assert (job.state, User.objects.get(), Asset.objects.count()) == ("done", alice, 2 - after)
+
+    def test_what_failed_is_tried_again_after_a_while(self, alice: User) -> None:
+        job = pipeline.close_account(alice)
+        now = timezone.now()
+        for finished_at, again in ((now, 0), (now - timedelta(hours=2), 1)):
+            Job.objects.update(state="failed", deliveries=3, finished_at=finished_at)
+            assert jobs.retry_deletions() == again
+        assert jobs.run_next() == job
+        assert not User.objects.exists()
+
+    def test_nothing_is_added_to_it(self, alice: User) -> None:
+        pipeline.close_account(alice)
+        with pytest.raises(NotAllowed, match="closed"):
+            store_upload(alice, png("red"), name="late.png", visibility="public")
+
+    def test_its_photos_are_told_to_the_index_anew(self, make_assets: MakeAssets, alice: User) -> None:
+        (asset,) = make_assets("red")
+        Asset.objects.update(visibility="public")
+        run_stages()
+        pipeline.close_account(alice)
+        run_stages()
+        assert asset.index_columns.public == 0
 
     def test_it_is_not_cancelled(self, alice: User) -> None:
         with pytest.raises(Conflict, match="can't be cancelled"):
@@ -258,6 +292,27 @@ class TestCancelled:
         assert jobs.run_next() == following
         following.refresh_from_db()
         assert following.state == "done"
+
+    def test_one_that_was_cancelled_while_it_was_checked_is_not_published(
+        self, make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_assets("red", "blue")
+        run_stages()
+        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
+        monkeypatch.setattr(
+            "search.index.faiss.rebuilding._verify", lambda *_: pipeline.cancel_job(Job.objects.latest("pk"))
+        )
+        pipeline.start_job("rebuild_index")
+        jobs.run_next()
+        assert not Generation.objects.filter(state="live").exists()
+
+    def test_one_that_nobody_wants_is_not_begun_again_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(search.selectors, "spaces_due_for_rebuild", lambda: ["image"])
+        job = pipeline.start_job("rebuild_index")
+        pipeline.cancel_job(job)
+        assert jobs.start_due_rebuild() is None
+        Job.objects.update(finished_at=timezone.now() - timedelta(hours=2))
+        assert jobs.start_due_rebuild() is not None
 
     def test_one_that_ends_or_fails_meanwhile_stays_cancelled(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def rebuild(**_: Any) -> None:

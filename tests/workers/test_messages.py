@@ -122,6 +122,6 @@ def test_after_a_while_redis_is_asked_again(redis: Any, monkeypatch: pytest.Monk
 
 
 def test_a_purse_gives_no_more_than_it_holds(redis: Any, stopped_clock: None) -> None:
-    given = [messages.spend("alice", 2, limit=5, window_s=3600) for _ in range(4)]
+    given = [messages.allows("alice", 2, limit=5, window_s=3600) for _ in range(4)]
     assert given == [True, True, False, False]
-    assert messages.spend("bob", 5, limit=5, window_s=3600)
+    assert messages.allows("bob", 5, limit=5, window_s=3600)

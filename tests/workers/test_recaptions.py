@@ -284,3 +284,20 @@ def test_an_older_count_does_not_overwrite_a_newer_one(run: RecaptionRun) -> Non
     recaptions._note(run, exhausted=False)  # another process, which looked before
     run.job.refresh_from_db()
     assert (run.job.state, run.job.done, run.job.total) == ("done", 2, 2)
+
+
+def test_a_run_that_fails_says_why_and_stops_nobody_else(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_assets("red")
+    run_stages()
+    run = pipeline.start_recaption(Selection(again=True))
+
+    def fail(*_: Any) -> None:
+        raise ValueError("nonsense")
+
+    monkeypatch.setattr(recaptions, "_ask_for_more", fail)
+    upkeep.run_jobs()
+    upkeep.sweep()
+    run.job.refresh_from_db()
+    assert (run.job.state, run.job.error) == ("failed", "ValueError: nonsense")

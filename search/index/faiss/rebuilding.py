@@ -50,6 +50,8 @@ def rebuild(
     if sealed is None:
         raise EngineUnavailable(f"The new index generation {name} was written in another format.")
     _verify(sealed, source, position, probes[sealed.lookup.kind], budget)
+    if progress:  # who wants to stop it is heard once more
+        progress(sealed.about.count, sealed.about.count)
     store.publish(name)
     store.prune(keep={name, before} if before else {name})
     return _report(sealed.about)
