@@ -6,7 +6,8 @@ it is paused as soon as another one is active.
 
 import logging
 
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -18,6 +19,8 @@ from workers.models import Job, RecaptionRun, StageRun
 
 #: So many frames are asked for at once, and more when fewer than half of them are left.
 CHUNK = 1000
+#: After these all runs wait for the next time.
+_NO_RUNS_FAULT = (SoftTimeLimitExceeded, OperationalError, InterfaceError)
 _GIVEN_UP = [StageRun.State.FAILED, StageRun.State.PARKED]
 
 State = Job.State
@@ -43,6 +46,8 @@ def follow() -> None:
             _follow(run)
         except Conflict as error:  # somebody paused or ended it at this moment
             _log.info("recaption run %s: %s", run.pk, error)
+        except _NO_RUNS_FAULT:
+            raise
         except Exception as error:  # it is not to stop the others, nor the sweep that comes by
             _log.exception("recaption run %s failed", run.pk)
             told = f"{type(error).__name__}: {error}"[:2000]

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.utils import timezone
 
 from captioning import recaptioning, services, versions
@@ -301,3 +303,23 @@ def test_a_run_that_fails_says_why_and_stops_nobody_else(
     upkeep.sweep()
     run.job.refresh_from_db()
     assert (run.job.state, run.job.error) == ("failed", "ValueError: nonsense")
+
+
+@pytest.mark.parametrize("trouble", [SoftTimeLimitExceeded(), OperationalError("The database is away.")])
+def test_what_is_no_fault_of_a_run_fails_none(
+    make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    make_assets("red")
+    run_stages()
+    run = pipeline.start_recaption(Selection(again=True))
+    upkeep.run_jobs()
+
+    def end(*_: Any) -> None:
+        raise trouble
+
+    with monkeypatch.context() as then:
+        then.setattr(recaptions, "_left_of", end)
+        with pytest.raises(type(trouble)):
+            recaptions.follow()
+    run.job.refresh_from_db()
+    assert run.job.state == "running"

@@ -29,7 +29,7 @@ def sweep() -> None:
             _log.warning("The stage %s waits: %s", stage.name, error)
     with suppress(ModelUnavailable):  # said above already
         jobs.start_due_rebuild()
-        jobs.retry_deletions()
+    jobs.retry_deletions()
     if jobs.waiting():
         pipeline.wake_jobs()
     errands.wake_if_due()
