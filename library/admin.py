@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from core.admin_pages import DeletedWhole
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from library import api_keys, asset_store, safety
+from library import accounts, api_keys, asset_store, safety
 from library.details import checked_description, checked_title
 from library.models import ApiKey, Asset, SafetyStatement
 from library.safety_selectors import asked_to_look_again, may_judge, statements_of
@@ -201,11 +201,11 @@ class AccountAdmin(DeletedWhole, UserAdmin[User]):
     """Django's own, but that an account takes its photos along, and their files."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        asset_store.delete_account(obj)
+        accounts.delete_account(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
-            asset_store.delete_account(account)
+            accounts.delete_account(account)
 
 
 def _told(said: SafetyStatement) -> str:

@@ -5,7 +5,7 @@ lock of these bytes: a file is never removed under a row that is being written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from core.errors import NotAllowed, NotFound
 from core.locks import named_lock
-from core.progress import Progress
 from library import storage
 from library.details import Details, checked_description, checked_tags, checked_title, checked_visibility
 from library.media.embedded_text import clean_line
@@ -169,43 +168,6 @@ def locked(asset_id: int) -> Asset | None:
     """
     list(Frame.objects.select_for_update().filter(asset=asset_id).order_by("pk").values_list("pk"))
     return Asset.objects.select_for_update().filter(pk=asset_id).first()
-
-
-@transaction.atomic
-def shut_account(owner: User) -> None:
-    """Nobody signs in to it or uses its keys any more, nothing is added to it, and nobody else sees a photo of it."""
-    User.objects.filter(pk=owner.pk).update(is_active=False)
-    Asset.objects.filter(owner=owner).update(visibility=Asset.Visibility.PRIVATE, updated_at=timezone.now())
-
-
-def delete_shut_account(owner: User, progress: Progress) -> None:
-    """`delete_account`, unless it was opened again, also while this is under way."""
-
-    def going_on(done: int, total: int) -> None:
-        progress(done, total)
-        if User.objects.filter(pk=owner.pk, is_active=True).exists():
-            raise _OpenedAgain
-
-    with suppress(_OpenedAgain):
-        going_on(0, 0)
-        delete_account(owner, going_on)
-
-
-class _OpenedAgain(Exception):
-    """An account is not to be deleted any more."""
-
-
-def delete_account(owner: User, progress: Progress | None = None) -> None:
-    """Removes a person with all that is theirs. Photos go first and one by one, each in a transaction of its own unless
-    there is one around all: so what is stopped can be begun again.
-    """
-    keys = list(Asset.objects.filter(owner=owner).order_by("pk").values_list("pk", flat=True))
-    for done, pk in enumerate(keys, start=1):
-        for asset in Asset.objects.filter(pk=pk):  # none where it was deleted meanwhile
-            delete_asset(asset)
-        if progress:
-            progress(done, len(keys))
-    owner.delete()
 
 
 def forget_content(sha256: str) -> bool:

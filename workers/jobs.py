@@ -15,7 +15,7 @@ import search.selectors
 import search.services
 from core.errors import Conflict
 from core.progress import Progress, Stopped
-from library import asset_store
+from library import accounts
 from recommender import interactions, learned_behaviour
 from workers import learning, liveness, pipeline, recaptions, rewording
 from workers.models import Job
@@ -144,7 +144,7 @@ def _learn_behaviour(job: Job) -> None:
 def _delete_account(job: Job) -> None:
     owner = job.requested_by
     if owner is not None:
-        asset_store.delete_shut_account(owner, _progress_of(job))
+        accounts.delete_shut_account(owner, _progress_of(job))
     _end(job)
 
 

@@ -20,7 +20,7 @@ from captioning.models import Promotion
 from captioning.recaptioning import Selection
 from core.errors import Conflict
 from core.locks import take_turn
-from library.asset_store import shut_account
+from library.accounts import shut_account
 from library.models import Asset, Frame
 from workers import messages
 from workers.interactive import caption_picture as caption_picture

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from captioning.models import Caption
-from library.asset_store import shut_account
+from library.accounts import shut_account
 from library.models import Asset
 from recommender import picture_fetch, webhooks
 from recommender.item_content import checked_content

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,16 +16,13 @@ import search.services
 from captioning import versions
 from captioning.models import Caption
 from captioning.recaptioning import Selection
-from core.errors import Conflict, NotAllowed
-from library.asset_store import store_upload
-from library.models import Asset
+from core.errors import Conflict
 from recommender import learned_behaviour
 from recommender.models import LearnedBehaviour, Site
 from search.models import Generation
-from tests.library.conftest import files_in
 from tests.recommender.shop import did, put
 from tests.recommender.sites import site
-from tests.workers.conftest import MakeAssets, png
+from tests.workers.conftest import MakeAssets
 from tests.workers.words import run_stages
 from workers import jobs, liveness, pipeline, runner, stages
 from workers.celery import STAGE_TIME_LIMIT_S, UPKEEP_TIME_LIMIT_S, app
@@ -176,181 +172,6 @@ def test_a_job_whose_worker_lives_here_may_be_silent(db: None) -> None:
     long_ago = timezone.now() - jobs._SILENCE - timedelta(seconds=1)
     Job.objects.update(state="running", worker=liveness.own_name(), deliveries=1, heartbeat_at=long_ago)
     assert jobs.release_orphans(set()) == 0
-
-
-class TestClosedAccounts:
-    def test_a_worker_deletes_all_that_was_theirs(
-        self, make_assets: MakeAssets, alice: User, settings: Any
-    ) -> None:
-        theirs = {asset.sha256 for asset in make_assets("red", "blue")}
-        run_stages()
-        site(alice)
-        job = pipeline.close_account(alice)
-        assert set(Asset.objects.values_list("visibility", flat=True)) == {"private"}
-        assert jobs.run_next() == job
-        job.refresh_from_db()
-        assert (job.state, job.done, job.total, job.requested_by) == ("done", 2, 2, None)
-        assert not any(model.objects.exists() for model in (User, Asset, Site))
-        left = " ".join(files_in(Path(settings.MEDIA_ROOT)))
-        assert not any(sha256 in left for sha256 in theirs)
-
-    def test_it_goes_on_where_its_worker_died(
-        self, make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        make_assets("red", "blue")
-        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
-        job = pipeline.close_account(alice)
-
-        def die(done: int, _: int) -> None:
-            if done:
-                raise SystemExit
-
-        with monkeypatch.context() as dying:
-            dying.setattr(jobs, "_progress_of", lambda _: die)
-            with pytest.raises(SystemExit):
-                jobs.run_next()
-        assert Asset.objects.count() == 1
-        jobs.release_orphans({liveness.own_name()})
-        assert jobs.run_next() == job
-        assert not User.objects.exists()
-
-    @pytest.mark.parametrize("after", [0, 1])
-    def test_one_that_an_administrator_let_come_back_keeps_what_is_left(
-        self, make_assets: MakeAssets, alice: User, monkeypatch: pytest.MonkeyPatch, after: int
-    ) -> None:
-        make_assets("red", "blue")
-        job = pipeline.close_account(alice)
-
-        def open_again(done: int, _: int) -> None:
-            if done == after:
-                User.objects.update(is_active=True)
-
-        monkeypatch.setattr(jobs, "_progress_of", lambda _: open_again)
-        jobs.run_next()
-        job.refresh_from_db()
-        assert (job.state, User.objects.get(), Asset.objects.count()) == ("done", alice, 2 - after)
-
-    def test_what_failed_is_tried_again_after_a_while(self, alice: User) -> None:
-        job = pipeline.close_account(alice)
-        now = timezone.now()
-        for finished_at, again in ((now, 0), (now - timedelta(hours=2), 1)):
-            Job.objects.update(state="failed", deliveries=3, finished_at=finished_at)
-            assert jobs.retry_deletions() == again
-        assert jobs.run_next() == job
-        assert not User.objects.exists()
-
-    def test_nothing_is_added_to_it(self, alice: User) -> None:
-        pipeline.close_account(alice)
-        with pytest.raises(NotAllowed, match="closed"):
-            store_upload(alice, png("red"), name="late.png", visibility="public")
-
-    def test_its_photos_are_told_to_the_index_anew(self, make_assets: MakeAssets, alice: User) -> None:
-        (asset,) = make_assets("red")
-        Asset.objects.update(visibility="public")
-        run_stages()
-        pipeline.close_account(alice)
-        run_stages()
-        assert asset.index_columns.public == 0
-
-    def test_it_is_not_cancelled(self, alice: User) -> None:
-        with pytest.raises(Conflict, match="can't be cancelled"):
-            pipeline.cancel_job(pipeline.close_account(alice))
-
-
-class TestCancelled:
-    def test_a_rebuild_at_work_stops_and_leaves_the_index_as_it_was(
-        self, make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        make_assets("red", "blue", "green")
-        run_stages()
-        search.services.rebuild_index()
-        live = set(Generation.objects.filter(state="live").values_list("file_name", flat=True))
-        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
-        monkeypatch.setattr("search.rows._CHUNK", 1)
-        job = pipeline.start_job("rebuild_index")
-        following = pipeline.start_job("learn_behaviour")
-        told = jobs._progress_of
-
-        def cancelled_on_the_way(job: Job) -> Any:
-            progress = told(job)
-
-            def then(done: int, total: int) -> None:
-                if done == 2:
-                    pipeline.cancel_job(job)
-                progress(done, total)
-
-            return then
-
-        monkeypatch.setattr(jobs, "_progress_of", cancelled_on_the_way)
-        assert jobs.run_next() == job
-        job.refresh_from_db()
-        assert (job.state, job.done, job.worker, job.error) == ("cancelled", 1, "", "")
-        assert set(Generation.objects.filter(state="live").values_list("file_name", flat=True)) == live
-        with pytest.raises(Conflict, match="is cancelled"):
-            pipeline.cancel_job(job)
-        monkeypatch.setattr(jobs, "_progress_of", told)
-        assert jobs.run_next() == following
-        following.refresh_from_db()
-        assert following.state == "done"
-
-    def test_one_that_was_cancelled_while_it_was_checked_is_not_published(
-        self, make_assets: MakeAssets, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        make_assets("red", "blue")
-        run_stages()
-        monkeypatch.setattr(jobs, "_PROGRESS_EVERY_S", 0.0)
-        monkeypatch.setattr(
-            "search.index.faiss.rebuilding._verify", lambda *_: pipeline.cancel_job(Job.objects.latest("pk"))
-        )
-        pipeline.start_job("rebuild_index")
-        jobs.run_next()
-        assert not Generation.objects.filter(state="live").exists()
-
-    def test_one_that_nobody_wants_is_not_begun_again_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(search.selectors, "spaces_due_for_rebuild", lambda: ["image"])
-        job = pipeline.start_job("rebuild_index")
-        pipeline.cancel_job(job)
-        assert jobs.start_due_rebuild() is None
-        Job.objects.update(finished_at=timezone.now() - timedelta(hours=2))
-        assert jobs.start_due_rebuild() is not None
-
-    def test_one_that_ends_or_fails_meanwhile_stays_cancelled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def rebuild(**_: Any) -> None:
-            pipeline.cancel_job(Job.objects.latest("pk"))
-
-        def fail(**_: Any) -> None:
-            rebuild()
-            raise OSError("No space left on device")
-
-        for doing in (rebuild, fail):
-            monkeypatch.setattr(search.services, "rebuild_index", doing)
-            job = pipeline.start_job("rebuild_index")
-            jobs.run_next()
-            job.refresh_from_db()
-            assert (job.state, job.error) == ("cancelled", "")
-
-    def test_one_that_another_worker_took_up_is_left_to_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def overtaken(**_: Any) -> None:
-            Job.objects.update(worker="another")
-
-        monkeypatch.setattr(search.services, "rebuild_index", overtaken)
-        job = pipeline.start_job("rebuild_index")
-        jobs.run_next()
-        job.refresh_from_db()
-        assert (job.state, job.worker) == ("running", "another")
-
-    def test_what_follows_a_captioner_is_not(self) -> None:
-        job = pipeline.start_job("follow_captioner")
-        with pytest.raises(Conflict, match="can't be cancelled"):
-            pipeline.cancel_job(job)
-
-    def test_a_run_over_photos_is_by_its_job(self, make_assets: MakeAssets) -> None:
-        make_assets("red")
-        run_stages()
-        run = pipeline.start_recaption(Selection())
-        pipeline.cancel_job(run.job)
-        run.job.refresh_from_db()
-        assert run.job.state == "cancelled"
 
 
 def test_one_job_at_a_time(db: None) -> None:
