@@ -54,7 +54,9 @@ class SignInForm(AuthenticationForm):
 class NewPasswordForm(PasswordChangeForm):
     """Django's own, which counts wrong old passwords, too: a browser may have been left signed in."""
 
-    request: HttpRequest
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
 
     def clean_old_password(self) -> str:
         password = str(self.cleaned_data["old_password"])
@@ -77,6 +79,5 @@ def _is_shut(request: HttpRequest | None, name: str) -> bool:
 def _purses(request: HttpRequest | None, name: str) -> tuple[str, str]:
     """Of this address and of all. Neither names nor addresses are kept."""
     address = client_address(request) if request is not None else ""
-    digests = (hashlib.sha256(text.encode()).hexdigest() for text in (f"{address} {name}", name))
-    here, everywhere = digests
+    here, everywhere = (hashlib.sha256(text.encode()).hexdigest() for text in (f"{address} {name}", name))
     return f"sign-in:{here}", f"sign-in-of-all:{everywhere}"

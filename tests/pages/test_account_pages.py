@@ -1,7 +1,6 @@
 """Accounts, API keys and the plain upload form."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,13 +8,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from captioning import preferences
-from config.sign_in import GUESSES, GUESSES_OF_ALL, WINDOW_S
 from library.api_keys import create_key
 from library.models import ApiKey, Asset
-from tests.clock import STOPPED_AT_S
 from tests.pages import photos
+from tests.pages.accounts import sign_in
 from tests.pages.conftest import Photo
-from workers import purses
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,11 +22,6 @@ def token_in(html: str) -> str:
     found = re.search(r'<code id="secret"[^>]*>([^<]+)</code>', html)
     assert found, "no key is shown"
     return found[1]
-
-
-def sign_in(client: Client, **extra: str) -> str:
-    response = client.post("/account/login/", {"username": "alice", "password": photos.PASSWORD, **extra})
-    return response.headers.get("Location", "")
 
 
 def test_signing_in_and_out(client: Client, alice: User) -> None:
@@ -46,63 +38,6 @@ def test_a_wrong_password_says_so_without_saying_which_part(client: Client, alic
         for name in ("alice", "nobody")
     ]
     assert all("Please enter a correct username and password" in answer for answer in answers)
-
-
-class TestGuessing:
-    """Passwords tried one after the other."""
-
-    def test_after_ten_wrong_ones_even_the_right_one_has_to_wait(
-        self, client: Client, alice: User, stopped_clock: None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for _ in range(GUESSES):
-            client.post("/account/login/", {"username": "alice", "password": "wrong"})
-        told = client.post("/account/login/", {"username": "alice", "password": photos.PASSWORD})
-        assert "Too many wrong passwords for this name. Try again in" in told.content.decode()
-        assert sign_in(Client()) == "", "from the same address"
-        later = STOPPED_AT_S + WINDOW_S
-        monkeypatch.setattr(purses, "time", SimpleNamespace(time=lambda: later))
-        assert sign_in(client) == "/"
-
-    def test_who_comes_from_elsewhere_is_not_kept_out_by_it(self, alice: User, stopped_clock: None) -> None:
-        def guess(address: str) -> str:
-            wrong = {"username": "alice", "password": "wrong"}
-            return Client(REMOTE_ADDR=address).post("/account/login/", wrong).content.decode()
-
-        for _ in range(GUESSES):
-            guess("203.0.113.1")
-        assert sign_in(Client(REMOTE_ADDR="203.0.113.2")) == "/"
-        # By so many addresses that it is no slip of anybody's.
-        for at in range(GUESSES_OF_ALL - GUESSES):
-            guess(f"198.51.100.{at % 200}")
-        assert sign_in(Client(REMOTE_ADDR="203.0.113.2")) == ""
-
-    @pytest.mark.parametrize(
-        ("page", "fields"),
-        [
-            ("/account/close/", {"password": "wrong"}),
-            ("/account/password/", {"old_password": "wrong", "new_password1": "x", "new_password2": "x"}),
-        ],
-    )
-    def test_who_finds_an_open_browser_guesses_no_longer(
-        self, as_alice: Client, alice: User, stopped_clock: None, page: str, fields: dict[str, str]
-    ) -> None:
-        for _ in range(GUESSES):
-            as_alice.post(page, fields)
-        assert as_alice.post("/account/close/", {"password": photos.PASSWORD}).status_code == 400
-        new = {"new_password1": "another-horse-8", "new_password2": "another-horse-8"}
-        assert (
-            as_alice.post("/account/password/", {**new, "old_password": photos.PASSWORD}).status_code == 200
-        )
-        assert User.objects.get().check_password(photos.PASSWORD)
-
-    def test_others_sign_in_meanwhile_and_slips_are_forgiven(
-        self, client: Client, alice: User, stopped_clock: None
-    ) -> None:
-        for _ in range(GUESSES):
-            client.post("/account/login/", {"username": "nobody", "password": "wrong"})
-        for _ in range(GUESSES - 1):
-            client.post("/account/login/", {"username": "alice", "password": "wrong"})
-        assert sign_in(client) == "/"
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_be(client: Client, alice: User) -> None:
