@@ -65,10 +65,7 @@ def _by_pictures(
     if not vectors or (wish.photos is None and wish.items is None):
         return [], []
     pictures = _Pictures(wish)
-    signals = [
-        VectorSignal(space, engine_of(space, models[space]), vector, pictures)
-        for space, vector in vectors.items()
-    ]
+    signals = [VectorSignal(space, engine_of(space, models[space]), vectors, pictures) for space in vectors]
     near, _ = nearest(signals, pictures, depth)
     photos = [
         pictures.photos[asset_id] for asset_id in sorted(near, reverse=True) if asset_id in pictures.photos

@@ -3,9 +3,9 @@
 A site has thousands of items where a gallery has millions of photos, so an exact scan is quick enough.
 """
 
-import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import cast
 
@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from core import backends
+from core import backends, meanwhile
 from recommender.models import ItemVector
 from search.active import active_model_id
 from search.index.base import NO_HITS, Hits, Ids, Position, Vectors
@@ -59,8 +59,6 @@ class ItemIndex:
         self._view = View()
         self._buffer: Vectors = self._view.vectors
         self._read_anew_at = _FIRST_CAPACITY
-        # Of its own, since a fork forgets indexes, and would keep a pool whose threads are gone.
-        self._searches = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="item-search")
 
     def search(self, query: Vectors, site_id: int, k: int) -> Hits:
         """The k nearest items of one site; frame_ids of the answer are item ids."""
@@ -68,7 +66,7 @@ class ItemIndex:
 
     def begin_search(self, query: Vectors, site_id: int, k: int) -> Future[Hits]:
         """The same, computed on another core, where one is free, while the caller goes on."""
-        return self._searches.submit(self._refreshed().nearest, query, site_id, k)
+        return meanwhile.begin(partial(self._refreshed().nearest, query, site_id, k))
 
     def vectors(self, item_ids: list[int]) -> dict[int, Vectors]:
         """The vectors of these items; those without one are left out."""

@@ -202,9 +202,9 @@ def _signals(question: Question, scope: Scope) -> _Asked:
     for at, part in enumerate(question.parts):
         prefix = f"{at}:" if question.besides else ""
         signals = wanted if part.weight > 0 else unwanted
-        for space, vector in part.vectors.items():
+        for space in part.vectors:
             engine = engine_of(space, models[space])
-            signals.append(VectorSignal(space, engine, vector, scope, name=f"{prefix}{space}"))
+            signals.append(VectorSignal(space, engine, part.vectors, scope, name=f"{prefix}{space}"))
         if part.words:
             signals.append(KeywordSignal(part.words, scope, name=f"{prefix}{KEYWORD}"))
         weights[prefix] = scaled(fusion_weights(part.purpose), abs(part.weight))

@@ -59,6 +59,8 @@ def nearest(signals: Sequence[Signal], scope: Scope, depth: int) -> tuple[dict[i
 
 def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str, Found]:
     """What each signal finds; what all of them found is checked in one query."""
+    for signal in sorted(signals, key=lambda one: not one.ranks_frames):
+        signal.begin(width)
     of_frames = {signal.name: signal.best(width) for signal in signals if signal.ranks_frames}
     scope.find(frame_ids=_ids(of_frames.values()))
     # Afterwards, so that words are looked for in what the vectors found in the same go.

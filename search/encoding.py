@@ -1,12 +1,12 @@
 """From a query's text to its vectors, by models that each process loads at its first query."""
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import cast
 
 import numpy as np
 
-from core import backends
+from core import backends, meanwhile
 from core.errors import ModelUnavailable
 from search.active import ActiveEmbedder, active_embedders, configured
 from search.embedders.base import Embedder
@@ -43,6 +43,28 @@ def loaded(space: str, model: ActiveEmbedder) -> Embedder:
 def query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> dict[str, Vectors]:
     """A text in the space of each of these models, each vector of shape (dimension,). Read-only: they are shared."""
     return {space: _encoded(space, model, text) for space, model in models.items()}
+
+
+def begin_query_vectors(text: str, models: Mapping[str, ActiveEmbedder]) -> Mapping[str, Vectors]:
+    """The same by the time one is asked for: they are made on another core while the caller goes on."""
+    return _Begun(text, models)
+
+
+class _Begun(Mapping[str, Vectors]):
+    """Knows its spaces at once, and waits for their vectors."""
+
+    def __init__(self, text: str, models: Mapping[str, ActiveEmbedder]) -> None:
+        self._spaces = tuple(models)
+        self._vectors = meanwhile.begin(partial(query_vectors, text, models))
+
+    def __getitem__(self, space: str) -> Vectors:
+        return self._vectors.result()[space]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spaces)
+
+    def __len__(self) -> int:
+        return len(self._spaces)
 
 
 def known_words(words: Iterable[str], models: Mapping[str, ActiveEmbedder]) -> set[str]:

@@ -25,7 +25,7 @@ from search.answering import (
     listed,
     ms_since,
 )
-from search.encoding import embedder, known_words, query_vectors
+from search.encoding import begin_query_vectors, embedder, known_words
 from search.facets import FACETS, Choice
 from search.index.base import Vectors
 from search.indexing import index, index_frames, index_within, rebuild_index
@@ -118,12 +118,13 @@ def search_text(
     read = query
     if asked.text:
         models = active_embedders()
+        vectors = begin_query_vectors(asked.text, models)  # few queries are misspelt
         if not exact:
             read = corrected(viewer, query, asked, partial(known_words, models=models))
         if read != query:
             asked = parse(read)
+            vectors = begin_query_vectors(asked.text, models)
         words = keywords.query_words(asked.text)
-        vectors = query_vectors(asked.text, models)
         question = Question(
             *("text", identity, vectors, words, asked.conditions, sort),
             models=ids_of(models),
@@ -260,7 +261,7 @@ def _part(viewer: Viewer, term: Term, models: Mapping[str, ActiveEmbedder]) -> P
 
 
 def _text_part(text: str, weight: float, models: Mapping[str, ActiveEmbedder]) -> Part:
-    return Part("text", query_vectors(text, models), keywords.query_words(text), weight)
+    return Part("text", begin_query_vectors(text, models), keywords.query_words(text), weight)
 
 
 def _beside_picture(words: Words, filters: AssetFilters) -> tuple[Query, str]:

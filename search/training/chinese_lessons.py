@@ -20,7 +20,8 @@ from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from search.embedders import e5, minilm, multilingual
 from search.embedders.dual import DualEncoder
-from search.embedders.towers import DualTowers, sentence_means
+from search.embedders.minilm import sentence_means
+from search.embedders.towers import DualTowers
 from search.training.splits import TokenStates, token_states
 
 #: Longer entries are phrases and proper names.

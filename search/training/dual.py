@@ -23,8 +23,8 @@ from core.devices import best_device, inference_dtype
 from search.embedders import minilm
 from search.embedders.dual import load_towers, save_towers
 from search.embedders.looks import LOOKS
-from search.embedders.minilm import Read
-from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.embedders.minilm import Read, sentence_means
+from search.embedders.towers import DualTowers, TowerShape
 from search.embedders.tuned_text import Heard
 from search.training.averaged import AveragedTraining, Pace
 from search.training.recall import mean_recall, recall_at

@@ -15,8 +15,7 @@ from tqdm import tqdm
 from captioning.training.dataset import CaptionedImage
 from captioning.training.features import cached_features
 from search.embedders import minilm
-from search.embedders.minilm import Read
-from search.embedders.towers import sentence_means
+from search.embedders.minilm import Read, sentence_means
 
 
 @dataclass

@@ -240,6 +240,23 @@ class IndexContract(ABC):
             assert opened.search(vectors[at], 1, np.array([7, at + 1])).frame_ids.tolist() == [at + 1]
         assert engine.now().search(unit_vectors(1, 2)[0], 1, EVERYTHING).frame_ids.tolist() == [41]
 
+    def test_what_was_opened_for_a_search_asks_the_rows_nothing(
+        self, engine: VectorIndex, rows: ListedRows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another thread asks it, which has no connection to the database."""
+        vectors = unit_vectors(60, 1)
+        rows.put(range(1, 51), vectors[:50])
+        self.rebuild(engine, rows)
+        rows.put(range(51, 61), vectors[50:])
+        opened = engine.now()
+        for name in ("position", "rows", "sample", "count", "knows"):
+            monkeypatch.setattr(rows, name, _not_to_be_asked)
+        with ThreadPoolExecutor(1) as other:
+            for at in (0, 59):
+                for allowed in (EVERYTHING, np.array([7, at + 1])):
+                    hits = other.submit(opened.search, vectors[at], 1, allowed).result()
+                    assert hits.frame_ids.tolist() == [at + 1]
+
     def test_an_empty_library_can_be_rebuilt(self, engine: VectorIndex, rows: ListedRows) -> None:
         self.rebuild(engine, rows)
         assert len(engine.search(unit_vectors(1, 0)[0], 10, EVERYTHING)) == 0
@@ -333,3 +350,7 @@ def _not_within_itself(do: Callable[[], None]) -> Callable[[], None]:
             under_way = False
 
     return call
+
+
+def _not_to_be_asked(*_: object) -> None:
+    raise AssertionError("The rows were asked.")

@@ -15,8 +15,9 @@ from captioning.vision.frames import FrameBatch
 from core.errors import ModelUnavailable
 from search.embedders import dual, minilm
 from search.embedders.looks import LOOKS, PLAIN, looked_at
+from search.embedders.minilm import sentence_means
 from search.embedders.querybank import Querybank
-from search.embedders.towers import DualTowers, TowerShape, sentence_means
+from search.embedders.towers import DualTowers, TowerShape
 from search.embedders.tuned_text import TunedText
 from search.embedders.zero_shot import ZeroShot
 from search.evaluation.fitting import fitted, fused_matrix

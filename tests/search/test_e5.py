@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.errors import ModelUnavailable
 from search.embedders import e5
-from search.embedders.towers import sentence_means
+from search.embedders.minilm import sentence_means
 
 BICYCLE = "一个男人在海滩上骑自行车"
 

@@ -1,5 +1,7 @@
 """Searching by text, as a person sees it."""
 
+from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -9,8 +11,10 @@ from core.errors import InvalidInput, ModelUnavailable
 from library import asset_store
 from library.selectors import AssetFilters
 from search import services
+from search.keywords import Question
 from search.paging import FIRST_DEPTH
 from search.services import index_frames, rebuild_index, search_text
+from tests.fakes import FakeImageEmbedder
 from tests.search.photos import describe, found, many, photo, stored
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +67,27 @@ def test_title_description_and_tags_are_searched_but_file_names_are_not(alice: U
     assert found(alice, "moving")[0] == described.pk
     assert all("keyword" not in match.why for match in search_text(alice, "giraffe").matches)
     assert named.pk in found(alice, "giraffe")
+
+
+def test_words_are_looked_for_while_the_query_is_encoded(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = photo(alice, "a red picture")
+    photo(alice, "a blue picture")
+    encode, begin_promising = FakeImageEmbedder.embed_queries, Question.begin_promising
+    looked_for = Event()
+
+    def when_words_are_looked_for(self: FakeImageEmbedder, texts: Sequence[str]) -> Any:
+        assert looked_for.wait(10)
+        return encode(self, texts)
+
+    def told(self: Question, limit: int) -> Any:
+        looked_for.set()
+        return begin_promising(self, limit)
+
+    monkeypatch.setattr(FakeImageEmbedder, "embed_queries", when_words_are_looked_for)
+    monkeypatch.setattr(Question, "begin_promising", told)
+    assert found(alice, "red picture on its own")[0] == red.pk
 
 
 class TestWhoSeesWhat:

@@ -1,9 +1,14 @@
 """The caption space: the vector of a frame says all that is said of it."""
 
+from typing import Any
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
 from captioning.vision.frames import Features, FrameBatch
+from search.embedders import e5, minilm
+from search.embedders.dual import DualEncoder
 from search.embedders.sentence import SentenceEncoder
 
 pytestmark = pytest.mark.models
@@ -48,3 +53,21 @@ def test_photos_of_the_same_sentence_are_told_apart_by_the_others(encoder: Sente
     vectors = encoder.embed_frames(UNSEEN, [(DOG, BALL), (DOG, RIVER)])
     nearer = vectors @ encoder.embed_queries(["a ball", "a river"]).T
     assert nearer.argmax(axis=0).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "reader"),
+    [("two dogs on a beach", "a train", minilm), ("两只狗在沙滩上", "一列火车", e5)],
+)
+def test_a_query_is_read_once_for_both_spaces(
+    text: str, other: str, reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences, pictures = SentenceEncoder(device="cpu"), DualEncoder(device="cpu")
+    together = sentences.embed_queries([text, other])
+    first_layer = reader.shared("cpu").layers[0]
+    forward = Mock(side_effect=first_layer.forward)
+    monkeypatch.setattr(first_layer, "forward", forward)
+    vectors = [each.embed_queries([text]) for each in (pictures, sentences, pictures)]
+    assert forward.call_count == 1
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+    assert float(vectors[1][0] @ together[0]) == pytest.approx(1, abs=1e-3)

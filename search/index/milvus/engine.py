@@ -45,12 +45,60 @@ _MOST_HITS: Final = 16_384
 class _View:
     """newer: rows numbered since the collection was filled. They stand for their frames, whatever it holds of them."""
 
+    collections: Collections
     position: Position
     collection: str | None
     generation: str
     dimension: int
     newer: Rows
     looked_at_s: float
+
+    def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        if isinstance(allowed, np.ndarray) and not len(allowed):
+            return NO_HITS
+        query = np.ascontiguousarray(query, dtype=np.float32)
+        newer = self.newer
+        if isinstance(allowed, Where):
+            newer = newer.at(allowed.holds(newer.columns))
+        elif allowed is not EVERYTHING:
+            allowed = np.unique(allowed)
+            newer = newer.at(np.isin(newer.frame_ids, allowed))
+        parts = []
+        if len(self.newer):
+            check_query(query, self.newer.vectors.shape[1])
+            parts.append(scan(newer.frame_ids, newer.vectors, query, k))
+        if self.collection is not None:
+            check_query(query, self.dimension)
+            parts.append(self._search_stored(query, k, allowed))
+        return best_of(parts, k)
+
+    def _search_stored(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
+        """What the collection holds, but for frames that have a newer row."""
+        assert self.collection is not None
+        wanted = min(k + len(self.newer), _MOST_HITS)
+        if allowed is EVERYTHING:
+            found = self.collections.search(self.collection, query, wanted, None)
+        elif isinstance(allowed, Where):
+            where = allowed if self.collections.has_columns(self.collection) else None
+            few = self.collections.some_where(self.collection, where, EXACT_UP_TO + 1) if where else None
+            if few is not None and len(few) <= EXACT_UP_TO:
+                return self._compared(query, k, np.setdiff1d(few, self.newer.frame_ids))
+            found = self.collections.search(self.collection, query, wanted, where)
+        else:
+            left = np.setdiff1d(allowed, self.newer.frame_ids)
+            if len(left) <= EXACT_UP_TO:
+                return self._compared(query, k, left)
+            found = self.collections.search(self.collection, query, min(k, _MOST_HITS), left)
+        fresh = ~np.isin(found.frame_ids, self.newer.frame_ids)
+        return Hits(found.frame_ids[fresh], found.scores[fresh])
+
+    def _compared(self, query: Vectors, k: int, frame_ids: Ids) -> Hits:
+        """Of so few frames each: exact whatever the server's index is."""
+        assert self.collection is not None
+        if not len(frame_ids):
+            return NO_HITS
+        rows = self.collections.rows(self.collection, frame_ids)
+        return scan(rows.frame_ids, rows.vectors, query, k)
 
 
 class MilvusIndex:
@@ -84,27 +132,10 @@ class MilvusIndex:
         return position.number
 
     def now(self) -> Searchable:
-        return self
+        return self._fresh_view()
 
     def search(self, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        if isinstance(allowed, np.ndarray) and not len(allowed):
-            return NO_HITS
-        query = np.ascontiguousarray(query, dtype=np.float32)
-        view = self._fresh_view()
-        newer = view.newer
-        if isinstance(allowed, Where):
-            newer = newer.at(allowed.holds(newer.columns))
-        elif allowed is not EVERYTHING:
-            allowed = np.unique(allowed)
-            newer = newer.at(np.isin(newer.frame_ids, allowed))
-        parts = []
-        if len(view.newer):
-            check_query(query, view.newer.vectors.shape[1])
-            parts.append(scan(newer.frame_ids, newer.vectors, query, k))
-        if view.collection is not None:
-            check_query(query, view.dimension)
-            parts.append(self._search_stored(view, query, k, allowed))
-        return best_of(parts, k)
+        return self._fresh_view().search(query, k, allowed)
 
     def rebuild(self, name: str, progress: Progress | None = None) -> RebuildReport:
         """A fresh collection beside the live one, verified, and put live by switching the alias."""
@@ -197,33 +228,6 @@ class MilvusIndex:
             found.append(f"collection {collection} lacks columns to filter by")
         return found
 
-    def _search_stored(self, view: _View, query: Vectors, k: int, allowed: Allowed) -> Hits:
-        """What the collection holds, but for frames that have a newer row."""
-        assert view.collection is not None
-        wanted = min(k + len(view.newer), _MOST_HITS)
-        if allowed is EVERYTHING:
-            found = self._collections.search(view.collection, query, wanted, None)
-        elif isinstance(allowed, Where):
-            where = allowed if self._collections.has_columns(view.collection) else None
-            few = self._collections.some_where(view.collection, where, EXACT_UP_TO + 1) if where else None
-            if few is not None and len(few) <= EXACT_UP_TO:
-                return self._compared(view.collection, query, k, np.setdiff1d(few, view.newer.frame_ids))
-            found = self._collections.search(view.collection, query, wanted, where)
-        else:
-            left = np.setdiff1d(allowed, view.newer.frame_ids)
-            if len(left) <= EXACT_UP_TO:
-                return self._compared(view.collection, query, k, left)
-            found = self._collections.search(view.collection, query, min(k, _MOST_HITS), left)
-        fresh = ~np.isin(found.frame_ids, view.newer.frame_ids)
-        return Hits(found.frame_ids[fresh], found.scores[fresh])
-
-    def _compared(self, collection: str, query: Vectors, k: int, frame_ids: Ids) -> Hits:
-        """Of so few frames each: exact whatever the server's index is."""
-        if not len(frame_ids):
-            return NO_HITS
-        rows = self._collections.rows(collection, frame_ids)
-        return scan(rows.frame_ids, rows.vectors, query, k)
-
     def _fresh_view(self) -> _View:
         position = self._source.position()
         view = self._view
@@ -235,7 +239,10 @@ class MilvusIndex:
             newer = joined(list(self._source.rows(after, position.number)))
             dimension = self._collections.dimension(collection) if collection else 0
             generation = state.generation if state else ""
-            self._view = _View(position, collection, generation, dimension, newer, time.monotonic())
+            looked_at_s = time.monotonic()
+            self._view = _View(
+                self._collections, position, collection, generation, dimension, newer, looked_at_s
+            )
             return self._view
 
     def _is_stale(self, view: _View) -> bool:
