@@ -6,7 +6,7 @@ they don't, a signal is asked more widely, and where the scope proves to be narr
 so the cost follows what is found, and nothing in scope is cut off by what is not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.fusion import Hit
@@ -47,9 +47,12 @@ def nearest(signals: Sequence[Signal], scope: Scope, depth: int) -> tuple[dict[i
     """The `depth` best in scope of each signal, not scored: ranks and completeness as in `Candidates`."""
     width = int(depth * _SPARE)
     first = _first_look(signals, scope, width)
+    if scope.is_told:
+        _begin_narrowed(signals, scope, first, width, depth)
     ranks: dict[int, int] = {}
     complete = True
-    for signal in signals:
+    # Words first: vectors are compared meanwhile.
+    for signal in sorted(signals, key=lambda one: one.ranks_frames):
         assets, exhausted = _in_scope(signal, scope, first[signal.name], width, depth)
         complete = complete and exhausted
         for rank, asset_id in enumerate(assets):
@@ -72,6 +75,16 @@ def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str
     scope.find(asset_ids=_ids(of_assets.values()))
     scope.check()
     return of_frames | of_assets
+
+
+def _begin_narrowed(
+    signals: Sequence[Signal], scope: Scope, first: Mapping[str, Found], width: int, depth: int
+) -> None:
+    """Begins to look within the columns, for the signals that found too little without them."""
+    for signal in signals:
+        found = first[signal.name]
+        if len(found) >= width and len(_assets(signal, scope, found)) < depth:
+            signal.begin_in_scope(depth + 1)
 
 
 def _ids(found: Iterable[Found]) -> set[int]:

@@ -41,6 +41,9 @@ class Signal(Protocol):
         beside: assets whose scores will be asked for as well, where that is cheaper in one go.
         """
 
+    def begin_in_scope(self, k: int) -> None:
+        """Begins what `best_in_scope(k)` will need, where it can be computed beside the database's answers."""
+
     def best_in_scope(self, k: int) -> Found:
         """The k best of the scope alone, however narrow it is, and perhaps some out of it.
 
@@ -63,31 +66,38 @@ class VectorSignal:
         self.name = name or space
         self._engine, self._query, self._scope = engine, partial(vectors.__getitem__, space), scope
         self._known: dict[int, float] = {}
-        self._begun: dict[int, Future[Hits]] = {}
+        self._begun: dict[tuple[int, bool], Future[Hits]] = {}
 
     def begin(self, k: int) -> None:
-        opened = self._opened
-        self._begun[k] = meanwhile.begin(lambda: opened.search(self._query(), k, EVERYTHING))
+        self._begun[k, False] = self._begin(k, EVERYTHING)
 
     def best(self, k: int, beside: Collection[int] = ()) -> Found:
-        begun = self._begun.pop(k, None)
-        return self._search(k, EVERYTHING) if begun is None else self._remember(begun.result())
+        begun = self._begun.pop((k, False), None)
+        return self._remember(begun.result() if begun else self._search(k, EVERYTHING))
+
+    def begin_in_scope(self, k: int) -> None:
+        self._begun[k, True] = self._begin(k, self._scope.narrowed())
 
     def best_in_scope(self, k: int) -> Found:
-        return self._search(k, self._scope.narrowed())
+        begun = self._begun.pop((k, True), None)
+        return self._remember(begun.result() if begun else self._search(k, self._scope.narrowed()))
 
     def scores(self, frames: Mapping[int, int]) -> list[Hit]:
         if missing := [frame_id for frame_id in frames if frame_id not in self._known]:
-            self._search(len(missing), np.array(missing, dtype=np.int64))
+            self._remember(self._search(len(missing), np.array(missing, dtype=np.int64)))
         known = self._known
         return [Hit(asset_id, known[frame_id]) for frame_id, asset_id in frames.items() if frame_id in known]
+
+    def _begin(self, k: int, allowed: Allowed) -> Future[Hits]:
+        opened = self._opened
+        return meanwhile.begin(lambda: opened.search(self._query(), k, allowed))
 
     @cached_property
     def _opened(self) -> Searchable:
         return self._engine.now()
 
-    def _search(self, k: int, allowed: Allowed) -> Found:
-        return self._remember(self._opened.search(self._query(), k, allowed))
+    def _search(self, k: int, allowed: Allowed) -> Hits:
+        return self._opened.search(self._query(), k, allowed)
 
     def _remember(self, hits: Hits) -> Found:
         found = list(zip(hits.frame_ids.tolist(), hits.scores.tolist(), strict=True))
@@ -126,6 +136,9 @@ class KeywordSignal:
         found = self._remember(promising(beside))
         self._asked.update(beside)
         return found[:k]
+
+    def begin_in_scope(self, k: int) -> None:
+        """Nothing: only the database can tell."""
 
     def best_in_scope(self, k: int) -> Found:
         among = self._scope.narrowed_documents()
