@@ -46,32 +46,42 @@ def gather(signals: Sequence[Signal], scope: Scope, depth: int) -> Candidates:
 def nearest(signals: Sequence[Signal], scope: Scope, depth: int) -> tuple[dict[int, int], bool]:
     """The `depth` best in scope of each signal, not scored: ranks and completeness as in `Candidates`."""
     width = int(depth * _SPARE)
-    first = _first_look(signals, scope, width)
+    first = _first_look(signals, scope, width, depth)
     if scope.is_told:
         _begin_narrowed(signals, scope, first, width, depth)
     ranks: dict[int, int] = {}
     complete = True
     # Words first: vectors are compared meanwhile.
     for signal in sorted(signals, key=lambda one: one.ranks_frames):
-        assets, exhausted = _in_scope(signal, scope, first[signal.name], width, depth)
+        if (found := first.get(signal.name)) is None:
+            assets, exhausted = _narrowed(signal, scope, depth)
+        else:
+            assets, exhausted = _in_scope(signal, scope, found, width, depth)
         complete = complete and exhausted
         for rank, asset_id in enumerate(assets):
             ranks[asset_id] = min(rank, ranks.get(asset_id, rank))
     return ranks, complete
 
 
-def _first_look(signals: Sequence[Signal], scope: Scope, width: int) -> dict[str, Found]:
-    """What each signal finds; what all of them found is checked in one query."""
-    for signal in sorted(signals, key=lambda one: not one.ranks_frames):
+def _first_look(signals: Sequence[Signal], scope: Scope, width: int, depth: int) -> dict[str, Found]:
+    """What each signal finds; what all of them found is checked in one query.
+
+    Without words where the database can look for them within a filter: it has the time while vectors are compared.
+    """
+    vectors = [signal for signal in signals if signal.ranks_frames]
+    words = [signal for signal in signals if not signal.ranks_frames]
+    for signal in vectors:
         signal.begin(width)
-    of_frames = {signal.name: signal.best(width) for signal in signals if signal.ranks_frames}
+    if scope.is_filtered:
+        for signal in words:
+            signal.begin_in_scope(depth + 1)
+        words = []
+    for signal in words:
+        signal.begin(width)
+    of_frames = {signal.name: signal.best(width) for signal in vectors}
     scope.find(frame_ids=_ids(of_frames.values()))
     # Afterwards, so that words are looked for in what the vectors found in the same go.
-    of_assets = {
-        signal.name: signal.best(width, beside=scope.found_assets)
-        for signal in signals
-        if not signal.ranks_frames
-    }
+    of_assets = {signal.name: signal.best(width, beside=scope.found_assets) for signal in words}
     scope.find(asset_ids=_ids(of_assets.values()))
     scope.check()
     return of_frames | of_assets
@@ -82,7 +92,7 @@ def _begin_narrowed(
 ) -> None:
     """Begins to look within the columns, for the signals that found too little without them."""
     for signal in signals:
-        found = first[signal.name]
+        found = first.get(signal.name, ())
         if len(found) >= width and len(_assets(signal, scope, found)) < depth:
             signal.begin_in_scope(depth + 1)
 

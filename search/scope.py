@@ -108,6 +108,11 @@ class Scope:
         """Whether an engine can narrow by columns."""
         return self._where is not None
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether an engine can narrow by columns, and more is asked than what the viewer may see."""
+        return self._given is None and self.is_told
+
     def list_from_now_on(self) -> None:
         """Has engines narrow by what is in scope and not by columns."""
         self._where = None

@@ -42,7 +42,7 @@ class Signal(Protocol):
         """
 
     def begin_in_scope(self, k: int) -> None:
-        """Begins what `best_in_scope(k)` will need, where it can be computed beside the database's answers."""
+        """The same for `best_in_scope(k)`."""
 
     def best_in_scope(self, k: int) -> Found:
         """The k best of the scope alone, however narrow it is, and perhaps some out of it.
@@ -115,6 +115,7 @@ class KeywordSignal:
         self._question = keywords.ask(words)
         self._scope = scope
         self._begun: dict[int, Callable[[Collection[int]], Found]] = {}
+        self._found_in_scope: dict[int, Found] = {}
         self._known: dict[int, float] = {}
         self._asked: set[int] = set()
 
@@ -138,9 +139,11 @@ class KeywordSignal:
         return found[:k]
 
     def begin_in_scope(self, k: int) -> None:
-        """Nothing: only the database can tell."""
+        self._found_in_scope[k] = self.best_in_scope(k)
 
     def best_in_scope(self, k: int) -> Found:
+        if (found := self._found_in_scope.pop(k, None)) is not None:
+            return found
         among = self._scope.narrowed_documents()
         return self._remember(self._question.promising_among(k, among))
 

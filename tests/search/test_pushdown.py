@@ -269,6 +269,15 @@ class TestNarrowing:
         assert [match.asset_id for match in found] == [own.pk]
         assert set(found[0].why) == {"image", "caption", "keyword"}
 
+    @pytest.mark.parametrize("query", ["red by:me", "red after:1970"])
+    def test_words_are_looked_for_within_them_alone(
+        self, alice: User, monkeypatch: pytest.MonkeyPatch, query: str
+    ) -> None:
+        """While vectors are compared there is the time to, and what is found without is of no use where few fit."""
+        own = photo(alice, "a red picture")
+        monkeypatch.setattr("search.keywords.Question.begin_promising", None)
+        assert [match.asset_id for match in search_text(alice, query).matches] == [own.pk]
+
     def test_words_that_very_many_hold_are_looked_for_within_columns(
         self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
