@@ -1,4 +1,5 @@
-"""Tags and colours of a photo as bits, so that an engine narrows by any of them in the same few columns.
+"""Tags and colours of a photo, and whether a person reviewed it, as bits, so that an engine narrows by any of these in
+the same few columns.
 
 A label sets one bit of each column, chosen by its hash: a Bloom filter (Bloom 1970). A photo with a label is always let
 through, one without it seldom: where photos have twelve labels, one in a thousand. Who asks looks at what was found.
@@ -9,6 +10,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from search.index.where import LABEL_BITS, LABELS, Comparison
+
+#: A person decided of a caption, or wrote one.
+REVIEWED = "is:reviewed"
 
 
 def of_tag(name: str) -> str:

@@ -58,7 +58,9 @@ class AssetColumns(models.Model):
     owner = models.BigIntegerField(help_text="Id of the user")
     public = models.BigIntegerField(help_text="1 where everybody may see it, else 0")
     moment = models.BigIntegerField(help_text="Taken, else uploaded: microseconds since 1970")
-    labels_a = models.BigIntegerField(db_default=UNKNOWN_LABELS, help_text="Bits of its tags and colours")
+    labels_a = models.BigIntegerField(
+        db_default=UNKNOWN_LABELS, help_text="Bits of its tags and colours, and of whether it was reviewed"
+    )
     labels_b = models.BigIntegerField(db_default=UNKNOWN_LABELS)
     labels_c = models.BigIntegerField(db_default=UNKNOWN_LABELS)
     labels_d = models.BigIntegerField(db_default=UNKNOWN_LABELS)

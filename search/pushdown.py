@@ -17,8 +17,6 @@ from search.language import OPERATORS, Condition, beginning_of
 #: Nobody's id.
 _NOBODY = -1
 _OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<"}
-#: Operators of the query language that ask for a label.
-_LABELS = {"tag": labels.of_tag, "colour": labels.of_colour}
 
 AnyOf = tuple[Comparison, ...]
 
@@ -26,19 +24,19 @@ AnyOf = tuple[Comparison, ...]
 def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> Where | None:
     """The same as `answering.allowed` in columns; None where these don't tell a condition.
 
-    Which photos are hidden for what they are taken for stands in no column: they are few.
+    What a photo must lack they seldom tell, and never what is hidden for what it is taken for. That leaves few out, so
+    all these are let through.
     """
     all_of = [(_visibility(Asset.Visibility.PUBLIC), _owner(viewer)), *_of_filters(viewer, filters)]
     alternatives: dict[str, AnyOf] = {}
     for one in conditions:
-        # That a photo lacks a label is told by no bits.
-        if one.operator in _LABELS and not one.without:
-            all_of += _having(_LABELS[one.operator](one.value))
-            continue
-        if (any_of := _of_condition(viewer, one)) is None:
-            return None
+        label, any_of = _label(one), _of_condition(viewer, one)
         if one.without:
-            all_of += [(_opposite(each),) for each in any_of]
+            all_of += [(_opposite(each),) for each in any_of or ()]
+        elif label is not None:
+            all_of += [(each,) for each in labels.having(label)]
+        elif any_of is None:
+            return None
         elif OPERATORS[one.operator].single:
             alternatives[one.operator] = (*alternatives.get(one.operator, ()), *any_of)
         else:
@@ -84,8 +82,16 @@ def _of_condition(viewer: Viewer, one: Condition) -> AnyOf | None:
     return None
 
 
-def _having(label: str) -> list[AnyOf]:
-    return [(one,) for one in labels.having(label)]
+def _label(one: Condition) -> str | None:
+    """What a photo is labelled with where the condition holds of it; None for others."""
+    match one.operator, one.value:
+        case "tag", name:
+            return labels.of_tag(name)
+        case "colour", name:
+            return labels.of_colour(name)
+        case "is", "reviewed":
+            return labels.REVIEWED
+    return None
 
 
 def _owner(viewer: Viewer) -> Comparison:

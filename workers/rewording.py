@@ -83,8 +83,8 @@ def followed_at_once(decide: Callable[[], ReviewDecision]) -> ReviewDecision:
         decision = decide()
         if decision.before != decision.after:
             _follow([decision.frame_id])
-            search.services.index_within([decision.frame_id])
             recommender.webhooks.note_captions_of_frames([decision.frame_id])
+        search.services.index_within([decision.frame_id])
     return decision
 
 

@@ -15,7 +15,9 @@ from captioning.selectors import caption_of
 from core.errors import Conflict
 from core.locks import named_lock
 from library.models import Frame
-from search import indexing, keywords
+from search import indexing, keywords, labels
+from search.columns import assets_where
+from search.index.where import Where
 from search.models import Embedding, IndexPosition
 from search.selectors import frames_to_index
 from search.services import rebuild_index, search_text
@@ -33,7 +35,7 @@ from tests.workers.words import (
     search_agrees,
     to_review,
 )
-from workers import pipeline, runner, stages
+from workers import pipeline, rewording, runner, stages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,11 +100,16 @@ def test_a_decision_that_fails_changes_nothing_that_is_found(
     assert has_word(doubted.frame, "red")
 
 
-def test_accepting_costs_no_vector_and_no_number(doubted: Caption, alice: User) -> None:
-    before = list(Embedding.objects.order_by("pk").values_list("number", flat=True))
+def test_what_was_accepted_is_found_as_reviewed_at_once_and_costs_no_vector(
+    doubted: Caption, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviewed = Where(tuple((one,) for one in labels.having(labels.REVIEWED)))
+    monkeypatch.setattr(rewording, "_embedded", None)
     decided(alice, doubted, "accept")
-    assert list(Embedding.objects.order_by("pk").values_list("number", flat=True)) == before
+    assert assets_where(reviewed, 10) == [doubted.frame.asset_id]
     assert not frames_to_index().exists()
+    pipeline.followed_at_once(lambda: review.undo(alice))
+    assert assets_where(reviewed, 10) == []
 
 
 def test_a_busy_index_writer_keeps_no_decision_waiting(
@@ -120,12 +127,13 @@ def test_numbers_rise_through_decisions_and_stages_alike(
 ) -> None:
     last = IndexPosition.objects.get().last_number
     decided(alice, doubted, "reject")
-    assert Embedding.objects.get(frame=doubted.frame, space="caption").number == last + 1
+    decision = Embedding.objects.filter(frame=doubted.frame).values_list("number", flat=True)
+    assert set(decision) == {last + 1, last + 2, last + 3}, "that it was reviewed stands beside each vector"
     make_assets("white")
     run_stages()
     numbers = set(Embedding.objects.values_list("number", flat=True))
     assert len(numbers) == Embedding.objects.count()
-    assert max(number or 0 for number in numbers) == IndexPosition.objects.get().last_number == last + 4
+    assert max(number or 0 for number in numbers) == IndexPosition.objects.get().last_number == last + 6
 
 
 def test_decisions_and_the_index_stage_at_once_give_each_number_once(
@@ -151,10 +159,8 @@ def test_decisions_and_the_index_stage_at_once_give_each_number_once(
     with ThreadPoolExecutor(len(captions) + 1) as threads:
         list(threads.map(act, [None, *captions]))
     numbers = sorted(number or 0 for number in Embedding.objects.values_list("number", flat=True))
-    assert numbers[-10:] == list(range(last + 1, last + 11)), (
-        "three for each fresh photo, one for each decision"
-    )
-    assert IndexPosition.objects.get().last_number == last + 10
+    assert numbers[-18:] == list(range(last + 1, last + 19)), "three for each fresh photo and each decision"
+    assert IndexPosition.objects.get().last_number == last + 18
     assert not any(near(caption.frame, caption.text) for caption in captions)
 
 
