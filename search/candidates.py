@@ -47,8 +47,7 @@ def nearest(signals: Sequence[Signal], scope: Scope, depth: int) -> tuple[dict[i
     """The `depth` best in scope of each signal, not scored: ranks and completeness as in `Candidates`."""
     width = int(depth * _SPARE)
     first = _first_look(signals, scope, width, depth)
-    if scope.is_told:
-        _begin_narrowed(signals, scope, first, width, depth)
+    _begin_narrowed(signals, scope, first, width, depth)
     ranks: dict[int, int] = {}
     complete = True
     # Words first: vectors are compared meanwhile.
@@ -90,11 +89,17 @@ def _first_look(signals: Sequence[Signal], scope: Scope, width: int, depth: int)
 def _begin_narrowed(
     signals: Sequence[Signal], scope: Scope, first: Mapping[str, Found], width: int, depth: int
 ) -> None:
-    """Begins to look within the columns, for the signals that found too little without them."""
+    """Begins to look within a narrow scope, for the signals that found too little without."""
     for signal in signals:
         found = first.get(signal.name, ())
-        if len(found) >= width and len(_assets(signal, scope, found)) < depth:
+        assets = _assets(signal, scope, found)
+        if len(found) >= width and len(assets) < depth and _is_narrow(scope, found, assets):
             signal.begin_in_scope(depth + 1)
+
+
+def _is_narrow(scope: Scope, found: Found, assets: Sequence[int]) -> bool:
+    """Whether looking within the scope is cheaper than asking on; assets: those in scope of what was found."""
+    return scope.is_told or len(assets) < _NARROW_SHARE * len(found)
 
 
 def _ids(found: Iterable[Found]) -> set[int]:
@@ -109,8 +114,7 @@ def _in_scope(signal: Signal, scope: Scope, found: Found, width: int, depth: int
             return assets[:depth], len(assets) <= depth
         if len(assets) >= depth:
             return assets[:depth], False
-        narrow = scope.is_told or len(assets) < _NARROW_SHARE * len(found)
-        if narrow or width * _WIDENING > _WIDEST:
+        if _is_narrow(scope, found, assets) or width * _WIDENING > _WIDEST:
             break
         width *= _WIDENING
         found = signal.best(width)
