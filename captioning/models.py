@@ -53,6 +53,14 @@ class Caption(models.Model):
         help_text="Cosine of caption and picture in the image space: do they belong together?",
     )
     state = models.CharField(max_length=13, choices=State, default=State.DRAFT)
+    reviewed = models.GeneratedField(
+        expression=models.Case(
+            models.When(models.Q(source=Source.HUMAN) | models.Q(state__in=DECIDED), then=True), default=False
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+        help_text="A person accepted, corrected or rejected it, or wrote it",
+    )
     doubts = models.JSONField(default=list, blank=True, help_text="Why the screen sent it to review")
     review_priority = models.FloatField(
         default=0.0, help_text="How much a correction would teach; the highest is reviewed first"
@@ -71,6 +79,7 @@ class Caption(models.Model):
                 condition=models.Q(state="to_review"),
                 name="captions_to_review",
             ),
+            models.Index(fields=["frame"], condition=models.Q(reviewed=True), name="captions_reviewed"),
         ]
         permissions = [
             ("review_caption", "Can review the captions of other people's public photos"),

@@ -117,8 +117,12 @@ def frames_not_spoken_of() -> QuerySet[Frame]:
 
 def frames_reviewed() -> QuerySet[Frame]:
     """Frames of which a person decided: by accepting, correcting or rejecting a caption, or by writing one."""
-    decided = Q(source=Caption.Source.HUMAN) | Q(state__in=Caption.DECIDED)
-    return Frame.objects.filter(Exists(Caption.objects.filter(decided, frame=OuterRef("pk"))))
+    return Frame.objects.filter(Exists(Caption.objects.filter(reviewed=True, frame=OuterRef("pk"))))
+
+
+def assets_reviewed() -> QuerySet[Caption, int]:
+    """Ids of the assets of all such frames: for who asks of a whole library, where few may have been."""
+    return Caption.objects.filter(reviewed=True).values_list("frame__asset_id", flat=True)
 
 
 def spoken_over(frame: str) -> Exists:

@@ -6,7 +6,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from captioning.colours import frames_of_colour
-from captioning.selectors import frames_reviewed
+from captioning.selectors import assets_reviewed
 from library.models import DATED_AT, Asset
 from library.selectors import AssetFilters, Viewer, filtered, people_named, tagged, taken_for_unsafe
 from search.keywords.holding import WRITTEN, holding
@@ -108,7 +108,7 @@ def _by(viewer: Viewer, value: str) -> Q:
 
 def _is(viewer: Viewer, value: str) -> Q:
     if value == "reviewed":
-        return Q(pk__in=frames_reviewed().values("asset_id"))
+        return Q(pk__in=assets_reviewed())
     if value == "unsafe":
         return taken_for_unsafe()
     return Q(visibility=value)

@@ -6,14 +6,13 @@ from django.db import migrations, models
 def forget(apps: Any, schema_editor: Any) -> None:
     """The columns of what a person reviewed: the index stage writes them afresh, and numbers these vectors anew."""
     captions = apps.get_model("captioning", "Caption").objects
-    decided = models.Q(source="human") | models.Q(state__in=["accepted", "edited", "rejected"])
-    reviewed = captions.filter(decided).values("frame__asset_id")
+    reviewed = captions.filter(reviewed=True).values("frame__asset_id")
     apps.get_model("search", "AssetColumns").objects.filter(asset_id__in=reviewed).delete()
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("captioning", "0009_no_author_of_versions"),
+        ("captioning", "0010_reviewed"),
         ("search", "0012_keys_that_are_rows"),
     ]
 
