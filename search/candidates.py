@@ -131,12 +131,12 @@ def _narrowed(signal: Signal, scope: Scope, depth: int) -> tuple[list[int], bool
         assets = _assets(signal, scope, found)
         if len(found) < wanted or len(assets) > depth:
             return assets[:depth], len(assets) <= depth
-        if wanted < _WIDEST:
-            wanted = min(wanted * _WIDENING, _WIDEST)
-        elif scope.is_told:
+        if scope.is_told and (wanted >= _WIDEST or len(assets) < _NARROW_SHARE * len(found)):
             # Columns let nearly all through that is out of scope, or nothing is known of them yet.
             scope.list_from_now_on()
             wanted = depth + 1
+        elif wanted < _WIDEST:
+            wanted = min(wanted * _WIDENING, _WIDEST)
         else:
             return assets, False
 

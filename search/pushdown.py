@@ -25,7 +25,7 @@ def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]
     """The same as `answering.allowed` in columns; None where these don't tell a condition.
 
     What a photo must lack they seldom tell, and never what is hidden for what it is taken for. That leaves few out, so
-    all these are let through.
+    all these are let through beside what is told; None where nothing else is.
     """
     all_of = [(_visibility(Asset.Visibility.PUBLIC), _owner(viewer)), *_of_filters(viewer, filters)]
     alternatives: dict[str, AnyOf] = {}
@@ -41,7 +41,10 @@ def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]
             alternatives[one.operator] = (*alternatives.get(one.operator, ()), *any_of)
         else:
             all_of.append(any_of)
-    return Where((*all_of, *alternatives.values()), _named(filters, conditions))
+    told = (*all_of, *alternatives.values())
+    if conditions and len(told) == 1:  # who may see it, and nothing of what is asked
+        return None
+    return Where(told, _named(filters, conditions))
 
 
 def _of_filters(viewer: Viewer, filters: AssetFilters) -> list[AnyOf]:

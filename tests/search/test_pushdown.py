@@ -70,11 +70,11 @@ _TOLD = [
 ]
 #: Each with what is told of it: a photo that lacks something is told by no bits.
 _TOLD_IN_PART = {
-    "red -tag:sea": "red",
+    "red -tag:sea tag:dog": "red tag:dog",
     "red -colour:red by:alice": "red by:alice",
     "red -word after:2020": "red after:2020",
     'red tag:sea -"a phrase" -text:sign -camera:canon': "red tag:sea",
-    "red -is:reviewed -type:png": "red",
+    "red -is:reviewed -type:png is:public": "red is:public",
 }
 
 
@@ -163,6 +163,8 @@ class TestTheSameAsTheDatabase:
             "red type:jpeg",
             "red camera:canon",
             "red is:unsafe",
+            "red -tag:sea",
+            "red -word -is:reviewed",
         ],
     )
     def test_what_no_column_tells_is_left_to_the_database(self, alice: User, query: str) -> None:
@@ -395,4 +397,13 @@ class TestNarrowing:
         Asset.objects.filter(pk__in=[asset.pk for asset in hidden]).update(unsafe_score=1.0)
         shown = photo(alice, "a dark red picture")
         found = search_text(bob, "red picture by:alice").matches
+        assert [match.asset_id for match in found] == [shown.pk]
+
+    def test_what_leaves_out_nearly_all_that_columns_let_through_is_looked_beyond(
+        self, alice: User, bob: User
+    ) -> None:
+        many(alice, 300, "a red picture")
+        shown = photo(alice, "a red dog")
+        photo(bob, "a red cat")
+        found = search_text(bob, "red by:alice -picture").matches
         assert [match.asset_id for match in found] == [shown.pk]
