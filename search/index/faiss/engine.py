@@ -6,12 +6,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core import meanwhile
 from core.progress import Progress
 from search.index.base import (
     EVERYTHING,
@@ -156,7 +157,7 @@ class FaissIndex:
             self._opening = None
             return self._store.open_current
         if self._opening is None or self._opening[0] != stamp:
-            self._opening = stamp, _in_background(self._store.open_current)
+            self._opening = stamp, meanwhile.begin(self._store.open_current)
         opening = self._opening[1]
         if not opening.done():
             return None
@@ -205,17 +206,3 @@ def _outdated_by(rows: Rows, sealed: Sealed | None, outdated: NDArray[np.bool_])
     outdated = outdated.copy()
     outdated[positions] = True
     return outdated
-
-
-def _in_background(open_current: Callable[[], Sealed | None]) -> "Future[Sealed | None]":
-    """Opening reads files and asks no database, so that it may run in a thread of its own."""
-    future: Future[Sealed | None] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(open_current())
-        except BaseException as error:
-            future.set_exception(error)
-
-    Thread(target=run, name="open-index-generation", daemon=True).start()
-    return future
