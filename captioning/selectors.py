@@ -115,13 +115,8 @@ def frames_not_spoken_of() -> QuerySet[Frame]:
     return Frame.objects.filter(~spoken_over("pk"))
 
 
-def frames_reviewed() -> QuerySet[Frame]:
-    """Frames of which a person decided: by accepting, correcting or rejecting a caption, or by writing one."""
-    return Frame.objects.filter(Exists(Caption.objects.filter(reviewed=True, frame=OuterRef("pk"))))
-
-
 def assets_reviewed() -> QuerySet[Caption, int]:
-    """Ids of the assets of all such frames: for who asks of a whole library, where few may have been."""
+    """Ids of assets of which a person decided: by accepting, correcting or rejecting a caption, or by writing one."""
     return Caption.objects.filter(reviewed=True).values_list("frame__asset_id", flat=True)
 
 

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from captioning.selectors import frames_reviewed
+from captioning.selectors import assets_reviewed
 from core.errors import NotFound, Unavailable
 from library import asset_store
 from library.models import Asset
@@ -61,7 +61,7 @@ def forget_picture(asset_id: int) -> None:
         asset = asset_store.locked(asset_id)
         if asset is None or asset.in_gallery or asset.items.exists():
             return
-        if not frames_reviewed().filter(asset=asset).exists():
+        if not assets_reviewed().filter(frame__asset=asset).exists():
             asset_store.delete_asset(asset)
 
 
@@ -78,6 +78,6 @@ def forget_forsaken() -> int:
 
 def _forsaken() -> QuerySet[Asset]:
     shown = Exists(Item.objects.filter(asset=OuterRef("pk")))
-    decided = Exists(frames_reviewed().filter(asset=OuterRef("pk")))
+    decided = Exists(assets_reviewed().filter(frame__asset=OuterRef("pk")))
     stored = timezone.now() - _SHOWN_WITHIN
     return Asset.objects.filter(~shown, ~decided, in_gallery=False, created_at__lt=stored).order_by("pk")

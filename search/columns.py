@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from captioning.colours import colours_of
-from captioning.selectors import frames_reviewed
+from captioning.selectors import assets_reviewed
 from library.models import Asset
 from library.selectors import tags_of
 from search import labels
@@ -99,7 +99,7 @@ def _labels_of(asset_ids: Sequence[int]) -> dict[int, set[str]]:
         found[asset_id].add(labels.of_tag(name))
     for asset_id, name in colours_of(asset_ids):
         found[asset_id].add(labels.of_colour(name))
-    for asset_id in frames_reviewed().filter(asset_id__in=asset_ids).values_list("asset_id", flat=True):
+    for asset_id in assets_reviewed().filter(frame__asset_id__in=asset_ids):
         found[asset_id].add(labels.REVIEWED)
     return found
 
