@@ -6,8 +6,9 @@
 Fills a database of its own with synthetic photos (captions and auto-tags from a vocabulary with the usual few
 common and many rare words, unit vectors around the nouns), seals most of the vectors and leaves some as the tail,
 starts gunicorn as `manage.py serve` does, and sends distinct queries, so that no cache helps. Each query is then
-encoded and looked up in the engine in this process: the difference of the two medians is what everything else
-costs, HTTP, Django, permissions, keywords, fusion and captions. Exits with 1 where that is over the limit.
+encoded and looked up in the engine in this process, one thing after the other: the difference of the two medians is
+what everything else adds for who waits, HTTP, Django, permissions, keywords, fusion and captions, of which the server
+does a part meanwhile. Exits with 1 where that is over the limit.
 
 The same is then asked within narrow sets: by somebody who owns a hundredth of the photos in private, of all that they
 may see and of their own, and by everybody of a tag, of a month and of a year. What the engine compares there is counted

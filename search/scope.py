@@ -35,7 +35,7 @@ class Scope:
         keys: KeysOf | None = None,
     ) -> None:
         """assets: makes their query at the first need; where: what it is in the columns of an index, None if untold;
-        keys: of the same assets, where these are at hand.
+        keys: of the same assets, at hand where nothing is asked but that the viewer may see them.
         """
         self._made = assets
         self._told = where
