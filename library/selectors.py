@@ -9,7 +9,7 @@ from heapq import nsmallest
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import connection
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.db.models.functions import Upper
 from django.db.models.lookups import Exact
 from django.urls import reverse
@@ -43,6 +43,14 @@ class AssetFilters:
     tag: str | None = None
     taken_after: datetime | None = None
     taken_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How many photos there are, and how many bytes their originals have."""
+
+    photos: int
+    size_bytes: int
 
 
 def visible_assets(viewer: Viewer) -> QuerySet[Asset]:
@@ -112,9 +120,12 @@ def people_named(name: str) -> list[int]:
     return list(named.values_list("pk", flat=True))
 
 
-def asset_count(owner: User) -> int:
-    """How many assets are theirs, pictures of their sites' items among them."""
-    return Asset.objects.filter(owner=owner).count()
+def stored_by(owner: User) -> Stored:
+    """What is theirs, pictures of their sites' items among it."""
+    counted = Asset.objects.filter(owner=owner).aggregate(
+        photos=Count("pk"), size_bytes=Sum("size_bytes", default=0)
+    )
+    return Stored(**counted)
 
 
 def is_owner(viewer: Viewer, asset: Asset) -> bool:

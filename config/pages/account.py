@@ -20,7 +20,7 @@ from captioning.captioners.styles import DETAILED, NORMAL, SHORT
 from config.sign_in import NewPasswordForm, SignInForm, is_password_of
 from core.errors import NotAllowed
 from library.access import require_session
-from library.selectors import asset_count
+from library.selectors import stored_by
 from workers import pipeline
 
 _SITE = ""
@@ -120,5 +120,5 @@ def close(request: HttpRequest) -> HttpResponse:
             request, "Your account is closed. Your photos are out of sight, and are being deleted."
         )
         return redirect("search")
-    told = {"form": form, "photos": asset_count(user)}
+    told = {"form": form, "photos": stored_by(user).photos}
     return render(request, "pages/account_close.html", told, status=400 if form.is_bound else 200)

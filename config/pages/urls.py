@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from config.pages import account, assets, filters, home, review, safety, searches
+from config.pages import account, assets, filters, home, review, safety, searches, takeout
 
 urlpatterns = [
     path("", home.home, name="search"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("account/login/", account.SignIn.as_view(), name="login"),
     path("account/password/", account.ChangePassword.as_view(), name="password-change"),
     path("account/captions/", account.caption_style, name="caption-style"),
+    path("account/photos/", takeout.download, name="takeout"),
     path("account/close/", account.close, name="account-close"),
     path("library/", assets.my_photos, name="my-assets"),
     path("assets/<int:asset_id>/", assets.asset, name="asset"),

@@ -27,6 +27,7 @@ OWN_PAGES = (
     "/account/password/",
     "/account/close/",
     "/account/captions/",
+    "/account/photos/",
     "/assets/{}/",
     "/assets/{}/edit/",
     "/assets/{}/delete/",

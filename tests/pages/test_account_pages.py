@@ -98,6 +98,7 @@ def test_the_password_can_be_changed_by_who_knows_it(as_alice: Client) -> None:
         "/account/keys/",
         "/account/password/",
         "/account/captions/",
+        "/account/photos/",
         "/account/close/",
     ],
 )
@@ -116,6 +117,7 @@ def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> N
         "/account/password/",
         "/account/close/",
         "/account/captions/",
+        "/account/photos/",
     ],
 )
 def test_a_form_from_another_site_is_refused(alice: User, page: str) -> None:
