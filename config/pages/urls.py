@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from config.pages import account, assets, filters, home, review, safety, searches, takeout
+from config.pages import account, assets, filters, home, review, safety, searches, selecting, takeout
 
 urlpatterns = [
     path("", home.home, name="search"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("account/photos/", takeout.download, name="takeout"),
     path("account/close/", account.close, name="account-close"),
     path("library/", assets.my_photos, name="my-assets"),
+    path("library/select/", selecting.select, name="select-photos"),
     path("assets/<int:asset_id>/", assets.asset, name="asset"),
     path("assets/<int:asset_id>/edit/", assets.edit, name="asset-edit"),
     path("assets/<int:asset_id>/delete/", assets.delete, name="asset-delete"),

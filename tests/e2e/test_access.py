@@ -21,6 +21,7 @@ OPEN_PAGES = (
 )
 OWN_PAGES = (
     "/library/",
+    "/library/select/",
     "/upload/",
     "/review/",
     "/account/keys/",

@@ -1,6 +1,7 @@
 """What an owner does in a browser: upload, watch it being described, edit, delete, keys, account."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from django.contrib.auth.models import User
 from playwright.sync_api import FilePayload, Page, Route, expect
 from pytest_django import Settings
 
+from config.pages import paging
 from library.models import ApiKey, Asset
+from library.selectors import tag_names
 from tests.e2e.browser import drop_files, sign_in, wait_for
 from tests.e2e.conftest import OpenPage
 from tests.library.pictures import zipped
@@ -250,3 +253,38 @@ def test_a_key_is_made_shown_once_and_revoked(page: Page, alice: User) -> None:
     expect(page.get_by_text("The key is revoked and works no more.")).to_be_visible()
     assert ApiKey.objects.get().revoked_at
     assert page.request.get("/api/v1/assets", headers=bearer).status == 401
+
+
+def test_many_photos_are_chosen_with_keys_alone_on_all_pages_of_the_grid(
+    photo: Photo, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the grid comes as one scrolls, and belongs to the same form."""
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
+    oldest, *_, newest = (photo(colour) for colour in ("red", "green", "blue"))
+    sign_in(page)
+    page.goto("/library/")
+    page.get_by_role("link", name="Select").click()
+    expect(page.get_by_role("checkbox")).to_have_count(3)
+    for asset in (newest, oldest):
+        page.locator(f"[data-photo='{asset.pk}'] input").press("Space")
+    page.get_by_label("Tags").fill("holiday")
+    page.get_by_label("Tags").press("Enter")
+    expect(page.get_by_text("2 photos tagged.")).to_be_visible()
+    assert [tag_names(each) for each in Asset.objects.order_by("pk")] == [["holiday"], [], ["holiday"]]
+
+    page.locator(f"[data-photo='{oldest.pk}'] label").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete 1 photo?")).to_be_visible()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("1 photo deleted.")).to_be_visible()
+    assert Asset.objects.filter(pk=oldest.pk).count() == 0
+
+
+def test_all_photos_come_in_one_file(photo: Photo, page: Page) -> None:
+    asset = photo("red")
+    sign_in(page)
+    page.goto("/account/photos/")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(downloading.value.path()) as archive:
+        assert archive.namelist() == [f"photos/{asset.original_name}", "photos.json"]

@@ -94,6 +94,7 @@ def test_the_password_can_be_changed_by_who_knows_it(as_alice: Client) -> None:
     "page",
     [
         "/library/",
+        "/library/select/",
         "/upload/",
         "/account/keys/",
         "/account/password/",
@@ -118,6 +119,7 @@ def test_personal_pages_ask_strangers_to_sign_in(client: Client, page: str) -> N
         "/account/close/",
         "/account/captions/",
         "/account/photos/",
+        "/library/select/",
     ],
 )
 def test_a_form_from_another_site_is_refused(alice: User, page: str) -> None:
