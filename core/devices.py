@@ -6,16 +6,33 @@ from contextlib import contextmanager
 
 import torch
 
+from core.errors import ModelUnavailable
+
 
 def best_device(wanted: str | None = None) -> torch.device:
-    """`wanted` if given, else CUDA, else Apple's MPS, else the CPU."""
+    """`wanted` if given, else CUDA, else Apple's MPS, else the CPU. ModelUnavailable where there is no such device."""
     if wanted and wanted != "auto":
-        return torch.device(wanted)
+        return _named(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def _named(wanted: str) -> torch.device:
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+    ) as error:  # which of them hangs on torch's build
+        raise ModelUnavailable(
+            f"There is no device {wanted!r} here that torch can use. Set DEVICE to auto, cpu, cuda, cuda:NUMBER or mps."
+        ) from error
+    return device
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from captioning.captioners.architecture import Architecture
+from core.errors import InvalidInput
 
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 #: AdaLoRA starts with so many times the rank that it ends with.
@@ -37,6 +38,11 @@ def adapted(lm: Any, architecture: Architecture, dropout: float = 0.0) -> Any:
                     layer.mlp, lm.config.hidden_size, architecture.bottleneck_width, dropout
                 )
         case "top_layers":
+            if architecture.top_layers > (count := len(lm.model.layers)):
+                raise InvalidInput(
+                    f"top_layers is from 1 to {count}, which the language model has, not {architecture.top_layers}.",
+                    field="set",
+                )
             lm.model.layers[-architecture.top_layers :].requires_grad_(requires_grad=True)
             lm.model.norm.requires_grad_(requires_grad=True)
         case "full":

@@ -8,6 +8,7 @@ from core.errors import InvalidInput
 #: How the language model is taught to read pictures; `captioning.captioners.adaptation` says what each one is.
 METHODS = ("lora", "adalora", "prefix", "bottleneck", "top_layers", "full", "projector_only")
 PROJECTORS = ("mlp", "linear", "resampler")
+COUNTS = ("projector_width", "lora_rank", "lora_alpha", "prefix_length", "bottleneck_width", "top_layers")
 #: How much of the vision backbone is the captioner's own: nothing, what works on the 9x9 map, or the whole.
 BACKBONES = ("frozen", "last_stage", "all")
 
@@ -42,8 +43,12 @@ class Architecture:
         object.__setattr__(self, "concepts", tuple(self.concepts))  # JSON knows only lists
         if not 1 <= self.visual_side <= GRID_SIDE:
             raise InvalidInput(f"visual_side is from 1 to {GRID_SIDE}, not {self.visual_side}.", field="set")
-        if self.style_tokens < 0:
-            raise InvalidInput(f"style_tokens can't be below 0, not {self.style_tokens}.", field="set")
+        least = dict.fromkeys(COUNTS, 1) | dict.fromkeys(
+            ("tags_in_prompt", "concepts_in_prompt", "style_tokens"), 0
+        )
+        for key, fewest in least.items():
+            if getattr(self, key) < fewest:
+                raise InvalidInput(f"{key} must be at least {fewest}, not {getattr(self, key)}.", field="set")
         for key, allowed in (("backbone", BACKBONES), ("method", METHODS), ("projector", PROJECTORS)):
             if getattr(self, key) not in allowed:
                 raise InvalidInput(

@@ -1,6 +1,7 @@
 """Everything a fine-tuning run can be told, with defaults that suit two CPU cores."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -22,6 +23,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tracker": ("tensorboard", "wandb", "none"),
     "schedule": ("cosine", "linear", "constant"),
 }
+COUNTS = (
+    *("epochs", "images_per_batch", "images_per_epoch", "accumulate", "captions_per_image"),
+    *("patience", "max_caption_tokens", "evaluation_images"),
+)
+#: Nothing learns at a rate of 0, which is how one part is trained alone.
+AMOUNTS = (
+    *("learning_rate", "projector_learning_rate", "backbone_learning_rate"),
+    *("weight_decay", "warmup_steps", "regrid_side", "checkpoint_every_s"),
+)
 SHARES = (
     "label_smoothing",
     "dropout",
@@ -104,11 +114,17 @@ class FinetuneConfig:
                 getattr(self, key) in allowed,
                 f"Unknown {key} {getattr(self, key)!r}; allowed: {', '.join(allowed)}.",
             )
+        object.__setattr__(self, "views", tuple(self.views))  # JSON knows only lists
         for view in self.views:
             _must(view in VIEWS, f"Unknown view {view!r}; allowed: {', '.join(VIEWS)}.")
         _must("plain" in self.views, "views must have plain among them: it is shown half of the time.")
-        for key in ("epochs", "images_per_batch", "accumulate", "captions_per_image", "evaluation_images"):
-            _must(getattr(self, key) >= 1, f"{key} must be at least 1, not {getattr(self, key)}.")
+        for key in COUNTS:
+            value = getattr(self, key)
+            _must(value is None or value >= 1, f"{key} must be at least 1, not {value}.")
+        for key in AMOUNTS:
+            value = getattr(self, key)
+            _must(0 <= value < math.inf, f"{key} is a number from 0 on, not {value}.")
+        _must(self.gradient_clip > 0, f"gradient_clip must be above 0, not {self.gradient_clip}.")
         for key in SHARES:
             _must(0 <= getattr(self, key) <= 1, f"{key} is a share from 0 to 1, not {getattr(self, key)}.")
         _must(
@@ -187,16 +203,18 @@ class FinetuneConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """From parsed JSON; InvalidInput names an unknown key and the allowed ones."""
-        values = dict(values)
+        values = _object(values)
         architecture = _filled(Architecture, values.pop("architecture", {}))
-        if "views" in values:
-            values["views"] = tuple(values["views"])
         return replace(_filled(cls, values), architecture=architecture)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a JSON file of keys and values."""
-        return cls.from_dict(json.loads(path.read_text("utf-8")))
+        """From a JSON file of keys and values; InvalidInput where it is none."""
+        try:
+            values = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f"{path} can't be read as a JSON file: {error}", field="config") from error
+        return cls.from_dict(values)
 
     def with_overrides(self, pairs: list[str]) -> Self:
         """Apply `key=value` pairs; values are JSON, or plain words."""
@@ -216,7 +234,13 @@ def _must(right: bool, otherwise: str) -> None:
         raise InvalidInput(otherwise, field="set")
 
 
+def _object(values: Any) -> dict[str, Any]:
+    _must(isinstance(values, dict), f"A configuration is a JSON object of keys and values, not {values!r}.")
+    return dict(values)
+
+
 def _filled(kind: type[T], values: dict[str, Any]) -> T:
+    values = _object(values)
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     for key, value in values.items():
         _check_key(key, known)
@@ -224,6 +248,7 @@ def _filled(kind: type[T], values: dict[str, Any]) -> T:
         if wanted is float and isinstance(value, int):
             continue
         if get_origin(wanted) is tuple:
+            wanted = "a list of words"
             fits = isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
         else:
             fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))

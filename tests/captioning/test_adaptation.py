@@ -156,3 +156,8 @@ def test_a_checkpoint_brings_back_the_same_captions(method: str, base: str, tmp_
 def test_an_unknown_method_is_named_with_the_known_ones() -> None:
     with pytest.raises(InvalidInput, match="lora, adalora, prefix"):
         FinetuneConfig().with_overrides(["method=magic"])
+
+
+def test_more_layers_than_there_are_can_not_be_trained(base: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="top_layers is from 1 to 2"):
+        build_model(config_of(base, "method=top_layers", "top_layers=3"), tmp_path)

@@ -160,6 +160,24 @@ def test_every_optimizer_follows_every_schedule(
         ('views=["plain", "sepia"]', "plain, mirror, crop"),
         ("visual_side=12", "from 1 to 9"),
         ("patience=soon", "patience"),
+        ("patience=0", "patience must be at least 1"),
+        ("images_per_epoch=0", "images_per_epoch must be at least 1"),
+        ("max_caption_tokens=0", "max_caption_tokens must be at least 1"),
+        ("learning_rate=-1", "learning_rate is a number from 0 on"),
+        ("learning_rate=NaN", "learning_rate is a number from 0 on"),
+        ("backbone_learning_rate=Infinity", "backbone_learning_rate is a number from 0 on"),
+        ("warmup_steps=-2", "warmup_steps is a number from 0 on"),
+        ("gradient_clip=0", "gradient_clip must be above 0"),
+        ("lora_rank=0", "lora_rank must be at least 1"),
+        ("lora_alpha=0", "lora_alpha must be at least 1"),
+        ("prefix_length=0", "prefix_length must be at least 1"),
+        ("bottleneck_width=0", "bottleneck_width must be at least 1"),
+        ("projector_width=0", "projector_width must be at least 1"),
+        ("top_layers=0", "top_layers must be at least 1"),
+        ("tags_in_prompt=-1", "tags_in_prompt must be at least 0"),
+        ("concepts_in_prompt=-1", "concepts_in_prompt must be at least 0"),
+        ("views=plain", "views must be a list of words"),
+        ("views=5", "views must be a list of words"),
         ("learning_rat=1", "learning_rate"),
     ],
 )
@@ -178,3 +196,22 @@ def test_a_wrong_configuration_is_told_what_is_allowed(pair: str, said: str) -> 
 def test_a_combination_that_cannot_be_run_says_why(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         FinetuneConfig(**keys).resolved()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"{epochs: 2}", "can't be read as a JSON file"),
+        (b"\xff\xfe", "can't be read as a JSON file"),
+        (b"[1]", "JSON object of keys and values"),
+        (b'{"architecture": "lora"}', "JSON object of keys and values"),
+        (b'{"architecture": {"rank": 3}}', "Unknown configuration key 'rank'"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told_so(tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "config.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=said):
+        FinetuneConfig.load(file)
