@@ -18,6 +18,7 @@ from captioning.training.adversarial import AdversarialBatches
 from captioning.training.augmentation import paraphrase_named, with_paraphrases
 from captioning.training.batches import Batch, BatchSource
 from captioning.training.checkpoint import (
+    PROGRESS,
     Stateful,
     TrainingState,
     load_training_state,
@@ -88,9 +89,11 @@ def finetune(
     checkpoint, with the running mean of the weights (Polyak & Juditsky 1992), which is steadier than the last step
     of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates or
     the objective is adversarial. reviews: pictures to be drawn from, too, as `config.review_share` says; the same ones
-    when a run goes on. told: called after each step.
+    when a run goes on. told: called after each step. InvalidInput where the run in run_dir began with other values.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
+    if (run_dir / PROGRESS).is_file():
+        config.check_goes_on(run_dir / "config.json")
     (run_dir / "config.json").write_text(config.to_json())
     images = (*dataset.split("train"), *reviews)
     views = {

@@ -25,7 +25,7 @@ from captioning.training.model import build_model
 from captioning.vision.backbone import EfficientNetLite2
 from captioning.vision.frames import FrameBatch
 from captioning.vision.pixels import square_pixels
-from core.errors import Conflict
+from core.errors import Conflict, InvalidInput
 from tests.captioning.interrupting import trained_in_pieces
 from tests.captioning.tiny import four_walls, quick_config, save_tiny_lm
 
@@ -121,6 +121,23 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
         assert one["batches"] == other["batches"] == 6
         for name, weight in one["net"].items():
             torch.testing.assert_close(other["net"][name], weight, msg=name)
+
+
+def test_a_run_goes_on_with_the_values_it_began_with(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    """Weights of one configuration under the name of another would be a captioner that nobody can train again."""
+    begun = config.with_overrides(["epochs=1"])
+    finetune(dataset, begun, tmp_path, cache)
+    with pytest.raises(InvalidInput, match=r"began with epochs=1, lora_rank=\d+\. .*--run"):
+        finetune(dataset, begun.with_overrides(["lora_rank=3", "epochs=2"]), tmp_path, cache)
+    assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 1
+    assert finetune(dataset, replace(begun, checkpoint_every_s=1, tracker="none"), tmp_path, cache).finished
+
+    former = json.loads((tmp_path / "config.json").read_text())
+    del former["ema"], former["architecture"]["style_tokens"]
+    (tmp_path / "config.json").write_text(json.dumps(former | {"gone": 1}))
+    assert finetune(dataset, begun, tmp_path, cache).finished, "of a former version of this code"
 
 
 def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_worse(
