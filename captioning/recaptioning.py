@@ -61,7 +61,7 @@ class Estimate:
         if self.hours is None:
             return f"{self.frames} photos; how long that takes is not known ({self.measured_on})"
         pace = f"{self.images_per_s:.2f} photos/s ({self.measured_on})"
-        return f"{self.frames} photos at {pace}: about {_duration(self.hours)}"
+        return f"{self.frames} photos at {pace}: {_duration(self.hours)}"
 
 
 def estimate(selection: Selection, version: CaptionerVersion) -> Estimate:
@@ -122,5 +122,6 @@ def _check(selection: Selection) -> None:
 
 def _duration(hours: float) -> str:
     if hours >= 1:
-        return f"{hours:.1f} hours"
-    return f"{max(1, round(hours * 60))} minutes" if hours * 60 >= 1 else "less than a minute"
+        return f"about {hours:.1f} hours"
+    minutes = round(hours * 60)
+    return f"about {minutes} minute{'' if minutes == 1 else 's'}" if minutes else "less than a minute"

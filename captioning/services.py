@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ from captioning.screens import screen_of
 from captioning.selectors import caption_of, captions_to_wipe
 from captioning.tagging import tag_guesses
 from core import backends
-from core.errors import ModelUnavailable, NotAllowed
+from core.errors import InvalidInput, ModelUnavailable, NotAllowed
 from library.details import checked_line
 from library.models import Frame
 
@@ -71,12 +72,17 @@ def captioner() -> Captioner:
 def captioner_named(name: str | None, decoding: Decoding | None = None) -> Captioner:
     """Any captioner: a checkpoint folder of our own kind, a dotted path, or the configured one for None.
 
-    decoding: another than the configured one.
+    decoding: another than the configured one. InvalidInput for a name that is neither.
     """
     of_checkpoint = name is not None and Path(name).is_dir()
     path = settings.CAPTIONER if name is None or of_checkpoint else name
     folder = Path(name) if name is not None and of_checkpoint else checkpoint_dir()
-    loaded = backends.load(path, **_captioner_arguments(path, folder, decoding))
+    try:
+        loaded = backends.load(path, **_captioner_arguments(path, folder, decoding))
+    except ImproperlyConfigured as error:
+        if name is None:
+            raise
+        raise InvalidInput(f"There is no captioner {name!r}, a folder or a dotted path: {error}") from error
     return cast(Captioner, loaded)
 
 

@@ -254,7 +254,8 @@ def _must(right: bool, otherwise: str) -> None:
 def _flat(text: str) -> dict[str, Any]:
     """The keys of `to_json`, those of the architecture among the others."""
     values: dict[str, Any] = json.loads(text)
-    return values | values.pop("architecture", {})
+    architecture: dict[str, Any] = values.pop("architecture", {})
+    return values | architecture
 
 
 def _object(values: Any) -> dict[str, Any]:

@@ -190,6 +190,14 @@ def test_the_active_id_is_one_query_and_the_former_model_leaves_the_memory(regis
     assert kept == [current]
 
 
+@pytest.mark.parametrize(
+    "name", ["/nowhere", "nosuch.Captioner", "captioning.captioners.visual.Nobody", "elm"]
+)
+def test_a_name_that_is_no_captioner_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"no captioner '{name}'"):
+        services.captioner_named(name)
+
+
 def test_the_command_describes_the_data(tmp_path: Path, shipped: str) -> None:
     data = tmp_path / "photos"
     (data / "images").mkdir(parents=True)

@@ -175,7 +175,10 @@ def _export(command: Command, options: dict[str, Any]) -> None:
     named = options["model_id"]
     version = versions.version_named(named) if named else versions.active_version()
     folder = Path(version.folder or active.SHIPPED_CHECKPOINT)
-    manifest = export(folder, options["output"], settings.MODEL_CACHE_DIR)
+    try:
+        manifest = export(folder, options["output"], settings.MODEL_CACHE_DIR)
+    except OSError as error:
+        raise CommandError(f"The captioner can't be written: {error}") from error
     command.stdout.write(
         f"{options['output'] / LANGUAGE_MODEL} is a language model for transformers, {options['output']} the captioner "
         f"{manifest.model_id} that reads pictures with it."

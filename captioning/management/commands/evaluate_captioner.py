@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from captioning import services
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.styles import NORMAL, STYLES
+from core.arguments import count
 from core.errors import SightlineError
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             "--decoding", help="greedy, beamN or nucleusP, and key=value; default: the captioner's own"
         )
         parser.add_argument("--style", default=NORMAL, choices=STYLES, help="of the captions")
-        parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument("--limit", type=count, help="only the first N images")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:

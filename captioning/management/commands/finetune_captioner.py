@@ -65,7 +65,7 @@ class Command(BaseCommand):
             if skipped:
                 self.stderr.write(f"Left out {len(skipped)}: {'; '.join(skipped[:5])} ...")
             manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output, reviews)
-        except SightlineError as error:
+        except (SightlineError, OSError) as error:  # the folder that can't be written, the disk that is full
             raise CommandError(str(error)) from error
         if manifest is None:
             self.stdout.write(f"Stopped; the run is kept in {run}. The same command goes on from there.")

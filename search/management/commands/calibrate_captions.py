@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from captioning import services
 from captioning.active import checkpoint_dir
 from captioning.captioners.confidence import CONFIDENCE
+from core.arguments import count, share
 from core.errors import SightlineError
 
 
@@ -25,9 +26,12 @@ class Command(BaseCommand):
         parser.add_argument("--test", default="dev", help="to measure on; default: dev")
         parser.add_argument("--captioner", help="a checkpoint folder; default: the active captioner")
         parser.add_argument(
-            "--review", type=float, default=0.3, help="wanted share of captions to review; default: 0.3"
+            "--review",
+            type=share,
+            default=0.3,
+            help="wanted share of captions to review; default: 0.3",
         )
-        parser.add_argument("--limit", type=int, help="only the first N images of each split")
+        parser.add_argument("--limit", type=count, help="only the first N images of each split")
         parser.add_argument("--output", type=Path, help=f"default: {CONFIDENCE} in the checkpoint's folder")
         parser.add_argument("--plot", type=Path, help="a PNG: told against true, of the test split")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")

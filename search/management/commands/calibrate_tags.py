@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from captioning.tagging import CALIBRATION
+from core.arguments import share
 from core.errors import SightlineError
 
 
@@ -22,7 +23,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--split", default="calib", help="to fit on; default: calib")
         parser.add_argument(
-            "--agreement", type=float, default=0.8, help="wanted share of tags that agree; default: 0.8"
+            "--agreement",
+            type=share,
+            default=0.8,
+            help="wanted share of tags that agree; default: 0.8",
         )
         parser.add_argument(
             "--output", type=Path, default=CALIBRATION, help="default: what tags are chosen by"

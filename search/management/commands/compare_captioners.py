@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import SightlineError
 
 
@@ -18,12 +19,15 @@ class Command(BaseCommand):
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
         parser.add_argument("--split", default="dev", help="to measure on; default: dev")
-        parser.add_argument("--limit", type=int, help="only the first N images of the split")
+        parser.add_argument("--limit", type=count, help="only the first N images of the split")
         parser.add_argument(
-            "--samples", type=int, default=4800, help="pictures shown to each arm in training; default: 4800"
+            "--samples",
+            type=count,
+            default=4800,
+            help="pictures shown to each arm in training; default: 4800",
         )
         parser.add_argument(
-            "--full-samples", type=int, help="pictures shown to the two best arms once more, anew"
+            "--full-samples", type=count, help="pictures shown to the two best arms once more, anew"
         )
         parser.add_argument(
             "--arm",

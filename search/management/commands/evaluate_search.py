@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import SightlineError
 
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--source", help="only captions of this source, by the column of that name")
         parser.add_argument("--split", default="dev", help="to measure on; default: dev")
-        parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument("--limit", type=count, help="only the first N images")
         parser.add_argument(
             "--misspelt",
             type=int,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import SightlineError
 from search.active import CHECKPOINTS
 from search.verdict import CUTOFF
@@ -22,7 +23,7 @@ class Command(BaseCommand):
             "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
         )
         parser.add_argument("--split", default="calib", help="to fit on; default: calib")
-        parser.add_argument("--limit", type=int, help="only the first N images")
+        parser.add_argument("--limit", type=count, help="only the first N images")
         parser.add_argument(
             "--output", type=Path, default=CHECKPOINTS / CUTOFF, help="default: what searches are judged by"
         )

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import SightlineError
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--run", type=Path, help="folder of the run; default: VAR_DIR/runs/chinese")
         parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="go on from this encoder")
-        parser.add_argument("--epochs", type=int, help="default: 8, with --start-from 6")
+        parser.add_argument("--epochs", type=count, help="default: 8, with --start-from 6")
         parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:

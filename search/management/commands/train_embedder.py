@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import SightlineError
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
             metavar="FOLDER",
             help="go on from these towers, with last layers of backbone and sentence encoder of their own",
         )
-        parser.add_argument("--epochs", type=int, help="default: 12, with --start-from 8")
+        parser.add_argument("--epochs", type=count, help="default: 12, with --start-from 8")
         parser.add_argument("--seed", type=int, help="default: 0")
 
     def handle(self, *args: Any, **options: Any) -> None:

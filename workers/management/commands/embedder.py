@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.arguments import count
 from core.errors import NeedsForce, SightlineError
 from core.progress import progress_bar
 from library.models import Frame
@@ -141,7 +142,7 @@ _ARGUMENTS: dict[str, Callable[[CommandParser], Any]] = {
         "--dataset", type=Path, required=True, help="folder with images/ and captions.csv"
     ),
     "split": lambda parser: parser.add_argument("--split", default="dev", help="to measure on; default: dev"),
-    "limit": lambda parser: parser.add_argument("--limit", type=int, help="only the first N images"),
+    "limit": lambda parser: parser.add_argument("--limit", type=count, help="only the first N images"),
     "force": lambda parser: parser.add_argument(
         "--force", action="store_true", help="in spite of worse figures, or of none"
     ),
