@@ -44,9 +44,10 @@ def forget_others(dotted_path: str, **kwargs: Any) -> None:
     """
     keep = (dotted_path, tuple(sorted(kwargs.items())))
     with _building:
-        for key in [key for key in _instances if key[0] == dotted_path and key != keep]:
-            del _instances[key]
-        gc.unfreeze()
+        if others := [key for key in _instances if key[0] == dotted_path and key != keep]:
+            for key in others:
+                del _instances[key]
+            gc.unfreeze()
 
 
 def named(dotted_path: str) -> Any:
