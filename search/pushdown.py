@@ -22,10 +22,10 @@ AnyOf = tuple[Comparison, ...]
 
 
 def where(viewer: Viewer, filters: AssetFilters, conditions: Sequence[Condition]) -> Where | None:
-    """The same as `answering.allowed` in columns; None where these don't tell a condition.
+    """The set of `answering.allowed`, or a wider one, as a predicate over the columns of an index.
 
-    What a photo must lack they seldom tell, and never what is hidden for what it is taken for. That leaves few out, so
-    all these are let through beside what is told; None where nothing else is.
+    None where a condition that must hold has no column. What must not hold and has none is left to the database, which
+    checks every hit: it leaves few out. None also where nothing but that is asked.
     """
     all_of = [(_visibility(Asset.Visibility.PUBLIC), _owner(viewer)), *_of_filters(viewer, filters)]
     alternatives: dict[str, AnyOf] = {}

@@ -34,8 +34,9 @@ class Scope:
         where: Callable[[], Where | None] = lambda: None,
         keys: KeysOf | None = None,
     ) -> None:
-        """assets: makes their query at the first need; where: what it is in the columns of an index, None if untold;
-        keys: of the same assets, at hand where nothing is asked but that the viewer may see them.
+        """assets: makes the query of all that is in scope, when it is first needed. where: the same as a predicate over
+        an index's columns, None where these can't express it. keys: a prepared look-up of the same assets, where
+        nothing is asked but that the viewer may see them.
         """
         self._made = assets
         self._told = where

@@ -126,7 +126,12 @@ def search_text(
             vectors = begin_query_vectors(asked.text, models)
         words = keywords.query_words(asked.text)
         question = Question(
-            *("text", identity, vectors, words, asked.conditions, sort),
+            purpose="text",
+            identity=identity,
+            vectors=vectors,
+            words=words,
+            conditions=asked.conditions,
+            sort=sort,
             models=ids_of(models),
             text=asked.text,
         )
@@ -167,15 +172,15 @@ def search_terms(
         parts.append(_text_part(asked.text, 1.0, models))
     first, *besides = sorted(parts, key=lambda part: -part.weight)
     question = Question(
-        first.purpose,
-        identity,
-        first.vectors,
-        first.words,
-        asked.conditions,
-        sort,
-        tuple(besides),
-        first.weight,
-        ids_of(models),
+        purpose=first.purpose,
+        identity=identity,
+        vectors=first.vectors,
+        words=first.words,
+        conditions=asked.conditions,
+        sort=sort,
+        besides=tuple(besides),
+        weight=first.weight,
+        models=ids_of(models),
     )
     return answer(viewer, question, limit=limit, cursor=cursor, started=started)
 
