@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -110,7 +111,12 @@ def load_checkpoint(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
         )
     if manifest.backbone_sha256 != backbone.weights_sha256():
         raise ModelUnavailable(f"{folder} was trained on other backbone weights than the installed ones.")
-    weights = {name: weight for file in files for name, weight in load_file(file).items()}
+    try:
+        weights = {name: weight for file in files for name, weight in load_file(file).items()}
+    except SafetensorError as error:
+        raise ModelUnavailable(
+            f"{folder} holds no weights as safetensors ({error}); other formats may hold code and are not read."
+        ) from error
     return manifest, widened(weights)
 
 

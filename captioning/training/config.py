@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Self, TypeVar, get_origin
 
 from captioning.captioners.architecture import BACKBONES, Architecture
@@ -33,9 +32,7 @@ AMOUNTS = (
     *("learning_rate", "projector_learning_rate", "backbone_learning_rate"),
     *("weight_decay", "warmup_steps", "regrid_side", "checkpoint_every_s"),
 )
-#: What may change while a run goes on.
-_FREE = ("device", "tracker", "checkpoint_every_s")
-_TOLD_CHARS = 60
+_SEEDS = 2**32
 SHARES = (
     "label_smoothing",
     "dropout",
@@ -128,6 +125,7 @@ class FinetuneConfig:
         for key in AMOUNTS:
             value = getattr(self, key)
             _must(0 <= value < math.inf, f"{key} is a number from 0 on, not {value}.")
+        _must(0 <= self.seed < _SEEDS, f"seed is a whole number from 0 to {_SEEDS - 1}, not {self.seed}.")
         _must(self.gradient_clip > 0, f"gradient_clip must be above 0, not {self.gradient_clip}.")
         for key in SHARES:
             _must(0 <= getattr(self, key) <= 1, f"{key} is a share from 0 to 1, not {getattr(self, key)}.")
@@ -204,19 +202,6 @@ class FinetuneConfig:
         """As saved in `config.json`."""
         return json.dumps(asdict(self), indent=2)
 
-    def check_goes_on(self, begun: Path) -> None:
-        """InvalidInput names the values that a run which began as `begun` says, a JSON file, can't go on with."""
-        # What a former version of this code did not know was as it usually is.
-        before = _flat(FinetuneConfig().to_json()) | _flat(begun.read_text("utf-8"))
-        now = _flat(self.to_json())
-        other = sorted(key for key, value in now.items() if key not in _FREE and before[key] != value)
-        told = ", ".join(f"{key}={shorten(json.dumps(before[key]), _TOLD_CHARS)}" for key in other)
-        _must(
-            not other,
-            f"The run in {begun.parent} began with {told}. It goes on with the same values; for others take another "
-            "folder (--run).",
-        )
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """From parsed JSON; InvalidInput names an unknown key and the allowed ones."""
@@ -249,13 +234,6 @@ class FinetuneConfig:
 def _must(right: bool, otherwise: str) -> None:
     if not right:
         raise InvalidInput(otherwise, field="set")
-
-
-def _flat(text: str) -> dict[str, Any]:
-    """The keys of `to_json`, those of the architecture among the others."""
-    values: dict[str, Any] = json.loads(text)
-    architecture: dict[str, Any] = values.pop("architecture", {})
-    return values | architecture
 
 
 def _object(values: Any) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """A whole fine-tuning: train, choose the epoch by CIDEr on dev, leave a checkpoint that serves."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from captioning.captioners.checkpoint import Manifest, read_manifest, save_checkpoint
+from captioning.captioners.confidence import CONFIDENCE
 from captioning.captioners.styles import NORMAL, decoded_in
 from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.captioners.writing import write
@@ -32,6 +34,8 @@ DECODING = {
     "concept_agreement": 0.1,
     "match_weight": 20.0,
 }
+#: What lies beside weights and was measured of them.
+_MEASURED = (CONFIDENCE, "metrics.json")
 _SHOWN = 4
 _BATCH = 50
 
@@ -50,6 +54,7 @@ def finetune_and_export(
     reviews: captions that people reviewed, to be trained on with the rest. told: called with steps done and in all.
     Conflict where another process trains in `run_dir`.
     """
+    output.mkdir(parents=True, exist_ok=True)  # now rather than after hours: there may be a file of that name
     keep_large_blocks()
     reviewed = train_images(reviews)
     config = config.resolved(concept_vocabulary((*dataset.split("train"), *reviewed)))
@@ -63,15 +68,20 @@ def finetune_and_export(
     state = load_training_state(run_dir / "best") or load_training_state(run_dir)
     assert state is not None
     start = read_manifest(Path(config.start_from)) if config.start_from else None
-    return save_checkpoint(
+    # What gains styles stays the captioner that it was: in its id, and in what was measured of it.
+    same = start is not None and config.trains == "styles"
+    manifest = save_checkpoint(
         output,
         state.weights,
         base=config.base,
         architecture=config.architecture,
-        # What gains styles stays the captioner that it was, in its id too.
-        decoding=start.decoding if start and config.trains == "styles" else DECODING,
+        decoding=start.decoding if start and same else DECODING,
         name=start.name if start else "",
     )
+    for name in _MEASURED if same else ():
+        if (Path(config.start_from) / name).is_file():
+            shutil.copyfile(Path(config.start_from) / name, output / name)
+    return manifest
 
 
 def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_dir: Path) -> Evaluate:
@@ -83,8 +93,8 @@ def dev_cider(images: Sequence[CaptionedImage], config: FinetuneConfig, cache_di
     paths = [image.path for image in images]
     features = cached_features(paths, cache_dir / "features", trunk=kind == "last_stage")
     pictures = pictures_for(kind, paths, {"plain": features})
-    stride = max(1, len(images) // config.evaluation_images)
-    sample = list(range(0, len(images), stride))
+    count = min(config.evaluation_images, len(images))
+    sample = [at * len(images) // count for at in range(count)]
     chosen = Features(features.grid[sample], features.logits[sample])
 
     def evaluate(model: VisualLanguageModel, epoch: int) -> Evaluation:

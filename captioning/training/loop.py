@@ -17,10 +17,11 @@ from captioning.captioners.visual_lm import VisualLanguageModel
 from captioning.training.adversarial import AdversarialBatches
 from captioning.training.augmentation import paraphrase_named, with_paraphrases
 from captioning.training.batches import Batch, BatchSource
+from captioning.training.begun import begin
 from captioning.training.checkpoint import (
-    PROGRESS,
     Stateful,
     TrainingState,
+    damaged,
     load_training_state,
     save_training_state,
 )
@@ -89,12 +90,11 @@ def finetune(
     checkpoint, with the running mean of the weights (Polyak & Juditsky 1992), which is steadier than the last step
     of a noisy objective; that of the best score is kept in run_dir/best, of the last epoch where nothing evaluates or
     the objective is adversarial. reviews: pictures to be drawn from, too, as `config.review_share` says; the same ones
-    when a run goes on. told: called after each step. InvalidInput where the run in run_dir began with other values.
+    when a run goes on. told: called after each step. InvalidInput where the run in run_dir began with other values or
+    data, or its files are damaged.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    if (run_dir / PROGRESS).is_file():
-        config.check_goes_on(run_dir / "config.json")
-    (run_dir / "config.json").write_text(config.to_json())
+    begin(run_dir, config, dataset, reviews)
     images = (*dataset.split("train"), *reviews)
     views = {
         view: _features(dataset.split("train"), reviews, cache_dir / "features", view, config)
@@ -184,6 +184,8 @@ class _Run:
     def resume(self) -> Progress:
         """Go on where the run in this folder stands, if there is one."""
         if state := load_training_state(self.run_dir):
+            if state.held is None:
+                raise damaged(self.run_dir, "the state of the optimizer is gone")
             state.restore(self.model, self._movers, self.average)
             self.progress = Progress(**state.progress)
         return self.progress

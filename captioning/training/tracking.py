@@ -24,7 +24,7 @@ class Tracker(Protocol):
 
 
 def make_tracker(config: FinetuneConfig, run_dir: Path, *, step: int) -> Tracker:
-    """The tracker that the configuration names. InvalidInput where its package isn't installed."""
+    """The tracker that the configuration names. InvalidInput where its package isn't there, or it can't log in."""
     if config.tracker == "none":
         return _Silent()
     if config.tracker == "wandb":
@@ -73,13 +73,18 @@ class _WeightsAndBiases:
                 "tracker=wandb needs the package wandb: pip install wandb.", field="set"
             ) from error
         self.table: Any = wandb.Table
-        self.run: Any = wandb.init(
-            project="sightline",
-            dir=str(run_dir),
-            id=_name(run_dir),
-            resume="allow",
-            config=asdict(config),
-        )
+        try:
+            self.run: Any = wandb.init(
+                project="sightline",
+                dir=str(run_dir),
+                id=_name(run_dir),
+                resume="allow",
+                config=asdict(config),
+            )
+        except wandb.Error as error:
+            raise InvalidInput(
+                f"tracker=wandb: {error} Log in with `wandb login`, or set WANDB_MODE=offline.", field="set"
+            ) from error
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=step)

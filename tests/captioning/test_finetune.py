@@ -11,6 +11,7 @@ from PIL import Image
 
 import captioning.training
 from captioning.captioners.checkpoint import load_checkpoint, read_manifest, save_checkpoint
+from captioning.captioners.confidence import CONFIDENCE
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.visual import VisualCaptioner
 from captioning.training import adversarial
@@ -140,6 +141,33 @@ def test_a_run_goes_on_with_the_values_it_began_with(
     assert finetune(dataset, begun, tmp_path, cache).finished, "of a former version of this code"
 
 
+def test_a_run_does_not_go_on_without_the_state_of_its_optimizer(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    begun = config.with_overrides(["epochs=1"])
+    finetune(dataset, begun, tmp_path, cache)
+    for file in tmp_path.glob("*-optimizer.pt"):
+        file.unlink()
+    with pytest.raises(InvalidInput, match=r"is damaged \(the state of the optimizer is gone\)"):
+        finetune(dataset, begun, tmp_path, cache)
+
+
+def test_a_folder_that_can_not_be_written_is_told_before_training(
+    dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(FileExistsError):
+        finetune_and_export(dataset, config, tmp_path / "run", cache, tmp_path / "out")
+    assert not (tmp_path / "run").exists()
+
+
+def test_so_many_photos_are_evaluated_as_were_asked_for(
+    config: FinetuneConfig, cache: Path, tmp_path: Path, dataset: CaptionDataset
+) -> None:
+    evaluate = dev_cider(dataset.split("dev"), config.with_overrides(["evaluation_images=3"]), cache)
+    assert len(evaluate(build_model(config, cache), 0).shown) == 3
+
+
 def test_it_goes_on_from_a_checkpoint_with_its_own_samples_and_leaves_nothing_worse(
     dataset: CaptionDataset, config: FinetuneConfig, cache: Path, tmp_path: Path
 ) -> None:
@@ -189,9 +217,13 @@ def test_styles_are_learned_beside_a_finished_checkpoint_which_stays_what_it_is(
         architecture=read_manifest(tmp_path / "start").architecture,
         decoding={"num_beams": 2, "max_new_tokens": 9},
     )
+    for name in (CONFIDENCE, "metrics.json"):
+        (tmp_path / "start" / name).write_text(f'{{"of": "{name}"}}')
     result = finetune_and_export(dataset, styles, tmp_path / "run", cache, tmp_path / "out")
     assert result is not None
     assert (result.model_id, result.weights_sha256) == (start.model_id, start.weights_sha256)
+    for name in (CONFIDENCE, "metrics.json"):
+        assert (tmp_path / "out" / name).read_text() == f'{{"of": "{name}"}}', "the same captioner's"
     assert result.styles_sha256
     best = load_training_state(tmp_path / "run" / "best")
     assert best is not None

@@ -80,6 +80,17 @@ def test_weights_and_biases_work_offline(tmp_path: Path, monkeypatch: pytest.Mon
     assert {file.name for file in runs} == {f"run-{(tmp_path / 'wandb-id').read_text()}.wandb"}
 
 
+def test_who_is_not_logged_in_is_told_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    def init(**_: object) -> None:
+        raise wandb.errors.UsageError("No API key configured.")
+
+    monkeypatch.setattr(wandb, "init", init)
+    with pytest.raises(InvalidInput, match=r"No API key configured\. Log in .* WANDB_MODE=offline"):
+        make_tracker(replace(CONFIG, tracker="wandb"), tmp_path, step=0)
+
+
 def test_a_tracker_that_is_not_installed_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

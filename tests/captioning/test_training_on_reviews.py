@@ -215,8 +215,11 @@ def test_a_captioner_that_was_shown_context_reads_it_and_another_does_not(
 @pytest.mark.models
 @pytest.mark.django_db(transaction=True)
 def test_the_command_trains_on_reviews_as_they_were_when_the_run_began(
-    config: FinetuneConfig, tmp_path: Path, settings: Any
+    config: FinetuneConfig, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def interrupted(_run: Path) -> Path:
+        raise KeyboardInterrupt
+
     alice = User.objects.create_user("alice")
     made_dataset(tmp_path / "base", [("red", split, "A red wall.", "") for split in ("train", "dev")])
     (tmp_path / "config.json").write_text(replace(config, epochs=1).to_json())
@@ -231,6 +234,10 @@ def test_the_command_trains_on_reviews_as_they_were_when_the_run_began(
 
     with pytest.raises(CommandError, match="accepted, edited or written"):
         trained()
+    with monkeypatch.context() as patch:
+        patch.setattr("captioning.management.commands.finetune_captioner.frozen_reviews", interrupted)
+        with pytest.raises(CommandError, match="Stopped before the first step"):
+            trained()
     for seed in range(3):
         asset = store_upload(alice, BytesIO(picture(seed=seed)), name="a.jpg", visibility="public").asset
         services.edit_caption(make_frames(asset)[0], f"Photo {seed}.", alice)

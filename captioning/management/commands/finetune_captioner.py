@@ -67,6 +67,10 @@ class Command(BaseCommand):
             manifest = finetune_and_export(dataset, config, run, settings.MODEL_CACHE_DIR, output, reviews)
         except (SightlineError, OSError) as error:  # the folder that can't be written, the disk that is full
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                "Stopped before the first step. The same command begins anew, and keeps what was read of pictures."
+            ) from error
         if manifest is None:
             self.stdout.write(f"Stopped; the run is kept in {run}. The same command goes on from there.")
             return
