@@ -61,6 +61,15 @@ class ReviewedCaptions:
             captions = captions.filter(Q(updated_at__gte=self.since) | Exists(decided))
         return captions
 
+    def nothing(self) -> str:
+        """That none is there, in words."""
+        told = "No caption was accepted, edited or written by a person"
+        told += f" since {self.since:%Y-%m-%d %H:%M}" if self.since else " yet"
+        told += f" on photos of {self.owner}" if self.owner else ""
+        return told + (
+            "." if self.include_private else ", of those that are public; --include-private takes the others."
+        )
+
     def check(self) -> None:
         """NotFound where the owner is nobody."""
         if self.owner and not get_user_model().objects.filter(username=self.owner).exists():
@@ -80,10 +89,7 @@ def export_captions(folder: Path, which: ReviewedCaptions | None = None) -> dict
         raise InvalidInput(f"{folder} holds something else: name a new folder, or one of a former export.")
     captions = which.query()
     if not (folder / MANIFEST).is_file() and not captions.exists():
-        raise InvalidInput(
-            "No caption was accepted, edited or written by a person yet"
-            + ("." if which.include_private else " for a public photo; --include-private takes the others.")
-        )
+        raise InvalidInput(which.nothing())
     with named_lock(lock_of(folder), timeout_s=1):
         return _written(folder, which, captions)
 

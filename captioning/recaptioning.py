@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from captioning.models import Caption, CaptionerVersion
 from captioning.selectors import frames_captioned_by, frames_not_spoken_of
 from core.errors import InvalidInput, NotFound
+from core.ids import MAX_ID
 from library.models import Frame
 
 #: So many captions, the newest ones, tell the pace; fewer than the least tell nothing.
@@ -116,8 +117,8 @@ def _check(selection: Selection) -> None:
         and not Caption.objects.filter(source=Caption.Source.MODEL, model_id=selection.model_id).exists()
     ):
         raise NotFound(f"No caption was written by {selection.model_id!r}.")
-    if any(asset_id < 1 for asset_id in selection.asset_ids):
-        raise InvalidInput("Asset ids are positive whole numbers.", field="asset_ids")
+    if not all(0 < asset_id <= MAX_ID for asset_id in selection.asset_ids):
+        raise InvalidInput(f"Asset ids are whole numbers from 1 to {MAX_ID}.", field="asset_ids")
 
 
 def _duration(hours: float) -> str:

@@ -68,10 +68,8 @@ def undo(reviewer: User) -> ReviewDecision:
     Conflict where there is none, or where somebody has changed the caption since; then nothing is undone.
     """
     last = review_queue.last_decision(reviewer)
-    if last is None:
+    if last is None or last.caption_id is None:
         raise Conflict("There is no decision of yours to undo.")
-    if last.caption_id is None:
-        raise Conflict("The caption of your last decision is gone since; there is nothing to undo.")
     caption = _locked(reviewer, last.caption_id)
     _refuse_changed_since(last, caption)
     undone = ReviewDecision.objects.create(

@@ -83,8 +83,8 @@ def count_waiting(reviewer: Reviewer, at_most: int = COUNTED) -> int:
 
 
 def last_decision(reviewer: Reviewer) -> ReviewDecision | None:
-    """The reviewer's newest decision that is not undone."""
-    decisions = ReviewDecision.objects.filter(reviewer_id=reviewer.pk, undone_by=None)
+    """The reviewer's newest decision that is not undone, of captions that are not gone since."""
+    decisions = ReviewDecision.objects.filter(reviewer_id=reviewer.pk, undone_by=None, caption__isnull=False)
     return decisions.exclude(kind=Kind.UNDO).order_by("-pk").first()
 
 

@@ -214,11 +214,13 @@ class TestUndo:
             review.undo(bob)
         assert state_of(caption) == "rejected"
 
-    def test_a_caption_that_was_wiped_can_not_come_back(self, alice: User) -> None:
-        caption = doubted(alice)
-        decided(alice, caption, "reject")
-        services.delete_captions([caption.frame_id], MODEL)
-        with pytest.raises(Conflict, match="gone since"):
+    def test_a_caption_that_was_wiped_can_not_come_back_and_is_in_nobody_s_way(self, alice: User) -> None:
+        before, wiped = doubted(alice), doubted(alice)
+        decided(alice, before, "reject")
+        decided(alice, wiped, "reject")
+        services.delete_captions([wiped.frame_id], MODEL)
+        assert review.undo(alice).caption == before
+        with pytest.raises(Conflict, match="no decision of yours"):
             review.undo(alice)
 
 
