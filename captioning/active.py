@@ -16,11 +16,13 @@ from django.db import OperationalError, connection
 from captioning.captioners.decoding import Decoding, model_id_with
 from captioning.captioners.hub_options import HUB_CAPTIONER
 from captioning.models import Promotion
-from captioning.vision.pixels import INPUT_SIZE_PX
+from captioning.vision.pixels import DECODED_PX
 from core.errors import ModelUnavailable
 from core.ids import Prepared
 
 SHIPPED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "captioner"
+#: What a folder must hold that a captioner is loaded from.
+_FILES = ("model.json", "weights.safetensors")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ def active_captioner() -> ActiveCaptioner:
     folder = promoted.checkpoint if promoted else own
     model_id, decoding = _card(folder / "model.json")
     return ActiveCaptioner(model_id_with(model_id, decoding, settings.CAPTIONER_DECODING), folder)
+
+
+def present_captioner() -> ActiveCaptioner:
+    """The active captioner, whose files are there, whole or not; ModelUnavailable says how they come back."""
+    chosen = active_captioner()
+    if pinned_by() is None and not all((chosen.checkpoint / name).is_file() for name in _FILES):
+        raise ModelUnavailable(
+            f"The promoted captioner {chosen.model_id} is no longer in {chosen.checkpoint}: bring that folder back, "
+            "or promote another version with `manage.py captioner promote`."
+        )
+    return chosen
 
 
 def active_caption_model_id() -> str:
@@ -93,11 +106,8 @@ def picture_px() -> int | None:
 
 
 def decoding_px() -> int:
-    """Shorter side that a photo keeps when it is decoded for the models.
-
-    Twice what the backbone reads: large photos decode several times faster, and nobody sees the difference.
-    """
-    return max(2 * INPUT_SIZE_PX, picture_px() or 0)
+    """Shorter side that a photo keeps when it is decoded for the models."""
+    return max(DECODED_PX, picture_px() or 0)
 
 
 @cache

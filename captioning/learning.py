@@ -84,7 +84,7 @@ def learn_again(run: Path, dataset: Path, told: Progress) -> Learned | None:
     from captioning.training.finetune import finetune_and_export
 
     run.mkdir(parents=True, exist_ok=True)
-    base = read_dataset(dataset, needed_splits=("train", "dev"), decode=True)
+    base = read_dataset(dataset, needed_splits=("train", versions.DEV), decode=True)
     reviews = read_reviews(frozen_reviews(run), base)
     kept = run / "start.json"
     if not kept.is_file():
@@ -133,10 +133,11 @@ def _measured(checkpoint: Path, base: "CaptionDataset", reviews: "CaptionDataset
     )
 
     def measured(images: "Sequence[CaptionedImage]") -> dict[str, Any]:
-        return report(captioner, images, caption_images(images, backbone(), captioner))
+        captioned = caption_images(images, backbone(), captioner)
+        return report(captioner, images, captioned, split=versions.DEV)
 
-    metrics = measured(base.split("dev"))
-    if held_back := reviews.splits.get("dev"):
+    metrics = measured(base.split(versions.DEV))
+    if held_back := reviews.splits.get(versions.DEV):
         metrics["reviews"] = measured(held_back)
     return metrics
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from numpy.typing import NDArray
 
-from captioning.active import active_caption_model_id, active_captioner, checkpoint_dir
+from captioning.active import active_caption_model_id, checkpoint_dir, present_captioner
 from captioning.captioners.base import CaptionDraft, Captioner
 from captioning.captioners.decoding import Decoding
 from captioning.captioners.hub_options import HUB_CAPTIONER
@@ -57,7 +57,7 @@ def captioner() -> Captioner:
     ModelUnavailable where it names itself otherwise than the settings or its promotion do: captions are looked
     for by that id, and would be written under another.
     """
-    active = active_captioner()
+    active = present_captioner()
     arguments = _captioner_arguments(settings.CAPTIONER, active.checkpoint)
     # Before the new one is there: a machine may have room for one only.
     backends.forget_others(settings.CAPTIONER, **arguments)

@@ -15,6 +15,7 @@ from django.utils.text import slugify
 
 from captioning import active
 from captioning.active import ActiveCaptioner
+from captioning.captioners.styles import NORMAL
 from captioning.models import CaptionerVersion, Promotion
 from core.errors import Conflict, InvalidInput, ModelUnavailable, NeedsForce, NotFound
 from core.packages import file_sha256
@@ -24,6 +25,9 @@ _WEIGHTS, _MANIFEST = "weights.safetensors", "model.json"
 _METRICS, _CONFIGURATION = "metrics.json", "config.json"
 #: What is copied of a checkpoint: weights, cards and figures, never code.
 _KEPT = ("*.safetensors", "*.json", "*.md")
+_REFRESHED = ("*.json", "*.md")
+#: The split by whose figures versions are compared.
+DEV = "dev"
 
 
 def register(
@@ -239,7 +243,10 @@ def _kept_copy(folder: Path, model_id: str, weights_sha256: str) -> Path:
     parts = (slugify(model_id)[:80], weights_sha256[:8], styles_sha256[:8])
     name = "-".join(filter(None, parts))
     kept: Path = settings.VAR_DIR / "captioners" / name
-    if folder.resolve() == kept.resolve() or _holds(kept, weights_sha256):
+    if folder.resolve() == kept.resolve():
+        return kept
+    if _holds(kept, weights_sha256):
+        _refresh(kept, folder)
         return kept
     scratch = kept.with_name(f".{name}-{uuid4().hex}")
     scratch.mkdir(parents=True)
@@ -262,6 +269,19 @@ def _kept_copy(folder: Path, model_id: str, weights_sha256: str) -> Path:
     return kept
 
 
+def _refresh(kept: Path, folder: Path) -> None:
+    """Take along what was measured of the same weights since: figures, confidence, card."""
+    for file in (each for pattern in _REFRESHED for each in folder.glob(pattern)):
+        if file.name != _MANIFEST and file_sha256(file) != _sha256_or_none(kept / file.name):
+            scratch = kept / f".{file.name}-{uuid4().hex}"
+            shutil.copyfile(file, scratch)
+            scratch.replace(kept / file.name)
+
+
+def _sha256_or_none(file: Path) -> str | None:
+    return file_sha256(file) if file.is_file() else None
+
+
 def _holds(folder: Path, weights_sha256: str) -> bool:
     weights = folder / _WEIGHTS
     return (folder / _MANIFEST).is_file() and weights.is_file() and file_sha256(weights) == weights_sha256
@@ -281,11 +301,23 @@ def _json_in(file: Path) -> dict[str, Any]:
 
 
 def _checked_metrics(metrics: Mapping[str, Any], model_id: str) -> dict[str, Any]:
-    told = metrics.get("captioner")
-    if told not in (None, model_id):
-        raise InvalidInput(f"These figures are of {told}, not of {model_id}.", field="metrics")
+    """Versions are compared by CIDEr: of normal captions of all of dev, measured with these very weights."""
+    for name, wanted in {"captioner": model_id, "split": DEV, "style": NORMAL, "limit": None}.items():
+        told = metrics.get(name)
+        if told not in (None, wanted):
+            raise InvalidInput(
+                f"These figures are of {name} {told}, not of {wanted or 'the whole split'}: give what "
+                "`manage.py evaluate_captioner --split dev --json` prints of this captioner.",
+                field="metrics",
+            )
     for name in ("cider", "images_per_s"):
         value = metrics.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise InvalidInput(f"{name} must be a number, not {value!r}.", field="metrics")
+    try:
+        json.dumps(metrics, allow_nan=False)
+    except ValueError as error:
+        raise InvalidInput(
+            f"Figures must be finite numbers: {error} (NaN, Infinity).", field="metrics"
+        ) from error
     return dict(metrics)

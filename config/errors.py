@@ -18,6 +18,7 @@ from ninja.errors import HttpError, Throttled, ValidationError
 
 from core import errors
 
+MODEL_UNAVAILABLE = "A model of this server is missing or damaged; its log says which, and what to do."
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidInput: (400, "The request is not valid"),
     errors.UnsupportedMedia: (415, "Not a kind of file that we read"),
@@ -28,6 +29,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.Conflict: (409, "Not possible now"),
     errors.NeedsForce: (409, "Only for who insists"),
     errors.Unavailable: (503, "A part of the service is away"),
+    errors.ModelUnavailable: (503, "A part of the service is away"),
     OperationalError: (503, "A part of the service is away"),
     InterfaceError: (503, "A part of the service is away"),
     ValidationError: (400, "The request is not valid"),
@@ -40,8 +42,10 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     MultiPartParserError: (400, "The request is not valid"),
     Throttled: (429, "Too many requests"),
 }
-#: What an error of another library may tell a stranger; our own errors speak for themselves.
+#: What an error of another library may tell a stranger; our own speak for themselves, but for one that names folders
+#: and settings of this server.
 _DETAILS: dict[type[Exception], str] = {
+    errors.ModelUnavailable: MODEL_UNAVAILABLE,
     OperationalError: "The database can't be reached. Try again in a moment.",
     InterfaceError: "The database can't be reached. Try again in a moment.",
     Http404: "There is nothing at this address.",

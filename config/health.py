@@ -12,8 +12,9 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from kombu import Connection
 
-from captioning.active import active_caption_model_id
-from core.errors import QueueUnavailable, SightlineError
+from captioning.active import present_captioner
+from config.errors import MODEL_UNAVAILABLE
+from core.errors import ModelUnavailable, QueueUnavailable, SightlineError
 from search.services import active_model_id, index, spaces
 from workers.celery import app as celery_app
 from workers.pipeline import AWAITED_QUEUES, QUEUES
@@ -48,7 +49,8 @@ def _examined(name: str, check: Callable[[], str]) -> dict[str, object]:
         note = check()
     except SightlineError as error:
         log.warning("not ready: %s: %s", name, error)
-        return {"ok": False, "note": str(error)}
+        note = MODEL_UNAVAILABLE if isinstance(error, ModelUnavailable) else str(error)
+        return {"ok": False, "note": note}
     except Exception as error:  # a part that fails in an unforeseen way is not ready either
         log.warning("not ready: %s", name, exc_info=error)
         return {"ok": False, "note": f"{type(error).__name__}: see the log"}
@@ -73,8 +75,8 @@ def _index() -> str:
 
 
 def _models() -> str:
-    """Which models are configured and there; reads their cards, not their weights."""
-    return ", ".join([active_caption_model_id(), *map(active_model_id, spaces())])
+    """Which models are configured and there; reads no weights."""
+    return ", ".join([present_captioner().model_id, *map(active_model_id, spaces())])
 
 
 def _workers() -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from captioning.alt_text import MAX_CHARS
@@ -21,7 +20,8 @@ from captioning.evaluation.metrics import best_tokenizer, cider_of_each, score_c
 from captioning.training.dataset import CaptionedImage
 from captioning.training.styles import in_style, is_present_and_active
 from captioning.vision.frames import FrameBatch
-from captioning.vision.pixels import fitted_pixels, square_pixels
+from captioning.vision.picture_files import read_picture
+from captioning.vision.pixels import DECODED_PX, fitted_pixels, square_pixels
 
 _BATCH = 32
 
@@ -70,14 +70,23 @@ def frame_batches(
             yield FrameBatch(pixels, backbone.encode(pixels), pictures, contexts)
 
 
-def report(captioner: Captioner, images: Sequence[CaptionedImage], captioned: Captioned) -> dict[str, Any]:
-    """The one JSON object of `manage.py evaluate_captioner`."""
+def report(
+    captioner: Captioner,
+    images: Sequence[CaptionedImage],
+    captioned: Captioned,
+    *,
+    split: str,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """The one JSON object of `manage.py evaluate_captioner`. The images are those of a split, or its first `limit`."""
     tokenizer = best_tokenizer()
     texts = [draft.text for draft in captioned.drafts]
     scores = score_captions(texts, [image.captions for image in images], tokenizer=tokenizer)
     styles = {draft.style for draft in captioned.drafts}
     return {
         "captioner": captioner.model_id,
+        "split": split,
+        "limit": limit,
         "n_images": len(images),
         **{name: value if value is None else round(value, 4) for name, value in scores.items()},
         "images_per_s": round(len(images) / captioned.seconds, 2),
@@ -106,5 +115,5 @@ def _told(texts: Sequence[str], images: Sequence[CaptionedImage], tokenizer: str
 
 
 def _pixels(path: Path, picture_px: int | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    with Image.open(path) as image:
-        return square_pixels(image), fitted_pixels(image, picture_px) if picture_px else None
+    image = read_picture(path, at_least_px=max(DECODED_PX, picture_px or 0))
+    return square_pixels(image), fitted_pixels(image, picture_px) if picture_px else None

@@ -14,9 +14,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from captioning.training.dataset import CaptionedImage
+from captioning.vision.picture_files import read_picture
+from library.media.decoding import on_white
 
 _SIDE_BY_SIDE = 24
 _THUMBNAIL_PX = 220
@@ -138,9 +139,8 @@ def _pictures(comparison: Comparison) -> str:
 
 
 def _thumbnail(path: Path) -> str:
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-        small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    small = on_white(read_picture(path, at_least_px=_THUMBNAIL_PX))
+    small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
     file = io.BytesIO()
     small.save(file, "WEBP", quality=70)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

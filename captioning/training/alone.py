@@ -1,9 +1,11 @@
-"""One process at a time trains in a folder: two would write over each other's checkpoints."""
+"""One process at a time: two would write over each other's files."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tqdm import tqdm
 
 from core.errors import Conflict
 
@@ -24,4 +26,17 @@ def alone_in(run_dir: Path) -> Iterator[None]:
             raise Conflict(
                 f"Another process trains in {run_dir}: let it end, or name another folder for this run."
             ) from error
+        yield
+
+
+@contextmanager
+def one_after_another(lock: Path) -> Iterator[None]:
+    """Holds a lock file, whose folder is made where there is none; waits, and says so, while another process does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tqdm.write(f"Waiting for another process, which makes the same: it holds {lock}.")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -4,7 +4,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
+from captioning.training.alone import one_after_another
 from captioning.vision.backbone import CHANNELS, CLASSES, GRID_SIDE, TRUNK_CHANNELS, EfficientNetLite2
 from captioning.vision.frames import Features
+from captioning.vision.picture_files import read_picture
 from captioning.vision.pixels import square_pixels
+from core.packages import file_sha256
+from library.media.decoding import on_white
 
 VIEWS = ("plain", "mirror", "crop", "colour", "near", "nearer", "part1", "part2", "part3", "part4")
+#: How pictures are read. Another number where that changes: what was kept of them before is then computed anew.
+_READ = 2
 _BATCH = 32
 
 
@@ -31,14 +37,14 @@ def cached_features(
     tenths of the picture in another light, every other one mirrored). The same pictures always give the same views.
     trunk: also the map before the last stage, a sixth of the grid's size.
     """
-    names = "\n".join(f"{path.name}:{path.stat().st_size}" for path in paths)
-    key = hashlib.sha256(f"{EfficientNetLite2.model_id}\n{view}\n{names}".encode()).hexdigest()[:16]
+    pictures = "\n".join(f"{path.name}:{_sha256(path, path.stat().st_mtime_ns)}" for path in paths)
+    made = f"{EfficientNetLite2.model_id}\n{_READ}\n{view}\n{pictures}"
+    key = hashlib.sha256(made.encode()).hexdigest()[:16]
     parts = ("trunk", "grid", "logits") if trunk else ("grid", "logits")
     files = {name: cache_dir / f"{key}.{name}.npy" for name in parts}
-    if not files["logits"].is_file():  # written last
-        _compute(paths, files, view, progress=progress)
-    elif missing := {name: file for name, file in files.items() if not file.is_file()}:
-        _compute(paths, missing, view, progress=progress)
+    with one_after_another(cache_dir / f"{key}.lock"):
+        if missing := {name: file for name, file in files.items() if not file.is_file()}:
+            _compute(paths, missing, view, progress=progress)
     return Features(
         np.load(files["grid"], mmap_mode="r"),
         np.load(files["logits"]),
@@ -48,8 +54,12 @@ def cached_features(
 
 def load_pixels(path: Path, view: str = "plain", turn: str = "") -> NDArray[np.uint8]:
     """Pixels of one picture as the backbone wants them, uint8 (260, 260, 3); each `turn` has crops of its own."""
-    with Image.open(path) as image:
-        return square_pixels(_VIEWS[view](image.convert("RGB"), path.name + turn))
+    return square_pixels(_VIEWS[view](on_white(read_picture(path)), path.name + turn))
+
+
+@cache
+def _sha256(path: Path, _changed_ns: int) -> str:
+    return file_sha256(path)
 
 
 def _compute(paths: Sequence[Path], files: Mapping[str, Path], view: str, *, progress: bool) -> None:
@@ -61,7 +71,6 @@ def _compute(paths: Sequence[Path], files: Mapping[str, Path], view: str, *, pro
         "logits": (CLASSES,),
     }
     scratch = {name: file.with_suffix(".new") for name, file in files.items()}
-    next(iter(files.values())).parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         name: np.lib.format.open_memmap(
             file,

@@ -2,23 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from typing import IO, Any, cast
 
-import pillow_heif
 from PIL import Image, ImageCms, ImageFile
 
 from core.errors import CorruptMedia, TooLarge, UnsupportedMedia
-from library.media.formats import JPEG, PNG, READABLE, TIFF, Format, head_of, sniff
+from library.media.formats import HEIC, JPEG, PNG, READABLE, TIFF, Format, head_of, sniff
 
 ORIENTATION_TAG = 0x0112
 _DNG_VERSION_TAG = 50706
 _START_OF_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
 _CHUNK_BYTES = 1 << 20
-
-# The file's own preview pictures are never wanted, and would be decoded at opening.
-pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def open_picture(file: IO[bytes], *, max_pixels: int) -> tuple[Format, ImageFile.ImageFile]:
@@ -29,6 +26,8 @@ def open_picture(file: IO[bytes], *, max_pixels: int) -> tuple[Format, ImageFile
     found = sniff(head)
     if found is None:
         raise UnsupportedMedia(f"The file's content is not a picture that Sightline reads ({READABLE}).")
+    if found is HEIC:
+        _learn_heic()
     with _damage_named(found):
         image = Image.open(file, formats=[found.pillow_name])
     width, height = image.size
@@ -91,6 +90,15 @@ def on_white(image: Image.Image) -> Image.Image:
     if image.mode != "RGBA":
         return image.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+@cache
+def _learn_heic() -> None:
+    """Only when one comes: training, on a machine that has no decoder for them, reads every other picture."""
+    import pillow_heif
+
+    # The file's own preview pictures are never wanted, and would be decoded at opening.
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _refuse_scan_bomb(file: IO[bytes]) -> None:

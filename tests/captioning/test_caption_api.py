@@ -195,7 +195,7 @@ def test_the_limits_are_those_of_uploads(signed_in: Client, settings: Any) -> No
     refused(send(signed_in), 413, "file")
 
 
-@pytest.mark.parametrize("error", [QueueUnavailable("no worker"), ModelUnavailable("no captioner")])
+@pytest.mark.parametrize("error", [QueueUnavailable("no worker"), ModelUnavailable("no captioner in /srv")])
 def test_what_is_away_is_said_with_a_time_to_come_back(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -206,6 +206,7 @@ def test_what_is_away_is_said_with_a_time_to_come_back(
     answer = send(signed_in)
     refused(answer, 503)
     assert int(answer["Retry-After"]) > 0
+    assert "/srv" not in answer.content.decode(), "strangers learn nothing of this server's folders"
 
 
 def test_known_context_is_handed_on_and_bounded(signed_in: Client, asked: list[Image.Image]) -> None:

@@ -300,7 +300,7 @@ def test_a_report_says_how_captions_are_told_and_how_near_they_are_to_those_of_a
         CaptionDraft(f"A {colour} dog was here .", 0.5, style="short") for colour in ("red", "blue")
     )
     drafts += (CaptionDraft("x" * 126, 0.5, style="short"),)
-    figures = evaluation.report(FakeCaptioner(), images, Captioned(drafts, 1.0))
+    figures = evaluation.report(FakeCaptioner(), images, Captioned(drafts, 1.0), split="dev")
     assert (figures["style"], figures["words"], figures["chars"]) == ("short", 4.3333, 55.6667)
     assert (figures["fit_alt_text"], figures["present_and_active"]) == (0.6667, 0.3333)
     assert figures["cider_short"] > 2 * figures["cider_detailed"]

@@ -10,6 +10,7 @@ import torch
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
@@ -19,6 +20,7 @@ from captioning.captioners.decoding import Decoding
 from captioning.models import CaptionerVersion, Promotion
 from core import backends
 from core.errors import Conflict, InvalidInput, ModelUnavailable, NeedsForce, NotFound
+from core.packages import file_sha256
 from tests.captioning.checkpoints import FolderCaptioner, MakeVersion, save_version
 
 pytestmark = pytest.mark.django_db
@@ -97,10 +99,58 @@ def test_figures_may_come_later_and_must_be_its_own(tmp_path: Path, registered: 
     assert version.cider is None
     again = versions.register(tmp_path / "elm", metrics={"captioner": version.model_id, "cider": 0.7})
     assert (again.pk, again.cider) == (version.pk, 0.7)
-    with pytest.raises(InvalidInput, match="of another"):
+    with pytest.raises(InvalidInput, match="of captioner another"):
         versions.register(tmp_path / "elm", metrics={"captioner": "another", "cider": 0.9})
     with pytest.raises(InvalidInput, match="must be a number"):
         versions.register(tmp_path / "elm", metrics={"cider": "good"})
+    for other in ({"split": "calib"}, {"style": "detailed"}, {"limit": 20}):
+        with pytest.raises(InvalidInput, match="--split dev --json"):
+            versions.register(tmp_path / "elm", metrics={"cider": 0.9, **other})
+    with pytest.raises(InvalidInput, match="finite"):
+        versions.register(tmp_path / "elm", metrics={"cider": 0.9, "bleu4": float("nan")})
+    whole = {"captioner": version.model_id, "split": "dev", "style": "normal", "limit": None, "cider": 0.8}
+    assert versions.register(tmp_path / "elm", metrics=whole).cider == 0.8
+
+
+def test_what_was_measured_since_is_taken_along(tmp_path: Path, registered: MakeVersion) -> None:
+    """Calibrating comes after the first look at a version: its confidences would else stay raw for good."""
+    version = registered("elm")
+    (tmp_path / "elm" / "confidence.json").write_text('{"bias": 1}')
+    (tmp_path / "elm" / "README.md").write_text("Measured.")
+    again = versions.register(tmp_path / "elm")
+    assert (again.pk, again.folder) == (version.pk, version.folder)
+    kept = Path(again.folder)
+    assert (kept / "confidence.json").read_text() == '{"bias": 1}'
+    assert (kept / "README.md").read_text() == "Measured."
+    assert not list(kept.glob(".*"))
+    load_checkpoint(kept)
+
+
+def test_a_promoted_captioner_that_is_gone_is_told_before_it_is_needed(
+    client: Client, registered: MakeVersion
+) -> None:
+    version = registered("elm")
+    versions.promote(version.model_id)
+    assert active.present_captioner().model_id == version.model_id
+    assert client.get("/readyz").json()["parts"]["models"]["ok"]
+    shutil.rmtree(version.folder)
+    for ask in (active.present_captioner, services.captioner):
+        with pytest.raises(ModelUnavailable, match=r"no longer in .*captioner promote"):
+            ask()
+    assert active.active_caption_model_id() == version.model_id, "what it wrote is still found"
+    answer = client.get("/readyz")
+    assert not answer.json()["parts"]["models"]["ok"]
+    assert str(version.folder) not in answer.content.decode()
+
+
+def test_code_that_calls_itself_safetensors_is_refused(tmp_path: Path, registered: MakeVersion) -> None:
+    save_version(tmp_path / "elm", "elm")
+    weights, card = (tmp_path / "elm" / name for name in ("weights.safetensors", "model.json"))
+    torch.save({"word": torch.zeros(1)}, weights)
+    told = json.loads(card.read_text()) | {"weights_sha256": file_sha256(weights)}
+    card.write_text(json.dumps(told))
+    with pytest.raises(ModelUnavailable, match="may hold code"):
+        versions.register(tmp_path / "elm")
 
 
 def test_damaged_weights_are_refused(tmp_path: Path, registered: MakeVersion) -> None:

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             captioned = caption_images(images, services.backbone(), captioner, style=options["style"])
         except SightlineError as error:
             raise CommandError(str(error)) from error
-        figures = report(captioner, images, captioned)
+        figures = report(captioner, images, captioned, split=options["split"], limit=options["limit"])
         if options["json"]:
             self.stdout.write(json.dumps(figures))
             return
