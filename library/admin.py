@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from core.admin_pages import DeletedWhole
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from library import accounts, api_keys, asset_store, safety
+from library import api_keys, asset_store, safety
 from library.details import checked_description, checked_title
 from library.models import ApiKey, Asset, SafetyStatement
 from library.safety_selectors import asked_to_look_again, may_judge, statements_of
@@ -198,14 +198,19 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class AccountAdmin(DeletedWhole, UserAdmin[User]):
-    """Django's own, but that an account takes its photos along, and their files."""
+    """Django's own, but that a worker deletes an account, with its photos and their files."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        accounts.delete_account(obj)
+        pipeline.close_account(obj)
+        self.message_user(
+            request,
+            f"The account {obj} is closed; a worker deletes what is theirs, and then the account.",
+            messages.INFO,
+        )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
-            accounts.delete_account(account)
+            self.delete_model(request, account)
 
 
 def _told(said: SafetyStatement) -> str:

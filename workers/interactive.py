@@ -109,7 +109,7 @@ def _asked(task: str, picture: Image.Image, *more: Any) -> dict[str, Any]:
     try:
         messages.publish(task, QUEUE, args=[pixels, reply_to, *more], expires=timeout_s)
         reply = _patient_client(settings.REDIS_URL, timeout_s).blpop([reply_to], timeout=timeout_s)
-    except Exception as error:
+    except messages.AWAY as error:
         raise QueueUnavailable("The queue for pictures can't be reached.") from error
     if reply is None:
         raise QueueUnavailable(f"No worker described the picture within {timeout_s:g} s.")

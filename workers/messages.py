@@ -16,6 +16,7 @@ import kombu.transport.redis  # noqa: F401
 import redis
 from django.conf import settings
 from kombu import Connection
+from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -27,6 +28,9 @@ BREAK_S = 5.0
 WAITING_EXPIRES_S = 30
 #: Where nobody reads them, messages pile up; what is older than this, a sweep has said again.
 MESSAGE_EXPIRES_S = 600
+
+#: What asking a Redis that is away, or a connection to it that broke, ends in.
+AWAY = (redis.RedisError, OperationalError, OSError)
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +122,10 @@ def _patiently(ask: Callable[[], Any]) -> Any:
     asking.join(PATIENCE_S)
     if answers:
         return answers[0]
-    breaker.trip(failures[0] if failures else f"no answer in {PATIENCE_S} s")
+    if failures and not isinstance(failures[0], AWAY):  # ours to mend, and no reason to leave Redis alone
+        _log.error("A message was not sent", exc_info=failures[0])
+    else:
+        breaker.trip(failures[0] if failures else f"no answer in {PATIENCE_S} s")
     return None
 
 

@@ -11,6 +11,7 @@ from library.api_keys import create_key, key_of
 from library.models import Asset, Frame
 from tests.library.conftest import files_in, signed_in, stored
 from tests.library.pictures import located_picture, picture
+from workers import jobs
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("wakes")]
 ASSETS = "/admin/library/asset/"
@@ -92,10 +93,12 @@ def test_an_account_takes_along_what_is_its_own(
         page = client.get(f"{accounts}{alice.pk}/delete/").content.decode()
     assert "Assets: 2" in page
     assert "Api keys: 1" in page
-    if at_once:
-        client.post(accounts, {**chosen, "post": "yes"})
-    else:
-        client.post(f"{accounts}{alice.pk}/delete/", {"post": "yes"})
+    where, what = (accounts, chosen) if at_once else (f"{accounts}{alice.pk}/delete/", {})
+    told = client.post(where, {**what, "post": "yes"}, follow=True).content.decode()
+    assert "The account alice is closed; a worker deletes what is theirs" in told
+    assert Asset.objects.count() == 3, "hours of deletions in one request would end in a time-out"
+    assert not User.objects.get(pk=alice.pk).is_active
+    assert jobs.run_next() is not None
     assert not User.objects.filter(pk=alice.pk).exists()
     assert list(Asset.objects.all()) == [theirs]
     assert files_in(media)

@@ -126,6 +126,15 @@ def test_a_captioner_that_is_missing_is_told_to_who_asked(redis: Any, settings: 
         interactive._told(redis.lpop("sightline:answer:test"))
 
 
+def test_an_error_of_ours_is_not_called_a_redis_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise TypeError("no such argument")
+
+    monkeypatch.setattr(messages, "publish", fail)
+    with pytest.raises(TypeError):
+        pipeline.encode_query_image(blue())
+
+
 @pytest.mark.parametrize("ask", [pipeline.encode_query_image, pipeline.caption_picture])
 def test_nobody_waits_for_a_redis_that_is_away(no_redis: None, ask: Callable[..., Any]) -> None:
     started = time.monotonic()

@@ -76,6 +76,19 @@ def test_a_message_that_could_not_be_sent_does_not_keep_the_next_one_away(
     assert len(queued(redis, "gpu")) == 1
 
 
+def test_an_error_of_ours_is_told_as_such_and_leaves_redis_alone(
+    redis: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise TypeError("no such argument")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(app, "send_task", fail)
+        assert not pipeline.wake("describe")
+    assert "no such argument" in caplog.text
+    assert pipeline.wake("describe"), "the breaker is for a Redis that is away"
+
+
 def test_a_refused_connection_costs_a_request_next_to_nothing(no_redis: None) -> None:
     started = time.monotonic()
     assert not pipeline.wake()
