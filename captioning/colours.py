@@ -16,7 +16,7 @@ from library.selectors import open_frame
 
 
 def record_colours(frame_ids: Sequence[int], colours: Sequence[Mapping[str, float]]) -> list[int]:
-    """Colours with their shares of each of these frames, in place of those that were there; which had others before."""
+    """Keep the colours of these frames, with shares, in place of those before; returns the frames that changed."""
     before: dict[int, set[str]] = {frame_id: set() for frame_id in frame_ids}
     with transaction.atomic():
         kept = FrameColour.objects.filter(frame_id__in=frame_ids, model_id=MODEL_ID)

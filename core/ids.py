@@ -67,9 +67,10 @@ class Prepared:
 
 
 class KeysOf:
-    """Which of some ids are keys of these rows: put together once, asked as often as it takes.
+    """Tells which of some ids are keys of these rows. The query is put together once and run as often as one likes.
 
-    Asked whether each is one of them: told to look for keys in a list, a database may walk through all rows that fit.
+    It asks of each id by itself whether such a row exists: given the ids as a list, a database may walk through all
+    rows that fit instead.
     """
 
     def __init__(self, rows: QuerySet[Any]) -> None:

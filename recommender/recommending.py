@@ -246,8 +246,7 @@ def _told(
     new: bool,
 ) -> Recommended:
     why = {
-        name: round(float(weights[name] * (values[at] - values.mean()) / (values.std() + 1e-9)), 4)
-        for name, values in known.items()
+        name: round(float(personal.weighed(values, weights[name])[at]), 4) for name, values in known.items()
     }
     strongest = max(why, key=lambda name: why[name], default="")
     reason = EXPLORED if new or not strongest or why[strongest] <= 0 else _REASONS[strongest]

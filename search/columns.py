@@ -50,7 +50,7 @@ def outdated(asset_ids: Sequence[int]) -> list[int]:
 
 
 def assets_where(where: Where, at_most: int) -> list[int] | None:
-    """The assets of whose columns this holds, in no order; None where they are more than so many."""
+    """The assets whose columns meet a condition, in no order; None where there are more than `at_most`."""
     sql = f"SELECT asset_id FROM {_TABLE} WHERE {_sql(where)} LIMIT {at_most + 1}"  # noqa: S608 - numbers of our own
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":  # an array, which costs no work for each, or nothing

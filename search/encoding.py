@@ -68,9 +68,9 @@ class _Begun(Mapping[str, Vectors]):
 
 
 def known_words(words: Iterable[str], models: Mapping[str, ActiveEmbedder]) -> set[str]:
-    """Of these words those that one of these models was taught as wholes: they mean something, in any library.
+    """The words that one of these models knows as wholes: they mean something, whatever photos there are.
 
-    An embedder that can tell says so by a method `knows`.
+    An embedder that can tell has a method `knows`.
     """
     tellers = [getattr(loaded(space, model), "knows", None) for space, model in models.items()]
     return {word for word in words if any(knows(word) for knows in tellers if knows is not None)}

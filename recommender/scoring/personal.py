@@ -46,5 +46,11 @@ def blended(
     """One score for each of `count` candidates: the weighted sum of the signals, each as z-scores over them."""
     total = np.zeros(count, dtype=np.float32)
     for name, scores in known.items():
-        total += weights[name] * (scores - scores.mean()) / (scores.std() + 1e-9)
+        total += weighed(scores, weights[name])
     return total
+
+
+def weighed(scores: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """What one signal adds to the score of each of N candidates, (N,): its z-scores over them, times its weight."""
+    added: NDArray[np.float32] = weight * (scores - scores.mean()) / (scores.std() + 1e-9)
+    return added

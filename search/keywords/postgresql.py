@@ -119,9 +119,10 @@ class TextSearch:
 
     @staticmethod
     def together(terms: Sequence[Weighed], plenty: int, among: Assets | None = None) -> Iterator[list[int]]:
-        """Assets in whose documents the first of these words stands, the rarest, with others, those first that hold the
-        most, the newest among equals; then those in whose documents it stands alone; then those of the second word, and
-        so on. As long as they are wanted.
+        """Assets whose documents hold some of these words, the rarest word first, in lists to be read as far as wanted.
+
+        The first list: documents with the rarest word and others, those with the most words first, the newest among
+        equals. The second: those with the rarest word alone. Then the same for the next word, and so on.
         """
         if among is not None and not isinstance(among, Where):
             # Each is looked up, so all that they hold is seen at once.

@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+CONTRACTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
+#: What has cupboards of its own, and what these libraries or learning by behaviour bring along.
 HEAVY = (
-    *("torch", "transformers", "sentence_transformers", "faiss", "peft", "accelerate", "scipy", "sklearn"),
-    "implicit",
+    *next(contract["forbidden_modules"] for contract in CONTRACTS if contract["id"] == "cupboards"),
+    *("scipy", "sklearn", "implicit"),
 )
 
 START = """
